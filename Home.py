@@ -1,0 +1,57 @@
+"""Home: what is here, how good the current version is, what to do next."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from movierec.store import Store, VersionRecord
+from movierec.ui import cache, current, runs, shell, standing, start, widgets
+from movierec.ui.theme import version_style
+
+SHOWN_RUNS = 8
+
+
+def home(store: Store) -> None:
+    """Draw the page for whatever state the database is in."""
+    datasets, version, last = store.datasets.list(), store.versions.current(), store.runs.latest()
+    runs.trouble(last)
+    if not datasets:
+        start.first_data()
+    elif version is None:
+        start.first_version(datasets)
+    else:
+        full(store, version)
+    if last is not None:
+        widgets.section("Last runs")
+        runs.history(store.runs.list(SHOWN_RUNS))
+
+
+def full(store: Store, version: VersionRecord) -> None:
+    """Draw the current version among its floors, the data it comes from, the next step."""
+    style = version_style(version.name, store.versions.names_ever())
+    table = standing.rows(version)
+    current.headline(version, table)
+    busy = runs.live()
+    current.hero(table)
+    around(store, version, busy=busy)
+    current.ladders(table, style)
+    current.comparison(table, style)
+    widgets.section("How it was trained")
+    current.training(version, style)
+
+
+def around(store: Store, version: VersionRecord, *, busy: bool) -> None:
+    """Draw the data the version comes from and, unless something runs, the next step."""
+    left, right = st.columns(2)
+    record = store.datasets.find(version.fingerprint)
+    if record is not None:
+        with left:
+            start.here(record)
+    if not busy:
+        with right:
+            start.next_step(store.versions.list(), version.dataset_name)
+
+
+shell.setup("Home")
+with shell.errors_in_words(), st.container(gap="medium"):
+    home(cache.store())

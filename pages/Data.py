@@ -1,0 +1,83 @@
+"""Data: what was imported, how it is spread, every movie and user in it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from movierec.store import DatasetRecord, Store
+from movierec.ui import browse, cache, importing, overview, runs, shell, start, widgets
+
+VIEWS = ("Overview", "Movies", "Users", "Import")
+
+
+def data(store: Store) -> None:
+    """Draw the page for whatever state the database is in."""
+    datasets = store.datasets.list()
+    if not datasets:
+        empty()
+        return
+    left, right = st.columns([3, 1])
+    with right:
+        record = choose(datasets)
+    with left:
+        widgets.heading("Data", headline(record), overview.lead(record))
+    runs.live()
+    start.data_numbers(record)
+    views = st.tabs(VIEWS, key="view", bind="query-params")
+    for view, draw in zip(
+        views, (show_overview, show_movies, show_users, show_import), strict=True
+    ):
+        if view.open:
+            with view:
+                draw(record)
+    widgets.citation()
+
+
+def empty() -> None:
+    """Draw the page of an empty database: bring ratings in."""
+    if not start.first_data(link=False):
+        widgets.section("Or import ratings of your own")
+        importing.form()
+
+
+def choose(datasets: list[DatasetRecord]) -> DatasetRecord:
+    """Return the data set to show; the newest unless the page's address says otherwise."""
+    if len(datasets) == 1:
+        return datasets[0]
+    by_name = {record.name: record for record in datasets}
+    name = st.selectbox("Data set", list(by_name), key="data", bind="query-params")
+    return by_name[name]
+
+
+def headline(record: DatasetRecord) -> str:
+    """Say in one sentence what the data set is."""
+    return (
+        f"{record.name}: {record.n_users:,} users gave {record.n_ratings:,} ratings "
+        f"to {record.n_movies:,} movies"
+    )
+
+
+def show_overview(record: DatasetRecord) -> None:
+    """Draw distributions and the import report."""
+    overview.distributions(cache.dataset(record))
+    overview.import_report(record)
+
+
+def show_movies(record: DatasetRecord) -> None:
+    """Draw the movie browser."""
+    browse.movies(cache.dataset(record))
+
+
+def show_users(record: DatasetRecord) -> None:
+    """Draw the user browser."""
+    browse.users(cache.dataset(record))
+
+
+def show_import(record: DatasetRecord) -> None:  # noqa: ARG001 - one signature for all views
+    """Draw the import form."""
+    importing.form()
+
+
+shell.setup("Data")
+with shell.errors_in_words(), st.container(gap="medium"):
+    data(cache.store())

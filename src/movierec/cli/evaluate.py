@@ -1,0 +1,57 @@
+"""`movierec evaluate`: measure a kept version again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from movierec.cli.output import JsonOption, emit, number, table
+from movierec.evaluation import Evaluation
+from movierec.settings import load_settings
+from movierec.workflows.evaluate import evaluate_version
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    version: Annotated[str, typer.Argument(help="Which version.")] = "current",
+    k: Annotated[int, typer.Option("-k", "--k", min=1, help="Length of the lists.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a version from its files: ratings, ranking, beyond accuracy, slices."""
+    found = evaluate_version(version, load_settings(), k=k)
+    facts = {**found.as_dict(), "slices": found.slice_rows()}
+    emit(as_json, facts, lambda: _drawn(version, found, facts))
+
+
+def _drawn(version: str, found: Evaluation, facts: dict[str, Any]) -> RenderableType:
+    title = f"{version}: test part of {found.protocol['split']}, {found.n_ratings:,} ratings"
+    ratings = table(title, "RMSE", "MAE", right=("RMSE", "MAE"))
+    ratings.add_row(number(found.rmse), number(found.mae))
+    return Group(ratings, _ranking(found), _beyond(found), _slices(facts["slices"]))
+
+
+def _ranking(found: Evaluation) -> Table:
+    names = list(found.full)
+    drawn = table("Ranking", "Protocol", *names, right=tuple(names))
+    for label in ("full", "full_4", "rated"):
+        drawn.add_row(label, *(number(value) for value in getattr(found, label).values()))
+    return drawn
+
+
+def _beyond(found: Evaluation) -> Table:
+    drawn = table("Beyond accuracy, over the full lists", *found.beyond, right=(*found.beyond,))
+    drawn.add_row(*(number(value) for value in found.beyond.values()))
+    return drawn
+
+
+def _slices(rows: list[dict[str, Any]]) -> Table:
+    names = list(rows[0]) if rows else []
+    right = tuple(name for name in names if name not in ("slice", "value"))
+    drawn = table("Slices", *names, right=right)
+    for row in rows:
+        drawn.add_row(*(v if isinstance(v, str) else number(v) for v in row.values()))
+    return drawn

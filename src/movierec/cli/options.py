@@ -1,0 +1,82 @@
+"""Command line options made from pydantic models: names, bounds and help texts in one place."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+__all__ = ["accept", "given"]
+
+
+def accept(
+    *models: type[BaseModel],
+    renamed: Mapping[str, str],
+    aliases: Mapping[str, str],
+    without: tuple[str, ...] = (),
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option per field of the models, in place of its `**fields`.
+
+    Every option defaults to None, "as the preset has it". `renamed` maps a field to its
+    option's name where two models share one; `aliases` adds short forms.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        made = [
+            _parameter(renamed.get(name, name), field, aliases.get(name))
+            for model in models
+            for name, field in model.model_fields.items()
+            if name not in without
+        ]
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *made)]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+        return command
+
+    return decorate
+
+
+def given(
+    fields: Mapping[str, Any], model: type[BaseModel], renamed: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the values of a model's fields that were given on the command line."""
+    values = {name: fields.get(renamed.get(name, name)) for name in model.model_fields}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _parameter(name: str, field: FieldInfo, alias: str | None) -> inspect.Parameter:
+    kind: Any = field.annotation
+    long = f"--{name.replace('_', '-')}"
+    flags = [f"{long}/--no-{long[2:]}" if kind is bool else long, *([alias] if alias else [])]
+    option = typer.Option(
+        *flags,
+        help=_help(field),
+        show_default=False,
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
+
+
+def _help(field: FieldInfo) -> str:
+    text = field.description or ""
+    bounds = _bounds(field)
+    return f"{text} ({bounds})" if bounds else text
+
+
+def _bounds(field: FieldInfo) -> str:
+    words = []
+    for item in field.metadata:
+        for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
+            if getattr(item, name, None) is not None:
+                words.append(f"{sign} {getattr(item, name):,}")
+    return ", ".join(words)

@@ -1,0 +1,1 @@
+"""Rating data: obtaining it, reading it, checking it, holding it, splitting it."""

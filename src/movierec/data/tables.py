@@ -1,0 +1,193 @@
+"""Readers of any ratings table: CSV, TSV or Parquet with columns that the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from movierec.columns import Columns
+from movierec.data.delimited import as_utf8, first_line, read_headed, split_line
+from movierec.data.files import Files
+from movierec.data.movielens import with_movies
+from movierec.data.raw import ColumnChoice, RawData, RawTable
+from movierec.data.titles import join_genres, years_of
+from movierec.errors import EmptyDataError, FormatError
+
+__all__ = ["TABLE_ENDINGS", "read_any", "with_catalogue"]
+
+TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet", ".pq")
+DELIMITERS = (",", "\t", ";", "|", "::")
+PARQUET_MAGIC = b"PAR1"
+
+# names that columns go by when the user names none, in lower case without "_" and blanks
+ALIASES: dict[str, tuple[str, ...]] = {
+    Columns.USER: ("userid", "user", "uid", "reviewerid", "customerid"),
+    Columns.MOVIE: ("movieid", "itemid", "movie", "item", "mid", "iid", "asin"),
+    Columns.RATING: ("rating", "score", "stars"),
+    Columns.TIMESTAMP: ("timestamp", "time", "ts", "unixreviewtime"),
+    Columns.TITLE: ("title", "movietitle", "name"),
+    Columns.YEAR: ("year", "releaseyear"),
+    Columns.GENRES: ("genres", "genre", "class"),
+    Columns.AGE: ("age",),
+    Columns.GENDER: ("gender", "sex"),
+    Columns.OCCUPATION: ("occupation", "job"),
+    Columns.ZIP_CODE: ("zipcode", "zip", "postcode"),
+}
+
+
+def read_any(files: Files, file: str, name: str, columns: ColumnChoice | None) -> RawData:
+    """Read one ratings table.
+
+    Raises:
+        FormatError: a column named is not there, or none is named and none can be guessed.
+
+    """
+    wanted = () if columns is None else columns.names
+    table = _table(files, file, wanted)
+    chosen = _guess(table) if columns is None else _named(table, columns)
+    kind = "Parquet" if file.lower().endswith((".parquet", ".pq")) else "delimited text"
+    return RawData(name, f"ratings table ({kind})", table.choose(chosen))
+
+
+def with_catalogue(raw: RawData, users: Files | None, movies: Files | None) -> RawData:
+    """Return the data set with the users and movies of these files instead of its own."""
+    return RawData(
+        raw.name,
+        raw.format,
+        raw.ratings,
+        raw.users if users is None else _people(users),
+        raw.movies if movies is None else _catalogue(movies),
+        raw.scale,
+        raw.source,
+    )
+
+
+def _table(files: Files, file: str, wanted: Sequence[str]) -> RawTable:
+    data = files.read(file)
+    if data.startswith(PARQUET_MAGIC) or file.lower().endswith((".parquet", ".pq")):
+        return _parquet(data, file)
+    text = as_utf8(data, file)
+    return read_headed(text, file, _delimiter(first_line(text), wanted))
+
+
+def _delimiter(header: str, wanted: Sequence[str]) -> str:
+    """Return the delimiter that yields the wanted columns, else the most columns."""
+
+    def fitness(delimiter: str) -> tuple[int, int]:
+        fields = split_line(header, delimiter)
+        return sum(name in fields for name in wanted), len(fields)
+
+    return max(DELIMITERS, key=fitness)
+
+
+def _parquet(data: bytes, file: str) -> RawTable:
+    try:
+        table = parquet.read_table(pa.BufferReader(data))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise FormatError(
+            f"{file} is not a readable Parquet file: {str(error).splitlines()[0]}",
+            hint="Write it again, or export it as CSV.",
+        ) from error
+    if not table.num_rows:
+        raise EmptyDataError(f"{file} has no rows.", hint="Check that it is whole.")
+    flat = {
+        name: _as_text(table.column(name))
+        for name in table.column_names
+        if not pa.types.is_nested(table.schema.field(name).type)
+    }
+    return RawTable(file, pa.table(flat), np.arange(1, table.num_rows + 1))
+
+
+def _as_text(column: Any) -> Any:
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        column = pc.cast(pc.cast(column, pa.timestamp("s"), safe=False), pa.int64())
+    elif pa.types.is_floating(kind):
+        column = _whole_numbers(column)
+    elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        column = pa.array(["" for _ in range(len(column))])  # bytes are no id and no number
+    return pc.fill_null(pc.cast(column, pa.string()), "")
+
+
+def _whole_numbers(column: Any) -> Any:
+    """Return floats that are all whole as integers: pandas makes 7 a 7.0 beside a gap."""
+    finite = pc.drop_null(column)
+    whole = len(finite) > 0 and pc.all(pc.equal(finite, pc.floor(finite))).as_py()
+    small = whole and pc.max(pc.abs(finite)).as_py() < 2**53
+    return pc.cast(column, pa.int64()) if small else column
+
+
+def _plain(name: str) -> str:
+    return name.partition(":")[0].lower().replace("_", "").replace(" ", "")
+
+
+def _aliases(table: RawTable, wanted: Sequence[str]) -> dict[str, str]:
+    by_plain = {_plain(name): name for name in reversed(table.names)}
+    return {
+        ours: by_plain[next(alias for alias in ALIASES[ours] if alias in by_plain)]
+        for ours in wanted
+        if any(alias in by_plain for alias in ALIASES[ours])
+    }
+
+
+def _guess(table: RawTable) -> dict[str, str]:
+    chosen = _aliases(table, Columns.INTERACTIONS)
+    missing = [name for name in Columns.INTERACTIONS[:3] if name not in chosen]
+    if missing:
+        raise FormatError(
+            f"Which column of {table.file} is the {missing[0].removesuffix('_id')}? "
+            f"Its columns are {_listed(table)}.",
+            hint="Name them with --user-column, --movie-column and --rating-column.",
+        )
+    return chosen
+
+
+def _named(table: RawTable, columns: ColumnChoice) -> dict[str, str]:
+    chosen = dict(zip(Columns.INTERACTIONS, columns.names, strict=False))
+    missing = [name for name in columns.names if name not in table.names]
+    if missing:
+        raise FormatError(
+            f"{table.file} has no column {missing[0]!r}; its columns are {_listed(table)}.",
+            hint="Column names are case-sensitive.",
+        )
+    return chosen
+
+
+def _listed(table: RawTable, limit: int = 12) -> str:
+    more = len(table.names) - limit
+    names = ", ".join(name[:40] for name in table.names[:limit])
+    return names + (f" and {more} more" if more > 0 else "")
+
+
+def _people(files: Files) -> RawTable:
+    table = _table(files, files.names[0], ())
+    return table.choose(_with_id(table, Columns.USERS))
+
+
+def _catalogue(files: Files) -> RawTable:
+    table = _table(files, files.names[0], ())
+    chosen = table.choose(_with_id(table, Columns.MOVIES))
+    if Columns.TITLE not in chosen.names:
+        return chosen.choose({Columns.MOVIE: Columns.MOVIE})
+    empty = pd.Series([""] * len(chosen), dtype="str")
+    genres = years = None
+    if Columns.GENRES in chosen.names:
+        genres = join_genres(chosen.column(Columns.GENRES).to_pandas())
+    if Columns.YEAR in chosen.names:
+        years = years_of(chosen.column(Columns.YEAR).to_pandas())
+    titles = chosen.column(Columns.TITLE).to_pandas()
+    return with_movies(chosen, titles, empty if genres is None else genres, years)
+
+
+def _with_id(table: RawTable, wanted: Sequence[str]) -> dict[str, str]:
+    """Return the columns found; the id goes by its alias, by "id", or is the first column."""
+    found = _aliases(table, wanted)
+    if wanted[0] not in found:
+        found[wanted[0]] = "id" if "id" in table.names else table.names[0]
+    return {name: found[name] for name in wanted if name in found}

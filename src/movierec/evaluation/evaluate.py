@@ -1,0 +1,144 @@
+"""One model, one test part, every number of EVALUATION."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from movierec.columns import Columns
+from movierec.data.dataset import Dataset, FloatArray
+from movierec.data.splits import Split
+from movierec.errors import EvaluationError
+from movierec.evaluation.beyond import beyond_accuracy
+from movierec.evaluation.protocols import (
+    RELEVANT_RATING,
+    FullRanking,
+    HeldOut,
+    rank_full,
+    rank_rated,
+)
+from movierec.evaluation.ranking import UserRanking
+from movierec.evaluation.ratings import mae, predict_ratings, rmse
+from movierec.evaluation.result import Evaluation
+from movierec.evaluation.slices import slice_table
+from movierec.models.protocol import Recommender
+
+__all__ = ["evaluate"]
+
+
+def evaluate(model: Recommender, dataset: Dataset, split: Split, *, k: int = 10) -> Evaluation:
+    """Measure a fitted model on the test part of a split.
+
+    Where the split has a support part (cold-users), the model observes it first; the model must
+    not have seen it before. "Known" ratings are those of the train, validation and support part:
+    they are no candidates, and popularity and activity are counted on them.
+
+    Raises:
+        EvaluationError: k is below 1, the model is of another size than the data set, or its
+            scores or predictions have the wrong shape.
+
+    """
+    _require_fit(model, dataset, k)
+    if len(split.support):
+        model = model.observe(dataset.ratings.take(split.support))
+    held_out = HeldOut.of(dataset, split)
+    prediction = predict_ratings(model, dataset, held_out.ratings)
+    full = rank_full(model, held_out, k)
+    rated, ranked_by = rank_rated(held_out, prediction, full.score, k)
+    rankings = {"full": full.everything, "full_4": full.liked, "rated": rated}
+    per_rating = _per_rating(split, held_out, prediction, full)
+    per_user = _per_user(dataset, held_out, prediction, rankings)
+    popularity = np.bincount(held_out.known.indices, minlength=dataset.n_movies)
+    n_raters = int((np.diff(held_out.known.indptr) > 0).sum())
+    return Evaluation(
+        protocol=_protocol(dataset, split, k, held_out, ranked_by),
+        rmse=rmse(prediction, held_out.ratings.rating),
+        mae=mae(prediction, held_out.ratings.rating),
+        n_ratings=len(prediction),
+        full=full.everything.summary(),
+        full_4=full.liked.summary(),
+        rated=rated.summary(),
+        beyond=beyond_accuracy(full.lists, popularity, n_raters, dataset.genre_matrix),
+        slices=slice_table(dataset, popularity, per_user, per_rating, k),
+        per_user=per_user,
+        per_rating=per_rating,
+    )
+
+
+def _require_fit(model: Recommender, dataset: Dataset, k: int) -> None:
+    if k < 1:
+        raise EvaluationError(f"k = {k} is no list length.", hint="Use k of 1 or more.")
+    if (model.n_users, model.n_movies) != (dataset.n_users, dataset.n_movies):
+        raise EvaluationError(
+            f"The model knows {model.n_users} users and {model.n_movies} movies, the data set "
+            f"{dataset.name} has {dataset.n_users} and {dataset.n_movies}.",
+            hint="Evaluate a model on the data set that it was trained on.",
+        )
+
+
+def _per_rating(
+    split: Split, held_out: HeldOut, prediction: FloatArray, full: FullRanking
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            Columns.POSITION: split.test,
+            Columns.USER_INDEX: held_out.ratings.user,
+            Columns.MOVIE_INDEX: held_out.ratings.movie,
+            Columns.RATING: held_out.ratings.rating,
+            "prediction": prediction,
+            "recommended": full.place < full.lists.shape[1],
+        }
+    )
+
+
+def _per_user(
+    dataset: Dataset,
+    held_out: HeldOut,
+    prediction: FloatArray,
+    rankings: dict[str, UserRanking],
+) -> pd.DataFrame:
+    error = prediction.astype(np.float64) - held_out.ratings.rating
+    n_test = np.bincount(held_out.row, minlength=len(held_out.users))
+    squared = np.bincount(held_out.row, weights=error**2, minlength=len(n_test))
+    columns: dict[str, Any] = {
+        Columns.USER: dataset.users.ids[held_out.users],
+        Columns.USER_INDEX: held_out.users,
+        "n_train": held_out.n_known,
+        "n_test": n_test,
+        "sq_error_sum": squared,
+        "abs_error_sum": np.bincount(held_out.row, weights=np.abs(error), minlength=len(n_test)),
+        "rmse": np.sqrt(squared / n_test),
+    }
+    for protocol, ranking in rankings.items():
+        columns |= ranking.columns(protocol)
+    return pd.DataFrame(columns)
+
+
+def _protocol(
+    dataset: Dataset, split: Split, k: int, held_out: HeldOut, ranked_by: str
+) -> dict[str, Any]:
+    return {
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "split": split.spec.label,
+        "split_spec": split.spec.model_dump(),
+        "seed": split.spec.seed,
+        "test_sha256": split.sha256,
+        "n_train": len(split.train),
+        "n_validation": len(split.validation),
+        "n_support": len(split.support),
+        "n_test": len(split.test),
+        "n_test_users": len(held_out.users),
+        "k": k,
+        "thresholds": {"full": 0.0, "full_4": RELEVANT_RATING, "rated": RELEVANT_RATING},
+        "candidates": {
+            "full": "all movies but the user's known ones (train, validation, support part)",
+            "rated": "the user's own test movies",
+        },
+        "rated_ranked_by": ranked_by,
+        "ties": "one fixed random order of the movies",
+        "mrr": "rank of the first relevant movie among all candidates, not cut at k",
+        "predictions": f"clipped to {dataset.scale.low:g}-{dataset.scale.high:g}",
+    }

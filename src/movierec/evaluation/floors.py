@@ -1,0 +1,72 @@
+"""What knowing nothing achieves: the numbers any model must stand beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
+from movierec.data.splits import Split
+from movierec.evaluation.evaluate import evaluate
+from movierec.evaluation.result import Evaluation
+from movierec.models.protocol import Arrays, Recommender
+
+__all__ = ["Floor", "floors"]
+
+RANDOM_SEED = 0
+
+
+@dataclass(eq=False)
+class Floor:
+    """A `Recommender` that learns nothing about anyone: a rating for all, a rule for scores."""
+
+    n_users: int
+    n_movies: int
+    rating: float
+    scores: Callable[[IntArray], FloatArray]
+
+    def predict(self, user: IntArray, movie: IntArray) -> FloatArray:  # noqa: ARG002
+        """Return the same rating for every pair."""
+        return np.full(len(user), self.rating, np.float32)
+
+    def score(self, users: IntArray) -> FloatArray:
+        """Return the rule's scores."""
+        return self.scores(users)
+
+    def observe(self, ratings: Interactions) -> Recommender:  # noqa: ARG002
+        """Return itself."""
+        return self
+
+    def arrays(self) -> Arrays:
+        """Return nothing: a floor is measured, never kept."""
+        return {}
+
+
+def floors(dataset: Dataset, split: Split, k: int = 10) -> dict[str, Evaluation]:
+    """Measure the floors of a split: `random`, `constant` and `popular`.
+
+    `random` draws each user's scores from a fixed seed. `constant` gives every movie the mean
+    known rating; its ties are broken by the one fixed random order of the movies. `popular`
+    scores a movie by its number of known ratings. Only `constant` predicts ratings.
+    """
+    known = dataset.ratings.take(split.known)
+    counts = np.bincount(known.movie, minlength=dataset.n_movies).astype(np.float32)
+    size, mean = (dataset.n_users, dataset.n_movies), float(known.rating.mean())
+    models: dict[str, Recommender] = {
+        "random": Floor(*size, np.nan, lambda users: _random(users, dataset.n_movies)),
+        "constant": Floor(*size, mean, lambda users: _repeat(np.zeros_like(counts), users)),
+        "popular": Floor(*size, np.nan, lambda users: _repeat(counts, users)),
+    }
+    return {name: evaluate(model, dataset, split, k=k) for name, model in models.items()}
+
+
+def _random(users: IntArray, n_movies: int) -> FloatArray:
+    # one generator per user: a user's scores do not depend on who else is asked for
+    rows = [np.random.default_rng([RANDOM_SEED, u]).random(n_movies, np.float32) for u in users]
+    return np.array(rows, np.float32).reshape(len(users), n_movies)
+
+
+def _repeat(scores: FloatArray, users: IntArray) -> FloatArray:
+    return np.broadcast_to(scores, (len(users), len(scores)))

@@ -1,0 +1,64 @@
+"""How far predicted ratings are from the held-out ones."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from movierec.data.dataset import Dataset, FloatArray, Interactions
+from movierec.errors import EvaluationError
+from movierec.models.protocol import Recommender
+
+__all__ = ["Float64Array", "mae", "predict_ratings", "rmse"]
+
+Float64Array: TypeAlias = npt.NDArray[np.float64]
+
+PAIRS_AT_ONCE = 2**18  # bounds what a model gathers for one call: 64 MB at 64 factors
+
+
+def predict_ratings(model: Recommender, dataset: Dataset, held_out: Interactions) -> FloatArray:
+    """Return the predicted stars of every held-out rating, clipped to the scale.
+
+    Shapes: (n,) for n held-out ratings; NaN where the model does not predict ratings.
+
+    Raises:
+        EvaluationError: the model returns another number of predictions than it was asked for.
+
+    """
+    starts = range(0, len(held_out), PAIRS_AT_ONCE)
+    parts = [_predict(model, held_out, slice(start, start + PAIRS_AT_ONCE)) for start in starts]
+    return dataset.scale.clip(np.concatenate(parts) if parts else np.zeros(0, np.float32))
+
+
+def _predict(model: Recommender, held_out: Interactions, part: slice) -> FloatArray:
+    user, movie = held_out.user[part], held_out.movie[part]
+    predicted = np.asarray(model.predict(user, movie), np.float32)
+    if predicted.shape != user.shape:
+        raise EvaluationError(
+            f"predict() returned shape {predicted.shape} for {len(user)} pairs.",
+            hint="It must return one rating per pair.",
+        )
+    return predicted
+
+
+def rmse(predicted: npt.ArrayLike, actual: npt.ArrayLike) -> float:
+    """Root mean squared error in stars: sqrt(mean((predicted - actual)²)).
+
+    NaN over nothing, and when any prediction is NaN: the model does not predict ratings.
+    """
+    return float(np.sqrt(_mean(_error(predicted, actual) ** 2)))
+
+
+def mae(predicted: npt.ArrayLike, actual: npt.ArrayLike) -> float:
+    """Mean absolute error in stars: mean(|predicted - actual|); NaN as in `rmse`."""
+    return float(_mean(np.abs(_error(predicted, actual))))
+
+
+def _error(predicted: npt.ArrayLike, actual: npt.ArrayLike) -> Float64Array:
+    return np.asarray(predicted, np.float64) - np.asarray(actual, np.float64)
+
+
+def _mean(values: Float64Array) -> float:
+    return float(values.mean()) if values.size else float("nan")

@@ -1,0 +1,70 @@
+"""What one evaluation found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from movierec.evaluation.ranking import RankingMetrics
+
+__all__ = ["Evaluation", "json_safe"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Every number of one model on one test part, with the protocol it was measured under.
+
+    `full` (every held-out rating is relevant), `full_4` (ratings from 4 stars) and `rated` hold
+    `precision_at_10, recall_at_10, ndcg_at_10, hit_rate_at_10, map_at_10, mrr, users`, with k in
+    place of 10. NaN means "not measured".
+
+    Frames:
+        slices: see `slices.slice_table`.
+        per_user: user_id, user_index, n_train, n_test, sq_error_sum, abs_error_sum, rmse, and
+            `<protocol>_<metric>` for each protocol; one row per user with test ratings.
+        per_rating: position, user_index, movie_index, rating, prediction, recommended (is it in
+            the user's `full` list); one row per test rating, in the order of `Split.test`.
+    """
+
+    protocol: Mapping[str, Any]
+    rmse: float
+    mae: float
+    n_ratings: int
+    full: RankingMetrics
+    full_4: RankingMetrics
+    rated: RankingMetrics
+    beyond: Mapping[str, float]
+    slices: pd.DataFrame
+    per_user: pd.DataFrame
+    per_rating: pd.DataFrame
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything but the frames, ready for JSON: NaN becomes None."""
+        return {"protocol": json_safe(self.protocol), **self.metrics(), "beyond": self._beyond()}
+
+    def metrics(self) -> dict[str, Any]:
+        """Return `rmse, mae, n_ratings, full, full_4, rated`, ready for JSON."""
+        names = ("rmse", "mae", "n_ratings", "full", "full_4", "rated")
+        return {name: json_safe(getattr(self, name)) for name in names}
+
+    def slice_rows(self) -> list[dict[str, Any]]:
+        """Return the slices as rows, ready for JSON."""
+        return [json_safe(row) for row in self.slices.to_dict("records")]
+
+    def _beyond(self) -> Any:
+        return json_safe(self.beyond)
+
+
+def json_safe(value: Any) -> Any:
+    """Return the value in plain Python types, NaN and infinities as None."""
+    if isinstance(value, Mapping):
+        return {str(key): json_safe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_safe(item) for item in value]
+    plain = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

@@ -1,0 +1,203 @@
+"""Is B better than A on the same test users? Paired bootstrap over users.
+
+Users are drawn with replacement; every metric is recomputed on the same draws, so that a user's
+ratings stay together and the two models are always compared on the same people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from movierec.columns import Columns
+from movierec.errors import EvaluationError
+from movierec.evaluation.ratings import Float64Array
+
+__all__ = ["Difference", "Verdict", "compare_users", "holm"]
+
+Verdict = Literal["better", "worse", "can't tell"]
+
+ERROR_SUMS = {"rmse": "sq_error_sum", "mae": "abs_error_sum"}
+LOWER_IS_BETTER = frozenset(ERROR_SUMS)
+LEVEL = 0.05  # of the verdict, after Holm's correction; the interval is the 95 % one
+WEIGHTS_AT_ONCE = 2**21  # draws of users held at a time: about 60 MB
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of B minus that of A, in the metric's unit, with its 95 % interval.
+
+    `p_value` is two-sided; `p_holm` is corrected over the metrics compared together and carries
+    the verdict. NaN means that fewer than two users could be compared.
+    """
+
+    metric: str
+    a: float
+    b: float
+    delta: float
+    low: float
+    high: float
+    p_value: float
+    p_holm: float
+    verdict: Verdict
+    users: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """A metric as a ratio of sums over users. Shapes: (n_users,) each; users left out are 0."""
+
+    metric: str
+    a: Float64Array
+    b: Float64Array
+    size: Float64Array
+
+    def values(self, weights: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return A's and B's metric for each row of user weights, (n_draws, n_users)."""
+        size = weights @ self.size
+        ratio = [_ratio(weights @ self.a, size), _ratio(weights @ self.b, size)]
+        a, b = np.sqrt(ratio) if self.metric == "rmse" else ratio
+        return a, b
+
+
+def compare_users(
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    metrics: Sequence[str],
+    *,
+    resamples: int = 5_000,
+    seed: int = 0,
+) -> list[Difference]:
+    """Compare two `Evaluation.per_user` frames of the same test part, metric by metric.
+
+    `rmse` and `mae` are global: sums of errors over sums of ratings, in each draw of users. Any
+    other name is a column of the frames, compared by its mean over the users who have it in both.
+
+    Raises:
+        EvaluationError: the frames are of different test users or ratings, a metric is no
+            column, or `resamples` is below 100.
+
+    """
+    if resamples < 100:
+        raise EvaluationError(f"{resamples} resamples are too few.", hint="Use 2,000 or more.")
+    a, b = _aligned(a, b)
+    sums = [_sums(a, b, metric) for metric in metrics]
+    draws = _draw_deltas(sums, len(a), resamples, seed)
+    differences = [_difference(s, deltas) for s, deltas in zip(sums, draws, strict=True)]
+    corrected = holm(np.array([d.p_value for d in differences]))
+    return [_judge(d, float(p)) for d, p in zip(differences, corrected, strict=True)]
+
+
+def _aligned(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    a, b = (frame.sort_values(Columns.USER, ignore_index=True) for frame in (a, b))
+    for column, what in ((Columns.USER, "test users"), ("n_test", "test ratings per user")):
+        if not np.array_equal(a[column].to_numpy(), b[column].to_numpy()):
+            raise EvaluationError(
+                f"The two evaluations have different {what}.",
+                hint="Compare versions measured on the same split and seed.",
+            )
+    return a, b
+
+
+def _sums(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> _Sums:
+    column = ERROR_SUMS.get(metric, metric)
+    missing = column not in a or column not in b
+    if missing:
+        raise EvaluationError(
+            f"There is no metric {metric!r} in both evaluations.",
+            hint=f"They have {', '.join([*ERROR_SUMS, *_metric_columns(a)])}.",
+        )
+    left, right = a[column].to_numpy(np.float64), b[column].to_numpy(np.float64)
+    both = ~np.isnan(left) & ~np.isnan(right)
+    size = a["n_test"].to_numpy(np.float64) if metric in ERROR_SUMS else np.ones(len(a))
+    return _Sums(metric, *(np.where(both, values, 0.0) for values in (left, right, size)))
+
+
+def _metric_columns(frame: pd.DataFrame) -> list[str]:
+    return [str(c) for c in frame.columns if str(c).startswith(("full_", "rated_"))]
+
+
+def _draw_deltas(
+    sums: Sequence[_Sums], n_users: int, resamples: int, seed: int
+) -> list[Float64Array]:
+    deltas = [np.full(resamples, np.nan) for _ in sums]
+    for rows, weights in _draws(n_users, resamples, seed):
+        for kept, one in zip(deltas, sums, strict=True):
+            a, b = one.values(weights)
+            kept[rows] = b - a
+    return deltas
+
+
+def _draws(n_users: int, resamples: int, seed: int) -> Iterator[tuple[slice, Float64Array]]:
+    """Yield how often each user is drawn, (n_draws, n_users) at a time."""
+    rng = np.random.default_rng(seed)
+    size = max(1, WEIGHTS_AT_ONCE // max(1, n_users))
+    for start in range(0, resamples, size):
+        n = min(size, resamples - start)
+        drawn = rng.integers(0, max(1, n_users), size=(n, n_users))
+        flat = (drawn + n_users * np.arange(n)[:, None]).ravel()
+        counts = np.bincount(flat, minlength=n * n_users).reshape(n, n_users)
+        yield slice(start, start + n), counts.astype(np.float64)
+
+
+def _difference(sums: _Sums, deltas: Float64Array) -> Difference:
+    users = int((sums.size > 0).sum())
+    (a,), (b,) = sums.values(np.ones((1, len(sums.size))))
+    deltas = deltas[~np.isnan(deltas)]
+    low = high = p_value = float("nan")
+    if users > 1 and len(deltas):
+        low, high = (float(q) for q in np.quantile(deltas, [0.025, 0.975]))
+        p_value = _two_sided(deltas)
+    return Difference(
+        metric=sums.metric,
+        a=float(a),
+        b=float(b),
+        delta=float(b - a),
+        low=low,
+        high=high,
+        p_value=p_value,
+        p_holm=p_value,
+        verdict="can't tell",
+        users=users,
+    )
+
+
+def _two_sided(deltas: Float64Array) -> float:
+    """Twice the smaller share of draws on either side of 0, with one draw added (never 0).
+
+    The p-value that belongs to the percentile interval: below 0.05 when that leaves out 0.
+    """
+    smaller = min((deltas <= 0).sum(), (deltas >= 0).sum())
+    return float(min(1.0, 2 * (smaller + 1) / (len(deltas) + 1)))
+
+
+def holm(p_values: npt.ArrayLike) -> Float64Array:
+    """Return p-values corrected for being looked at together (Holm 1979); NaN stays NaN.
+
+    In ascending order the i-th of m is multiplied by m - i + 1; none is below the one before.
+    """
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]  # NaN sorts last
+    factors = np.arange(len(order), 0, -1)
+    corrected = np.full(len(p), np.nan)
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
+    return corrected
+
+
+def _judge(difference: Difference, p_holm: float) -> Difference:
+    verdict: Verdict = "can't tell"
+    if p_holm < LEVEL:
+        gain = -difference.delta if difference.metric in LOWER_IS_BETTER else difference.delta
+        verdict = "better" if gain > 0 else "worse"
+    return replace(difference, p_holm=p_holm, verdict=verdict)
+
+
+def _ratio(numerator: Float64Array, denominator: Float64Array) -> Float64Array:
+    out = np.full(len(numerator), np.nan)
+    np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return out

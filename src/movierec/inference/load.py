@@ -1,0 +1,77 @@
+"""From a version's name to a version ready to answer."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from movierec.data.dataset import Dataset
+from movierec.data.splits import Split, SplitSpec, make_split
+from movierec.errors import ArtifactError
+from movierec.inference.serving import LoadedVersion
+from movierec.models.baselines import load_recommender
+from movierec.models.serving import NamedArrays
+from movierec.registry import Registry
+from movierec.settings import Settings, load_settings
+from movierec.store import VersionRecord, open_store
+
+__all__ = ["bring_back", "load_version"]
+
+
+def load_version(name: str = "current", settings: Settings | None = None) -> LoadedVersion:
+    """Load a version, its data set and the ratings it knows; imports no torch.
+
+    Raises:
+        NotFoundError: there is no such version, or its data set was deleted.
+        ArtifactError: its files are missing, changed, or of other data than the database's.
+
+    """
+    settings = settings or load_settings()
+    with open_store(settings) as store:
+        registry = Registry(settings, store)
+        record = registry.get(name)
+        dataset = store.datasets.load(record.dataset_name)
+        return bring_back(record, registry.arrays(record.name, mmap=True), dataset)
+
+
+def bring_back(record: VersionRecord, arrays: NamedArrays, dataset: Dataset) -> LoadedVersion:
+    """Put a version together from its row, its arrays and its data set.
+
+    Raises:
+        ArtifactError: the data set or the split is not the one the version was trained on, or
+            the arrays do not fit.
+
+    """
+    if record.fingerprint != dataset.fingerprint:
+        raise ArtifactError(
+            f"Version {record.name} was trained on other data than the data set "
+            f"{dataset.name} now holds.",
+            hint="Import the same data again, or train a new version.",
+        )
+    split = _split(record, dataset)
+    told = dataset.ratings.take(split.support)  # as when it was evaluated
+    return LoadedVersion(
+        record.name,
+        load_recommender(record.model, arrays).observe(told),
+        dataset,
+        dataset.ratings.take(split.known),
+        record.metadata,
+    )
+
+
+def _split(record: VersionRecord, dataset: Dataset) -> Split:
+    """Make the version's split again and check that its test part is the same one."""
+    try:
+        split = make_split(dataset, SplitSpec(**record.metadata["split"]))
+        recorded = record.metadata["split_test_sha256"]
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ArtifactError(
+            f"The metadata of version {record.name} does not say how its data was split.",
+            hint="Train the version again.",
+        ) from error
+    if split.sha256 != recorded:
+        raise ArtifactError(
+            f"Version {record.name} was trained on another split than {split.spec.label} "
+            "gives today.",
+            hint="Train a new version.",
+        )
+    return split

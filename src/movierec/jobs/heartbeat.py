@@ -1,0 +1,67 @@
+"""A run's sign of life, and its ear for cancellation."""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import threading
+from types import TracebackType
+from typing import Self
+
+from movierec.errors import MovierecError
+from movierec.settings import Settings
+from movierec.store import open_store
+
+__all__ = ["Heartbeat"]
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+
+
+class Heartbeat:
+    """Writes progress to the run's row every second while the work goes on.
+
+    When somebody asks the run to stop it raises KeyboardInterrupt in the main thread, so that
+    every kind of work ends the same way as with Ctrl-C; `cancelled` tells the two apart.
+    """
+
+    def __init__(self, settings: Settings, run_id: int) -> None:
+        self.settings = settings
+        self.run_id = run_id
+        self.cancelled = False
+        self._now = ("starting", 0.0)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def tell(self, stage: str, progress: float) -> None:
+        """Say how far the work is, from 0 to 1."""
+        self._now = (stage, progress)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        with open_store(self.settings) as store:
+            while not self._ended.wait(BEAT_SECONDS):
+                stage, progress = self._now
+                try:
+                    store.runs.beat(self.run_id, progress=progress, stage=stage)
+                    stop = store.runs.cancel_requested(self.run_id)
+                except MovierecError:
+                    # a busy database: the next beat is a second away
+                    logger.warning("run=%d missed a beat", self.run_id, exc_info=True)
+                    continue
+                if stop and not self.cancelled:
+                    self.cancelled = True
+                    _thread.interrupt_main()

@@ -1,0 +1,1 @@
+"""Recommenders: one protocol, GraphSAGE and the baselines it stands beside."""

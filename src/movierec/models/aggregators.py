@@ -1,0 +1,71 @@
+"""Summaries of a node's neighbours, each as a few sparse products.
+
+The definitions are torch-geometric's (`torch_geometric.nn.aggr`), with which the tests compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from movierec.graph import Layout
+from movierec.models.sparse import neighbour_max, neighbour_sum
+
+__all__ = ["aggregate"]
+
+# torch-geometric's bounds against overflow in the power mean and the standard deviation
+POWER = 2.0
+POWER_RANGE = (0.0, 100.0)
+EPSILON = 1e-5
+
+
+def aggregate(name: str, rows: Layout, back: Layout, x: Tensor) -> Tensor:
+    """Return one summary per row node of its neighbours' states; 0 without neighbours.
+
+    Shapes: x: (rows.n_columns, d) -> (rows.n_rows, d).
+    """
+    return _AGGREGATORS[name](rows, back, x)
+
+
+def _sum(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+    ones = torch.ones(len(rows.column), device=x.device)
+    return neighbour_sum(rows, back, ones, ones, x)
+
+
+def _mean(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+    return _sum(rows, back, x) / rows.degree.clamp(min=1)[:, None]
+
+
+def _max(rows: Layout, back: Layout, x: Tensor) -> Tensor:  # noqa: ARG001
+    return neighbour_max(rows, x)
+
+
+def _softmax(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+    """Sum of the states weighted by their own softmax per channel (temperature 1)."""
+    # any shift cancels in the ratio; the channel's maximum keeps exp() finite
+    weight = (x - x.detach().amax(0)).exp()
+    total = _sum(rows, back, torch.cat([weight * x, weight], dim=1))
+    weighted, norm = total.chunk(2, dim=1)
+    return weighted / norm.clamp(min=torch.finfo(norm.dtype).tiny)
+
+
+def _power_mean(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+    mean = _mean(rows, back, x.clamp(*POWER_RANGE).pow(POWER))
+    return (mean.clamp(*POWER_RANGE) + EPSILON).pow(1 / POWER)
+
+
+def _std(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+    mean, square = _mean(rows, back, torch.cat([x, x * x], dim=1)).chunk(2, dim=1)
+    return (square - mean * mean).clamp(min=EPSILON).sqrt()
+
+
+_AGGREGATORS: dict[str, Callable[[Layout, Layout, Tensor], Tensor]] = {
+    "max": _max,
+    "mean": _mean,
+    "sum": _sum,
+    "softmax": _softmax,
+    "powermean": _power_mean,
+    "std": _std,
+}

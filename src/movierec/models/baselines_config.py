@@ -1,0 +1,79 @@
+"""Hyperparameters of the baselines: strict, bounded, each with a text that says what it does."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "BaselineHyperparameters",
+    "BiasesHyperparameters",
+    "EASEHyperparameters",
+    "NeighboursHyperparameters",
+    "SVDHyperparameters",
+    "SVDppHyperparameters",
+]
+
+
+class BaselineHyperparameters(BaseModel):
+    """Base of them all, and all there is to set for a model that has nothing to set."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class BiasesHyperparameters(BaselineHyperparameters):
+    """Defaults are those of Surprise's alternating least squares."""
+
+    epochs: int = Field(10, ge=1, le=1000, description="alternations between users and movies")
+    user_regularization: float = Field(
+        15.0,
+        gt=0,
+        le=1e6,
+        description="ratings at the mean added to each user; more shrinks the user's bias",
+    )
+    movie_regularization: float = Field(
+        10.0,
+        gt=0,
+        le=1e6,
+        description="ratings at the mean added to each movie; more shrinks the movie's bias",
+    )
+
+
+class SVDHyperparameters(BaselineHyperparameters):
+    """Defaults are those of Surprise's SVD."""
+
+    factors: int = Field(100, ge=1, le=1000, description="length of the user and movie vectors")
+    epochs: int = Field(20, ge=1, le=1000, description="passes over the training ratings")
+    learning_rate: float = Field(0.005, gt=0, le=1, description="step of the gradient descent")
+    regularization: float = Field(0.02, ge=0, le=10, description="L2 penalty on every parameter")
+
+
+class SVDppHyperparameters(SVDHyperparameters):
+    """Defaults are those of Surprise's SVD++."""
+
+    factors: int = Field(20, ge=1, le=1000, description="length of the user and movie vectors")
+    learning_rate: float = Field(0.007, gt=0, le=1, description="step of the gradient descent")
+
+
+class NeighboursHyperparameters(BiasesHyperparameters):
+    """Koren's neighbourhood model with the shrunk Pearson-baseline similarity."""
+
+    based_on: Literal["movies", "users"] = Field(
+        "movies", description="whose neighbours are averaged: similar movies, or similar users"
+    )
+    neighbours: int = Field(40, ge=1, le=10_000, description="most neighbours per prediction (k)")
+    min_neighbours: int = Field(
+        1, ge=1, le=10_000, description="with fewer neighbours than this, only the biases count"
+    )
+    shrinkage: float = Field(
+        100.0, ge=0, le=1e6, description="pulls similarities with few common ratings towards 0"
+    )
+
+
+class EASEHyperparameters(BaselineHyperparameters):
+    """The one number of Steck's shallow autoencoder."""
+
+    regularization: float = Field(
+        500.0, gt=0, le=1e9, description="L2 penalty on the movie-to-movie weights (lambda)"
+    )

@@ -1,0 +1,115 @@
+"""A trained GraphSAGE as a recommender: one forward pass, then plain arrays."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions, RatingScale
+from movierec.graph import RatingGraph
+from movierec.models.factors import FactorModel
+from movierec.models.features import FeaturePreprocessor
+from movierec.models.heads import ORDINAL_SLOPE, Factors
+from movierec.models.protocol import Arrays
+from movierec.models.sage import GraphSage
+
+__all__ = ["SageRecommender", "feature_tensors"]
+
+
+def feature_tensors(preprocessor: FeaturePreprocessor, dataset: Dataset) -> tuple[Tensor, Tensor]:
+    """Return the features of all users and of all movies, (n_users, f_u) and (n_movies, f_m)."""
+    users, movies = dataset.user_frame, dataset.movie_frame
+    return (
+        torch.from_numpy(preprocessor.users(users)),
+        torch.from_numpy(preprocessor.movies(movies)),
+    )
+
+
+class SageRecommender:
+    """The model over the graph of the ratings it may know.
+
+    Args:
+        model: trained; it is put into evaluation mode.
+        features: of all users and movies, see `feature_tensors`.
+        known: the ratings in the graph; not necessarily those it was trained on.
+        scale: of the data set.
+
+    """
+
+    def __init__(
+        self,
+        model: GraphSage,
+        features: tuple[Tensor, Tensor],
+        known: Interactions,
+        scale: RatingScale,
+    ) -> None:
+        self.model = model.eval()
+        self.features = features
+        self.known = known
+        self.scale = scale
+        self.n_users, self.n_movies = len(features[0]), len(features[1])
+
+    @cached_property
+    def factors(self) -> FactorModel:
+        """The model's answers about every user and movie as plain arrays."""
+        graph = RatingGraph.build(self.known, self.n_users, self.n_movies)
+        return export_factors(self.model, graph, self.features, self.scale)
+
+    def predict(self, user: IntArray, movie: IntArray) -> FloatArray:
+        """Return ratings in stars, (n,) and (n,) -> (n,)."""
+        return self.factors.predict(user, movie)
+
+    def score(self, users: IntArray) -> FloatArray:
+        """Return ranking scores, (n,) -> (n, n_movies)."""
+        return self.factors.score(users)
+
+    def observe(self, ratings: Interactions) -> SageRecommender:
+        """Return the same weights over a graph that has these ratings too."""
+        if not len(ratings):
+            return self
+        return SageRecommender(self.model, self.features, _joined(self.known, ratings), self.scale)
+
+    def arrays(self) -> Arrays:
+        """Return the arrays of the serving form."""
+        return self.factors.arrays()
+
+
+@torch.no_grad()
+def export_factors(
+    model: GraphSage, graph: RatingGraph, features: tuple[Tensor, Tensor], scale: RatingScale
+) -> FactorModel:
+    """Return the serving form of a model over a graph; the model keeps its mode and device."""
+    was_training = model.training
+    device = next(model.parameters()).device
+    model.eval()
+    states = model.encode(graph.to(device), features[0].to(device), features[1].to(device))
+    rating, ranking = model.rating_factors(states), model.ranking_factors(states)
+    model.train(was_training)
+    arrays = {**_named("rating", rating), **_named("ranking", ranking)}
+    arrays.pop("ranking_user_bias", None)  # a constant per user ranks nothing
+    offset, slope = 0.0, 1.0
+    if model.link is not None:
+        arrays["cut_points"], slope = model.link.cuts.detach().cpu().numpy(), ORDINAL_SLOPE
+    elif model.config.head == "projection":
+        offset = model.sizes.mean_rating
+    return FactorModel(graph.n_users, graph.n_movies, scale, offset=offset, slope=slope, **arrays)
+
+
+def _named(side: str, factors: Factors | None) -> dict[str, FloatArray]:
+    if factors is None:
+        return {}
+    parts = ("user", "movie", "user_bias", "movie_bias")
+    return {f"{side}_{part}": getattr(factors, part).float().cpu().numpy() for part in parts}
+
+
+def _joined(first: Interactions, second: Interactions) -> Interactions:
+    times = (first.timestamp, second.timestamp)
+    return Interactions(
+        np.concatenate([first.user, second.user]),
+        np.concatenate([first.movie, second.movie]),
+        np.concatenate([first.rating, second.rating]),
+        None if times[0] is None or times[1] is None else np.concatenate([*times]),
+    )

@@ -1,0 +1,143 @@
+"""A version's files: writing them safely, checking them, opening them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from movierec.errors import ArtifactError
+from movierec.registry.manifest import FileFacts, Manifest, facts_of, read_manifest
+from movierec.registry.names import METADATA, SERVING, check_file, is_folder
+from movierec.store.folders import sync
+
+__all__ = ["Content", "check_content", "problems_of", "read_array", "write_files"]
+
+Content: TypeAlias = bytes | Callable[[Path], None]
+PLAIN_KINDS = "biufU"  # numbers, truth values and text: nothing that holds objects
+
+
+def write_files(
+    folder: Path, files: Mapping[str, Content], arrays: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, FileFacts]:
+    """Write every file and flush it to the disk; return sizes and hashes by name.
+
+    Raises:
+        ArtifactError: a name leads elsewhere, or an array holds Python objects.
+
+    """
+    (folder / SERVING).mkdir()
+    for name, content in files.items():
+        _write(folder / check_file(name), content)
+    for name, array in arrays.items():
+        _write_array(folder / check_file(f"{SERVING}/{name}.npy"), array)
+    names = [*files, *(f"{SERVING}/{name}.npy" for name in arrays)]
+    for name in names:
+        sync(folder / name)
+    sync(folder / SERVING)
+    return {name: facts_of(folder / name) for name in sorted(names)}
+
+
+def _write(path: Path, content: Content) -> None:
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        content(path)
+
+
+def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    if array.dtype.kind not in PLAIN_KINDS:
+        raise ArtifactError(
+            f"The array {path.stem} has the type {array.dtype}, which cannot be stored.",
+            hint="Give numbers or text.",
+        )
+    np.save(path, array, allow_pickle=False)
+
+
+def problems_of(folder: Path) -> list[str]:
+    """Return what is wrong with a version's folder; nothing when it is whole.
+
+    Checks the metadata, that every file is there with its size and SHA-256, and that there is
+    nothing else, links least of all.
+    """
+    if not is_folder(folder):
+        return ["Its folder is missing."]
+    try:
+        manifest = read_manifest(folder)
+    except ArtifactError as error:
+        return [error.message]
+    problems = [] if manifest.facts.model_version == folder.name else [_other_version(manifest)]
+    problems += [p for name in manifest.files if (p := problem_with(folder, name, manifest))]
+    known = {*manifest.files, METADATA, SERVING}
+    return problems + [f"{name} does not belong to it." for name in _walk(folder, known)]
+
+
+def _other_version(manifest: Manifest) -> str:
+    return f"{METADATA} is that of {manifest.facts.model_version[:40]!r}."
+
+
+def _walk(folder: Path, known: set[str]) -> Iterator[str]:
+    """Yield what a version should not contain, one level of `serving/` included."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name not in known or entry.is_symlink():
+            yield entry.name
+        elif entry.name == SERVING and entry.is_dir():
+            names = (f"{SERVING}/{inner.name}" for inner in sorted(entry.iterdir()))
+            yield from (name for name in names if name not in known)
+
+
+def problem_with(folder: Path, name: str, manifest: Manifest) -> str | None:
+    """Return what is wrong with one file of a version, or None."""
+    path, expected = folder / name, manifest.files[name]
+    try:
+        if path.parent.is_symlink() or not stat.S_ISREG(path.lstat().st_mode):
+            return f"{name} is a link or no plain file."
+        if path.stat().st_size != expected.bytes:
+            return f"{name} has {path.stat().st_size:,} bytes instead of {expected.bytes:,}."
+        return None if facts_of(path) == expected else f"{name} was changed: wrong SHA-256."
+    except OSError as error:
+        return f"{name}: {os.strerror(error.errno or 0).lower()}."
+
+
+def check_content(folder: Path, name: str, manifest: Manifest) -> Path:
+    """Return the path of a file whose size and hash are those recorded.
+
+    Raises:
+        ArtifactError: the file is missing or was changed.
+
+    """
+    listed = name in manifest.files
+    problem = problem_with(folder, name, manifest) if listed else f"It has no {name[:100]}."
+    if problem is not None:
+        raise ArtifactError(
+            f"Version {folder.name} cannot be used: {problem}",
+            hint="Restore the file from a backup, or delete the version and train it again.",
+        )
+    return folder / name
+
+
+def read_array(path: Path, *, mmap: bool) -> npt.NDArray[Any]:
+    """Open a `.npy` file of plain numbers or text, mapped read-only or copied into memory.
+
+    It is mapped in either case: a header that promises more than the file holds is refused
+    before memory is taken for it.
+
+    Raises:
+        ArtifactError: it is not such a file.
+
+    """
+    try:
+        mapped = np.asarray(np.lib.format.open_memmap(path, mode="r"))
+        if mapped.dtype.kind not in PLAIN_KINDS:
+            raise ValueError(f"it holds {mapped.dtype}")
+    except (ValueError, TypeError, OverflowError, OSError, EOFError, MemoryError) as error:
+        raise ArtifactError(
+            f"{path.parent.parent.name}/{SERVING}/{path.name} is not a plain array.",
+            hint="Restore the file from a backup, or delete the version and train it again.",
+        ) from error
+    return mapped if mmap else mapped.copy()

@@ -1,0 +1,110 @@
+"""Bringing folders, rows and the alias together again after a process was killed.
+
+A version's folder appears by a rename, so a folder with a version's name is complete. The
+folders are the truth about what there is, the alias about which one is current.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from movierec.errors import ArtifactError
+from movierec.registry.alias import clear_alias, point_alias, read_alias
+from movierec.registry.files import problems_of
+from movierec.registry.manifest import Manifest, read_manifest
+from movierec.registry.names import CURRENT, is_folder, is_name
+from movierec.store import VersionRecord
+from movierec.store.folders import REMOVED, clear_abandoned
+from movierec.store.versions import VersionStore
+
+__all__ = ["add_row", "reconcile"]
+
+
+def reconcile(root: Path, versions: VersionStore) -> list[str]:
+    """Repair what can be repaired; return a line for each thing done. Hold the lock."""
+    return [
+        *_finish_removals(root, versions),
+        *_adopt(root, versions),
+        *_mark_missing(root, versions),
+        *_repair_alias(root, versions),
+    ]
+
+
+def add_row(versions: VersionStore, manifest: Manifest) -> VersionRecord:
+    """Give a folder its row."""
+    facts = manifest.facts
+    return versions.add(
+        name=facts.model_version,
+        model=facts.model,
+        preset=facts.preset,
+        dataset_name=facts.dataset_name,
+        fingerprint=facts.fingerprint,
+        split_label=facts.split_label,
+        created_at=facts.created_at,
+        run_id=facts.run_id,
+        size_bytes=manifest.size_bytes,
+        parameters=facts.parameters,
+        metadata=manifest.metadata,
+    )
+
+
+def _folders(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir() if is_name(path.name) and is_folder(path)}
+
+
+def _finish_removals(root: Path, versions: VersionStore) -> Iterator[str]:
+    """Rows first: once the leftover is gone, nothing tells a deletion from a lost folder."""
+    names = {record.name for record in versions.list()} - _folders(root)
+    for path in root.glob(f"{REMOVED}*"):
+        match = re.fullmatch(rf"{re.escape(REMOVED)}(v[\d.]+)-\w+", path.name)
+        if match and match[1] in names:
+            versions.delete(match[1])
+            yield f"Finished deleting {match[1]}."
+    for leftover in clear_abandoned(root):
+        yield f"Removed {leftover}, left by a process that was killed."
+
+
+def _adopt(root: Path, versions: VersionStore) -> Iterator[str]:
+    for name in sorted(_folders(root) - {record.name for record in versions.list()}):
+        problems = problems_of(root / name)
+        if problems:
+            yield f"{name} is not taken up: {problems[0]}"
+        else:
+            add_row(versions, read_manifest(root / name))
+            yield f"Took up {name}, whose process was killed before it was listed."
+
+
+def _mark_missing(root: Path, versions: VersionStore) -> Iterator[str]:
+    present = _folders(root)
+    for record in versions.list():
+        is_missing = record.name not in present
+        if is_missing != record.is_missing:
+            versions.set_missing(record.name, is_missing=is_missing)
+            yield f"The folder of {record.name} is {'missing' if is_missing else 'there again'}."
+
+
+def _repair_alias(root: Path, versions: VersionStore) -> Iterator[str]:
+    clear_alias(root)
+    listed = [record for record in versions.list() if not record.is_missing]
+    before = versions.current()
+    target = _wanted(read_alias(root), before, listed)
+    try:
+        if target is not None and read_alias(root) != target:
+            point_alias(root, target)
+            yield f"`{CURRENT}` now leads to {target}."
+    except ArtifactError as error:
+        yield str(error)
+    if (before.name if before else None) != target:
+        versions.set_current(target)
+        yield f"The database now calls {target or 'no version'} current."
+
+
+def _wanted(
+    alias: str | None, current: VersionRecord | None, listed: list[VersionRecord]
+) -> str | None:
+    """Return the version to be current: the alias's, else the database's, else the newest."""
+    names = [record.name for record in listed]
+    candidates = [alias, current.name if current else None, *names[:1]]
+    return next((name for name in candidates if name in names), None)

@@ -1,0 +1,88 @@
+"""Where things live on this machine: read from the environment or `.env` when asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from movierec.errors import SettingsError
+
+__all__ = ["Settings", "load_settings", "project_root"]
+
+
+def project_root() -> Path:
+    """Return the project folder: the checkout that holds this package, else the working folder."""
+    checkout = Path(__file__).resolve().parents[2]
+    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
+
+
+class Settings(BaseSettings):
+    """Circumstances shared by every command; each is settable as `MOVIEREC_<NAME>`.
+
+    Relative paths are taken from the project folder.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MOVIEREC_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    home: Path = Field(default_factory=project_root, description="project folder")
+    data_dir: Path = Field(Path("data"), description="downloads, snapshots and the database")
+    models_dir: Path = Field(Path("models"), description="one folder per version")
+    runs_dir: Path = Field(Path("data/runs"), description="checkpoints and logs of runs")
+    database_url: str = Field("", description="any SQLAlchemy URL; empty: SQLite in data_dir")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads of torch; 0: all cores")
+    ml_100k_url: str = Field(
+        "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
+        description="where GroupLens offers MovieLens 100K",
+    )
+    fetch_timeout: float = Field(20.0, gt=0, description="seconds to wait for a server's answer")
+
+    @property
+    def data_path(self) -> Path:
+        """Absolute folder of downloads, snapshots and the database."""
+        return self.home / self.data_dir
+
+    @property
+    def models_path(self) -> Path:
+        """Absolute folder of the versions."""
+        return self.home / self.models_dir
+
+    @property
+    def runs_path(self) -> Path:
+        """Absolute folder of the runs' checkpoints and logs."""
+        return self.home / self.runs_dir
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{self.data_path / 'recommender.db'}"
+
+    @property
+    def database_path(self) -> Path | None:
+        """The SQLite file in force, or None for a server."""
+        prefix = "sqlite:///"
+        return (
+            Path(self.database.removeprefix(prefix)) if self.database.startswith(prefix) else None
+        )
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment; `overrides` win.
+
+    Raises:
+        SettingsError: a value is malformed; the message names the variable.
+
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(
+            f"MOVIEREC_{name} = {first['input']!r} cannot be used: {first['msg']}.",
+            hint="Correct it in the environment or in .env.",
+        ) from error

@@ -1,0 +1,24 @@
+"""Rows in, frozen records out: data sets, runs, versions."""
+
+from movierec.store.records import (
+    ACTIVE_STATES,
+    DatasetRecord,
+    EpochRecord,
+    RunKind,
+    RunRecord,
+    RunState,
+    VersionRecord,
+)
+from movierec.store.store import Store, open_store
+
+__all__ = [
+    "ACTIVE_STATES",
+    "DatasetRecord",
+    "EpochRecord",
+    "RunKind",
+    "RunRecord",
+    "RunState",
+    "Store",
+    "VersionRecord",
+    "open_store",
+]

@@ -1,0 +1,277 @@
+"""Data sets: into the database in one transaction, out as frozen records and `Dataset`s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from movierec.columns import Columns
+from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale
+from movierec.errors import DataError, NotFoundError, StoreError
+from movierec.store.engine import Database
+from movierec.store.plain import plain_dict
+from movierec.store.records import DatasetRecord
+from movierec.store.snapshots import Snapshots
+from movierec.store.tables import Base, DatasetRow, MovieRow, RatingRow, UserRow
+
+__all__ = ["DatasetStore"]
+
+CHUNK = 20_000  # rows sent or fetched at once: bounds memory, costs no speed
+_NUMBERS = frozenset({Columns.AGE, Columns.YEAR})
+_TIME = Columns.TIMESTAMP
+_RATING_TYPE = np.dtype(
+    [
+        (Columns.USER_INDEX, np.int64),
+        (Columns.MOVIE_INDEX, np.int64),
+        (Columns.RATING, np.float32),
+        (_TIME, np.int64),
+    ]
+)
+
+
+class DatasetStore:
+    """The imported data sets.
+
+    Every method raises StoreError when the database cannot be read or written.
+    """
+
+    def __init__(self, database: Database, snapshots: Snapshots) -> None:
+        self._database = database
+        self._snapshots = snapshots
+
+    def add(self, dataset: Dataset, report: Mapping[str, Any]) -> DatasetRecord:
+        """Keep a data set in one transaction; the same data again returns the first record.
+
+        Raises:
+            DataError: the name is taken by other data.
+
+        """
+        with self._database.writing() as session:
+            known = session.scalar(_with_fingerprint(dataset.fingerprint))
+            if known is not None:
+                return _record(known)
+            _require_free(session, dataset.name)
+            row = _row(dataset, report)
+            session.add(row)
+            session.flush()
+            for kind, rows in _contents(dataset, row.id):
+                session.connection().execute(insert(kind), rows)
+            record = _record(row)
+        self.load(record.name)  # writes the snapshot, so that the first page finds it
+        return record
+
+    def find(self, fingerprint: str) -> DatasetRecord | None:
+        """Return the data set with this content."""
+        with self._database.reading() as session:
+            row = session.scalar(_with_fingerprint(fingerprint))
+            return None if row is None else _record(row)
+
+    def get(self, name: str | None = None) -> DatasetRecord:
+        """Return a data set by name, or the newest.
+
+        Raises:
+            NotFoundError: there is none; the hint says what there is.
+
+        """
+        with self._database.reading() as session:
+            return _record(_require(session, name))
+
+    def list(self) -> list[DatasetRecord]:
+        """Return every data set, newest first."""
+        with self._database.reading() as session:
+            return [_record(row) for row in session.scalars(_newest_first())]
+
+    def load(self, name: str | None = None) -> Dataset:
+        """Return a data set in memory, arrays read-only; the newest when no name is given.
+
+        Raises:
+            NotFoundError: there is none.
+
+        """
+        record = self.get(name)
+        found = self._snapshots.read(record)
+        if found is not None:
+            return found
+        with self._database.reading() as session:
+            dataset = _load(session, _require(session, record.name))
+        self._snapshots.write(record, dataset)
+        return dataset
+
+    def delete(self, name: str) -> None:
+        """Remove a data set with its users, movies, ratings and snapshot.
+
+        Raises:
+            NotFoundError: there is none of this name.
+
+        """
+        with self._database.writing() as session:
+            record = _record(_require(session, name))
+            session.execute(delete(DatasetRow).where(DatasetRow.id == record.id))
+        self._snapshots.remove(record)
+
+
+def _newest_first() -> Any:
+    return select(DatasetRow).order_by(DatasetRow.imported_at.desc(), DatasetRow.id.desc())
+
+
+def _with_fingerprint(fingerprint: str) -> Any:
+    return select(DatasetRow).where(DatasetRow.fingerprint == fingerprint)
+
+
+def _require(session: Session, name: str | None) -> DatasetRow:
+    query = _newest_first()
+    row: DatasetRow | None = session.scalar(
+        query.limit(1) if name is None else query.where(DatasetRow.name == name)
+    )
+    if row is not None:
+        return row
+    names = list(session.scalars(select(DatasetRow.name).order_by(DatasetRow.name)))
+    if not names:
+        raise NotFoundError(
+            "There is no data set yet.", hint="Fetch one: `movierec data fetch ml-100k`."
+        )
+    raise NotFoundError(
+        f"There is no data set {name!r}.", hint=f"There is {', '.join(map(repr, names))}."
+    )
+
+
+def _require_free(session: Session, name: str) -> None:
+    if session.scalar(select(DatasetRow.id).where(DatasetRow.name == name)) is not None:
+        raise DataError(
+            f"There already is a data set {name!r} with other ratings.",
+            hint="Import it under another name (--name), or delete the old one first.",
+        )
+
+
+def _record(row: DatasetRow) -> DatasetRecord:
+    return DatasetRecord(
+        id=row.id,
+        name=row.name,
+        fingerprint=row.fingerprint,
+        source=row.source,
+        imported_at=row.imported_at,
+        n_users=row.n_users,
+        n_movies=row.n_movies,
+        n_ratings=row.n_ratings,
+        rating_low=row.rating_low,
+        rating_high=row.rating_high,
+        rating_step=row.rating_step,
+        report=row.report,
+    )
+
+
+def _row(dataset: Dataset, report: Mapping[str, Any]) -> DatasetRow:
+    return DatasetRow(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        source=dataset.source,
+        imported_at=datetime.now(UTC),
+        n_users=dataset.n_users,
+        n_movies=dataset.n_movies,
+        n_ratings=dataset.n_ratings,
+        rating_low=dataset.scale.low,
+        rating_high=dataset.scale.high,
+        rating_step=dataset.scale.step,
+        has_timestamps=dataset.ratings.timestamp is not None,
+        user_columns=[c for c in Columns.USERS if c in dataset.user_frame],
+        movie_columns=[c for c in Columns.MOVIES if c in dataset.movie_frame],
+        report=plain_dict(report),
+    )
+
+
+def _contents(dataset: Dataset, key: int) -> Iterator[tuple[type[Base], list[dict[str, Any]]]]:
+    """Yield every row below a data set, in chunks, for bulk inserts."""
+    ratings = dataset.ratings
+    users = _frame_columns(dataset.user_frame, Columns.USERS)
+    movies = _frame_columns(dataset.movie_frame, Columns.MOVIES)
+    table = {
+        Columns.USER_INDEX: ratings.user,
+        Columns.MOVIE_INDEX: ratings.movie,
+        Columns.RATING: ratings.rating,
+        Columns.TIMESTAMP: ratings.timestamp,
+    }
+    yield from _chunks(UserRow, key, Columns.USER_INDEX, users, dataset.n_users)
+    yield from _chunks(MovieRow, key, Columns.MOVIE_INDEX, movies, dataset.n_movies)
+    yield from _chunks(RatingRow, key, Columns.POSITION, table, dataset.n_ratings)
+
+
+def _chunks(
+    kind: type[Base], key: int, index: str, columns: Mapping[str, Any], size: int
+) -> Iterator[tuple[type[Base], list[dict[str, Any]]]]:
+    for start in range(0, size, CHUNK):
+        yield kind, _chunk(key, index, columns, start, min(start + CHUNK, size))
+
+
+def _chunk(
+    key: int, index: str, columns: Mapping[str, Any], start: int, stop: int
+) -> list[dict[str, Any]]:
+    names = ["dataset_id", index, *columns]
+    size = stop - start
+    values = [
+        [None] * size if array is None else array[start:stop].tolist() for array in columns.values()
+    ]
+    keys = [key] * size
+    return [
+        dict(zip(names, row, strict=True))
+        for row in zip(keys, range(start, stop), *values, strict=True)
+    ]
+
+
+def _frame_columns(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
+    """Return columns as object arrays with None for what is missing or unknown."""
+    return {
+        name: frame[name].astype(object).where(frame[name].notna(), None).to_numpy()
+        if name in frame
+        else None
+        for name in names
+    }
+
+
+def _load(session: Session, row: DatasetRow) -> Dataset:
+    users = _frame(session, UserRow, UserRow.user_index, row.id, row.user_columns)
+    movies = _frame(session, MovieRow, MovieRow.movie_index, row.id, row.movie_columns)
+    return Dataset(
+        name=row.name,
+        fingerprint=row.fingerprint,
+        scale=RatingScale(row.rating_low, row.rating_high, row.rating_step),
+        users=IdMap(users[Columns.USER], kind="user"),
+        movies=IdMap(movies[Columns.MOVIE], kind="movie"),
+        ratings=_ratings(session, row),
+        user_frame=users,
+        movie_frame=movies,
+        source=row.source,
+    )
+
+
+def _frame(session: Session, kind: Any, index: Any, key: int, names: Sequence[str]) -> pd.DataFrame:
+    query = select(*(getattr(kind, name) for name in names))
+    rows = session.execute(query.where(kind.dataset_id == key).order_by(index)).all()
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return pd.DataFrame(
+        {
+            name: pd.Series(list(column), dtype="float64" if name in _NUMBERS else "str")
+            for name, column in zip(names, columns, strict=True)
+        }
+    )
+
+
+def _ratings(session: Session, row: DatasetRow) -> Interactions:
+    """Read the ratings in source order, streamed into one record array and taken apart."""
+    names = [name for name in _RATING_TYPE.names or () if row.has_timestamps or name != _TIME]
+    query = select(*(getattr(RatingRow, name) for name in names))
+    query = query.where(RatingRow.dataset_id == row.id).order_by(RatingRow.position)
+    rows = session.execute(query).yield_per(CHUNK)
+    try:
+        table = np.fromiter(map(tuple, rows), _RATING_TYPE[names], row.n_ratings)
+    except ValueError as error:
+        raise StoreError(
+            f"The data set {row.name!r} has fewer ratings than its {row.n_ratings:,}.",
+            hint="The database was changed from outside: delete the data set and import it again.",
+        ) from error
+    return Interactions(*(np.ascontiguousarray(table[name]) for name in names))

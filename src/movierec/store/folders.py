@@ -1,0 +1,115 @@
+"""Folders that appear whole or not at all, and what killed processes leave of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from movierec.store.processes import START_TOLERANCE_SECONDS, own_mark
+
+__all__ = [
+    "INCOMING",
+    "REMOVED",
+    "clear_abandoned",
+    "discard",
+    "incoming_folder",
+    "remove_folder",
+    "set_aside",
+    "sync",
+]
+
+INCOMING = ".incoming-"
+REMOVED = ".removed-"
+FOREIGN_AGE_SECONDS = 86_400  # another host's process cannot be asked: wait a day
+
+
+@contextmanager
+def incoming_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder beside its destination; what the block leaves there is removed.
+
+    Its name carries host and process, so that others can tell whether it is abandoned.
+    """
+    mark = own_mark()
+    path = parent / f"{INCOMING}{mark.host}-{mark.pid}-{uuid.uuid4().hex[:12]}"
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or a folder's list of names, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename a folder so that nobody finds it any more; None when there is no such folder."""
+    aside = path.with_name(f"{REMOVED}{path.name}-{uuid.uuid4().hex[:12]}")
+    try:
+        return path.rename(aside)
+    except FileNotFoundError:
+        return None
+
+
+def discard(path: Path) -> None:
+    """Remove what was set aside; of a link the link alone, never what it leads to."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that no other process ever sees half of it."""
+    aside = set_aside(path)
+    if aside is not None:
+        discard(aside)
+
+
+def clear_abandoned(parent: Path) -> list[str]:
+    """Remove what killed processes left under way; return the names removed."""
+    gone = [
+        path
+        for path in parent.glob(".*-*")
+        if path.name.startswith(REMOVED) or (path.name.startswith(INCOMING) and _is_orphan(path))
+    ]
+    for path in gone:
+        discard(path)
+    return [path.name for path in gone]
+
+
+def _is_orphan(path: Path) -> bool:
+    try:
+        host, pid, _ = path.name.removeprefix(INCOMING).rsplit("-", 2)
+        made_at = path.stat().st_mtime
+        if host != own_mark().host:
+            return time.time() - made_at > FOREIGN_AGE_SECONDS
+        return not _existed(int(pid), made_at)
+    except ValueError:
+        return True  # not a name of ours
+    except FileNotFoundError:
+        return False  # its owner was faster
+
+
+def _existed(pid: int, moment: float) -> bool:
+    """Return whether a living process has this id and was there at that moment."""
+    try:
+        process = psutil.Process(pid)
+        started = process.create_time() <= moment + START_TOLERANCE_SECONDS
+        return started and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

@@ -1,0 +1,104 @@
+"""What the store hands out: plain frozen facts, detached from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+__all__ = [
+    "ACTIVE_STATES",
+    "DatasetRecord",
+    "EpochRecord",
+    "RunKind",
+    "RunRecord",
+    "RunState",
+    "VersionRecord",
+]
+
+RunState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
+RunKind = Literal["import", "train"]
+ACTIVE_STATES: tuple[RunState, ...] = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """One imported data set. `report` is `ImportReport.as_dict()`, stored at import."""
+
+    id: int
+    name: str
+    fingerprint: str
+    source: str
+    imported_at: datetime
+    n_users: int
+    n_movies: int
+    n_ratings: int
+    rating_low: float
+    rating_high: float
+    rating_step: float
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one finished epoch measured. Losses in the loss's own unit, seconds of wall time."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_rmse: float
+    val_ndcg_10: float
+    seconds: float
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One piece of work and how far it is. `progress` runs from 0 to 1.
+
+    `log_path` is where its process writes its log; the file need not exist.
+    """
+
+    id: int
+    kind: RunKind
+    state: RunState
+    preset: str
+    dataset_name: str
+    request: Mapping[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    heartbeat_at: datetime | None
+    pid: int | None
+    pid_started_at: float | None
+    progress: float
+    stage: str
+    error: str
+    traceback: str
+    version: str | None
+    log_path: str
+    host: str = ""
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True)
+class VersionRecord:
+    """One kept model. `metadata` is its whole `metadata.json`.
+
+    `is_missing` says that its folder was gone when somebody last looked.
+    """
+
+    name: str
+    model: str
+    preset: str
+    dataset_name: str
+    fingerprint: str
+    split_label: str
+    created_at: datetime
+    is_current: bool
+    run_id: int | None
+    size_bytes: int
+    parameters: int
+    metadata: Mapping[str, Any]
+    is_missing: bool = False

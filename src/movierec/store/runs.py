@@ -1,0 +1,267 @@
+"""Runs: one row each, written by the process that works, read by everyone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from movierec.errors import NotFoundError, StoreError
+from movierec.store.engine import Database
+from movierec.store.plain import plain_dict
+from movierec.store.processes import is_alive, own_mark
+from movierec.store.records import ACTIVE_STATES, EpochRecord, RunKind, RunRecord, RunState
+from movierec.store.tables import EpochRow, RunRow
+
+__all__ = ["RunStore"]
+
+# `list` is a method below
+Runs: TypeAlias = list[RunRecord]
+Epochs: TypeAlias = list[EpochRecord]
+
+HEARTBEAT_SECONDS = 15.0  # silence after which a run on another host counts as dead
+# A run that ended without a result may be taken up again from its checkpoint.
+STARTABLE: tuple[RunState, ...] = ("queued", "interrupted", "cancelled", "failed")
+_MEASURES = ("train_loss", "val_loss", "val_rmse", "val_ndcg_10", "seconds")
+
+
+class RunStore:
+    """The runs.
+
+    Methods that take a run's id raise NotFoundError when there is no such run; all raise
+    StoreError when the database cannot be read or written.
+    """
+
+    def __init__(self, database: Database, runs_path: Path) -> None:
+        self._database = database
+        self._runs_path = runs_path
+
+    def add(
+        self,
+        kind: RunKind,
+        *,
+        preset: str = "",
+        dataset_name: str = "",
+        request: Mapping[str, Any],
+    ) -> RunRecord:
+        """Queue a run; `request` is what its process needs to know, as JSON."""
+        row = RunRow(
+            kind=kind,
+            state="queued",
+            preset=preset,
+            dataset_name=dataset_name,
+            request=plain_dict(request),
+            created_at=_now(),
+            host="",
+            progress=0.0,
+            stage="",
+            error="",
+            traceback="",
+            cancel_requested=False,
+        )
+        with self._database.writing() as session:
+            session.add(row)
+            session.flush()
+            return self._record(row)
+
+    def start(self, run_id: int) -> RunRecord:
+        """Take a run for this process; exactly one of several that try gets it.
+
+        A run that was interrupted, cancelled or failed may be started again: it keeps its
+        epochs.
+
+        Raises:
+            StoreError: the run is already running or has succeeded.
+
+        """
+        mark, now = own_mark(), _now()
+        taken = RunRow.state.in_(STARTABLE)
+        with self._database.writing() as session:
+            row = _require(session, run_id)
+            values = {
+                "state": "running",
+                "host": mark.host,
+                "pid": mark.pid,
+                "pid_started_at": mark.started_at,
+                "started_at": now,
+                "heartbeat_at": now,
+                "finished_at": None,
+                "error": "",
+                "traceback": "",
+                "cancel_requested": False,
+            }
+            if not _change(session, run_id, taken, values):
+                raise StoreError(
+                    f"Run {run_id} is {row.state}: it cannot be started.",
+                    hint="Queue a new run instead.",
+                )
+            return self._record(row)
+
+    def beat(self, run_id: int, *, progress: float, stage: str) -> None:
+        """Say that the run is alive and how far it is, from 0 to 1."""
+        values = {"heartbeat_at": _now(), "progress": progress, "stage": stage}
+        with self._database.writing() as session:
+            _require(session, run_id)
+            _change(session, run_id, RunRow.state == "running", values)
+
+    def add_epoch(self, run_id: int, epoch: EpochRecord) -> None:
+        """Keep a finished epoch; one that a resumed run repeats replaces the first."""
+        with self._database.writing() as session:
+            _require(session, run_id)
+            session.merge(_epoch_row(run_id, epoch))
+
+    def epochs(self, run_id: int) -> Epochs:
+        """Return the finished epochs, first to last."""
+        query = select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.epoch)
+        with self._database.reading() as session:
+            _require(session, run_id)
+            return [_epoch_record(row) for row in session.scalars(query)]
+
+    def finish(
+        self,
+        run_id: int,
+        state: RunState,
+        *,
+        error: str = "",
+        traceback: str = "",
+        version: str | None = None,
+    ) -> None:
+        """End a run in one of the final states."""
+        with self._database.writing() as session:
+            row = _require(session, run_id)
+            row.state, row.finished_at = state, _now()
+            row.error, row.traceback, row.version = error, traceback, version
+            row.progress = 1.0 if state == "succeeded" else row.progress
+
+    def get(self, run_id: int) -> RunRecord:
+        """Return a run."""
+        with self._database.reading() as session:
+            return self._record(_require(session, run_id))
+
+    def list(self, limit: int = 50, states: Sequence[RunState] | None = None) -> Runs:
+        """Return the newest runs, newest first, of these states or of all."""
+        query = select(RunRow).order_by(RunRow.id.desc()).limit(limit)
+        return self._records(query if states is None else query.where(RunRow.state.in_(states)))
+
+    def active(self) -> Runs:
+        """Return the queued and running runs, oldest first."""
+        query = select(RunRow).where(RunRow.state.in_(ACTIVE_STATES)).order_by(RunRow.id)
+        return self._records(query)
+
+    def latest(self, kind: RunKind | None = None) -> RunRecord | None:
+        """Return the newest run, of this kind if one is given."""
+        query = select(RunRow).order_by(RunRow.id.desc()).limit(1)
+        found = self._records(query if kind is None else query.where(RunRow.kind == kind))
+        return found[0] if found else None
+
+    def request_cancel(self, run_id: int) -> RunRecord:
+        """Ask a running run to stop; a queued one is cancelled at once, a finished one stays."""
+        with self._database.writing() as session:
+            row = _require(session, run_id)
+            if row.state == "queued":
+                row.state, row.finished_at = "cancelled", _now()
+            row.cancel_requested = row.state in ("running", "cancelled")
+            session.flush()
+            return self._record(row)
+
+    def cancel_requested(self, run_id: int) -> bool:
+        """Return whether somebody asked the run to stop."""
+        return self.get(run_id).cancel_requested
+
+    def mark_interrupted(self) -> Runs:
+        """Find running runs whose process is gone, mark them and return them.
+
+        On this host the process is looked up; on another one the heartbeat decides.
+        """
+        dead = [run for run in self.list(10_000, states=("running",)) if _is_dead(run)]
+        return [self.get(run.id) for run in dead if self._interrupt(run)]
+
+    def _interrupt(self, run: RunRecord) -> bool:
+        unchanged = (RunRow.state == "running") & (RunRow.heartbeat_at == run.heartbeat_at)
+        values = {
+            "state": "interrupted",
+            "finished_at": _now(),
+            "error": "Its process ended without a word.",
+        }
+        with self._database.writing() as session:
+            return _change(session, run.id, unchanged, values)
+
+    def _records(self, query: Any) -> Runs:
+        with self._database.reading() as session:
+            return [self._record(row) for row in session.scalars(query)]
+
+    def _record(self, row: RunRow) -> RunRecord:
+        return RunRecord(
+            id=row.id,
+            kind=cast("RunKind", row.kind),
+            state=cast("RunState", row.state),
+            preset=row.preset,
+            dataset_name=row.dataset_name,
+            request=row.request,
+            created_at=row.created_at,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            heartbeat_at=row.heartbeat_at,
+            pid=row.pid,
+            pid_started_at=row.pid_started_at,
+            progress=row.progress,
+            stage=row.stage,
+            error=row.error,
+            traceback=row.traceback,
+            version=row.version,
+            log_path=str(self._runs_path / str(row.id) / "run.log"),
+            host=row.host,
+            cancel_requested=row.cancel_requested,
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _require(session: Session, run_id: int) -> RunRow:
+    row = session.get(RunRow, run_id)
+    if row is None:
+        raise NotFoundError(f"There is no run {run_id}.", hint="`movierec runs` lists them.")
+    return row
+
+
+def _change(
+    session: Session, run_id: int, condition: ColumnElement[bool], values: Mapping[str, Any]
+) -> bool:
+    """Update a run if the condition still holds; return whether it did."""
+    query = update(RunRow).where(RunRow.id == run_id, condition).values(**values)
+    changed = session.execute(query.returning(RunRow.id)).first() is not None
+    session.expire_all()
+    return changed
+
+
+def _is_dead(run: RunRecord) -> bool:
+    mark = own_mark()
+    if run.host == mark.host and run.pid is not None and run.pid_started_at is not None:
+        return not is_alive(run.pid, run.pid_started_at)
+    last = run.heartbeat_at or run.created_at
+    return _now() - last > timedelta(seconds=HEARTBEAT_SECONDS)
+
+
+def _epoch_row(run_id: int, epoch: EpochRecord) -> EpochRow:
+    measures = {name: _none_if_nan(getattr(epoch, name)) for name in _MEASURES}
+    return EpochRow(run_id=run_id, epoch=epoch.epoch, is_best=epoch.is_best, **measures)
+
+
+def _epoch_record(row: EpochRow) -> EpochRecord:
+    measures = {name: _nan_if_none(getattr(row, name)) for name in _MEASURES}
+    return EpochRecord(epoch=row.epoch, is_best=row.is_best, **measures)
+
+
+def _none_if_nan(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _nan_if_none(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,81 @@
+"""The store: one door to the database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import Engine
+
+from movierec.errors import StoreError
+from movierec.settings import Settings
+from movierec.store.datasets import DatasetStore
+from movierec.store.engine import Database
+from movierec.store.migrate import migrate
+from movierec.store.runs import RunStore
+from movierec.store.snapshots import Snapshots
+from movierec.store.versions import VersionStore
+
+__all__ = ["Store", "open_store"]
+
+
+class Store:
+    """Data sets, runs and versions of one database; a context manager."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self.datasets = DatasetStore(database, Snapshots(settings.data_path / "cache"))
+        self.runs = RunStore(database, settings.runs_path)
+        self.versions = VersionStore(database)
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine, for tools that look at the tables themselves."""
+        return self._database.engine
+
+    def close(self) -> None:
+        """Close the connections; the store opens new ones if it is used again."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the database in force, with folders made and tables up to date.
+
+    Raises:
+        StoreError: it is unreadable, damaged, locked, newer than this code, or the disk is
+            full; the hint says what to do.
+
+    """
+    folders = [settings.data_path, settings.models_path, settings.runs_path]
+    if settings.database_path is not None:
+        folders.append(settings.database_path.parent)
+    for folder in folders:
+        _make(folder)
+    database = Database(settings.database)
+    try:
+        migrate(database, settings.data_path / ".database.lock")
+    except BaseException:
+        database.close()
+        raise
+    return Store(database, settings)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder {folder} cannot be made: {error.strerror}.",
+            hint="Check its permissions, or set MOVIEREC_DATA_DIR or MOVIEREC_HOME to another one.",
+        ) from error

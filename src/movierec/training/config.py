@@ -1,0 +1,20 @@
+"""Where and how a training runs: nothing here changes what the model is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Circumstances"]
+
+
+class Circumstances(BaseModel):
+    """Device, seed and folders of one training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, dropout and batches")
+    mixed_precision: bool = Field(True, description="bfloat16 layers on CUDA; no effect elsewhere")
+    checkpoint: Path | None = Field(None, description="file rewritten after every epoch")

@@ -1,0 +1,100 @@
+"""From train ratings to a trained GraphSAGE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from movierec.data.dataset import Dataset, Interactions
+from movierec.graph import RatingGraph
+from movierec.models.factors import FactorModel
+from movierec.models.features import FeaturePreprocessor
+from movierec.models.hyperparameters import SageHyperparameters
+from movierec.models.sage import GraphSage, Sizes
+from movierec.models.sage_recommender import SageRecommender, export_factors, feature_tensors
+from movierec.runtime import seed_everything
+from movierec.training.config import Circumstances
+from movierec.training.hooks import Hook
+from movierec.training.trainer import FitResult, Trainer
+
+__all__ = ["Measure", "SageFit", "fit_sage"]
+
+# validation metrics of a serving form: {"val_rmse": stars, "val_ndcg_10": share}
+Measure = Callable[[FactorModel], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class SageFit:
+    """A trained model, what it was made with, and how training went."""
+
+    model: GraphSage
+    preprocessor: FeaturePreprocessor
+    features: tuple[Tensor, Tensor]
+    result: FitResult
+
+    def recommender(self, dataset: Dataset, known: Interactions) -> SageRecommender:
+        """Return the model over the graph of the ratings that may be known."""
+        return SageRecommender(self.model.cpu(), self.features, known, dataset.scale)
+
+
+def fit_sage(
+    dataset: Dataset,
+    train: Interactions,
+    validation: Interactions | None,
+    config: SageHyperparameters,
+    circumstances: Circumstances,
+    *,
+    measure: Measure | None = None,
+    hooks: Sequence[Hook] = (),
+    resume: bool = False,
+) -> SageFit:
+    """Train on `train`; `validation` picks the epoch.
+
+    Raises:
+        NonFiniteError: the loss became NaN or infinite.
+        ArtifactError: `resume` finds a checkpoint that does not fit.
+
+    """
+    seed_everything(circumstances.seed)
+    preprocessor = FeaturePreprocessor(config.feature_bands).fit(dataset, train)
+    features = feature_tensors(preprocessor, dataset)
+    model = GraphSage(config, _sizes(dataset, train, features))
+    graph = _graph(dataset, train)
+    trainer = Trainer(
+        model,
+        graph,
+        None if validation is None else _graph(dataset, validation),
+        features,
+        circumstances=circumstances,
+        validator=_validator(measure, graph, features, dataset),
+        hooks=hooks,
+    )
+    return SageFit(model, preprocessor, features, trainer.fit(resume=resume))
+
+
+def _graph(dataset: Dataset, ratings: Interactions) -> RatingGraph:
+    return RatingGraph.build(ratings, dataset.n_users, dataset.n_movies)
+
+
+def _validator(
+    measure: Measure | None,
+    graph: RatingGraph,
+    features: tuple[Tensor, Tensor],
+    dataset: Dataset,
+) -> Callable[[GraphSage], dict[str, float]] | None:
+    if measure is None:
+        return None
+    return lambda model: measure(export_factors(model, graph, features, dataset.scale))
+
+
+def _sizes(dataset: Dataset, train: Interactions, features: tuple[Tensor, Tensor]) -> Sizes:
+    return Sizes(
+        user_features=features[0].shape[1],
+        movie_features=features[1].shape[1],
+        rating_low=dataset.scale.low,
+        rating_step=dataset.scale.step,
+        n_levels=len(dataset.scale.levels),
+        mean_rating=float(train.rating.mean()),
+    )

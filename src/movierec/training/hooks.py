@@ -1,0 +1,52 @@
+"""Watchers of a training. They see, they do not steer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+__all__ = ["EpochResult", "Hook", "Plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training is about to do."""
+
+    epochs: int
+    steps_per_epoch: int
+    n_parameters: int
+    device: str
+    first_epoch: int
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch measured; losses in the loss's own unit, RMSE in stars, wall seconds."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_rmse: float
+    val_ndcg_10: float
+    seconds: float
+    is_best: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain data."""
+        return asdict(self)
+
+
+class Hook(Protocol):
+    """Called by the trainer as it goes; an exception in a hook ends the training."""
+
+    def on_start(self, plan: Plan) -> None:
+        """Before the first step."""
+        ...
+
+    def on_step(self, epoch: int, step: int) -> None:
+        """After each step, both from 1."""
+        ...
+
+    def on_epoch(self, result: EpochResult) -> None:
+        """After each epoch, once its checkpoint is on disk."""
+        ...

@@ -1,0 +1,298 @@
+"""The loop: steps, validation, best weights, early stopping, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from movierec.errors import ArtifactError, NonFiniteError
+from movierec.graph import RatingGraph
+from movierec.models.losses import step_loss
+from movierec.models.sage import GraphSage
+from movierec.runtime import pick_device
+from movierec.training.averaging import WeightAverage
+from movierec.training.checkpoint import read_checkpoint, write_checkpoint
+from movierec.training.config import Circumstances
+from movierec.training.hooks import EpochResult, Hook, Plan
+
+__all__ = ["FitResult", "Trainer", "Validator"]
+
+logger = logging.getLogger(__name__)
+
+Weights = dict[str, Tensor]
+# measures the model as it stands: {"val_rmse": stars, "val_ndcg_10": share}
+Validator = Callable[[GraphSage], dict[str, float]]
+
+
+@dataclass
+class FitResult:
+    """How a training went; the model holds the best epoch's weights."""
+
+    history: list[EpochResult] = field(default_factory=list)
+    best_epoch: int = 0
+    stopped_early: bool = False
+
+    @property
+    def best(self) -> EpochResult:
+        """The best epoch by the monitored metric."""
+        return next(item for item in self.history if item.epoch == self.best_epoch)
+
+
+class Trainer:
+    """Trains one GraphSAGE on one graph.
+
+    Args:
+        model: trained in place.
+        graph: the train ratings; nothing of validation or test is in it.
+        validation: the ratings that pick the epoch; None trains all epochs and keeps the last.
+        features: user and movie features, (n_users, f_u) and (n_movies, f_m).
+        circumstances: device, seed, checkpoint.
+        validator: measures the averaged weights after each epoch.
+        hooks: watchers.
+
+    """
+
+    def __init__(
+        self,
+        model: GraphSage,
+        graph: RatingGraph,
+        validation: RatingGraph | None,
+        features: tuple[Tensor, Tensor],
+        *,
+        circumstances: Circumstances,
+        validator: Validator | None = None,
+        hooks: Sequence[Hook] = (),
+    ) -> None:
+        self.device = pick_device(circumstances.device)
+        self.config = model.config
+        self.model = model.to(self.device)
+        self.graph = graph.to(self.device)
+        self.validation = None if validation is None else validation.to(self.device)
+        self.features = (features[0].to(self.device), features[1].to(self.device))
+        self.circumstances = circumstances
+        self.validator = validator
+        self.hooks = hooks
+        self.batches = torch.Generator().manual_seed(circumstances.seed)
+        self.optimizer = _optimizer(model)
+        self.schedule = _schedule(self.optimizer, self.config, self.steps_per_epoch)
+        self.average = WeightAverage(model, self.config.weight_average)
+        self.best_weights: Weights = self.average.weights()
+        self.best_value = math.inf
+        self.result = FitResult()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in one pass over the train ratings."""
+        if self.config.target_fraction:
+            return max(1, round(1 / self.config.target_fraction))
+        return math.ceil(self.graph.n_edges / self.config.batch_size)
+
+    def fit(self, *, resume: bool = False) -> FitResult:
+        """Train to the end and leave the best weights in the model.
+
+        Raises:
+            NonFiniteError: the loss became NaN or infinite; the message says at which step.
+            ArtifactError: `resume` finds a checkpoint of another model or a damaged one.
+
+        """
+        if resume:
+            self._restore()
+        self._tell_plan()
+        for epoch in range(len(self.result.history) + 1, self.config.epochs + 1):
+            if self._out_of_patience:
+                break
+            started = time.perf_counter()
+            train_loss = self._train_epoch(epoch)
+            result = self._validate(epoch, train_loss, started)
+            self._remember(result)
+        self.result.stopped_early = len(self.result.history) < self.config.epochs
+        self.model.load_state_dict(self.best_weights)
+        self.model.eval()
+        return self.result
+
+    def _tell_plan(self) -> None:
+        plan = Plan(
+            epochs=self.config.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            n_parameters=self.model.n_parameters,
+            device=str(self.device),
+            first_epoch=len(self.result.history) + 1,
+        )
+        for hook in self.hooks:
+            hook.on_start(plan)
+
+    def _train_epoch(self, epoch: int) -> float:
+        self.model.train()
+        total, count = torch.zeros((), device=self.device), 0
+        for step, edges in enumerate(self._target_edges(), start=1):
+            loss = self._step(edges, epoch, step)
+            total += loss * len(edges)
+            count += len(edges)
+            for hook in self.hooks:
+                hook.on_step(epoch, step)
+        return float(total) / count
+
+    def _target_edges(self) -> Iterator[Tensor]:
+        """Yield every train edge once, in random parts of nearly equal size, each ascending."""
+        order = torch.randperm(self.graph.n_edges, generator=self.batches)
+        for part in order.tensor_split(self.steps_per_epoch):
+            yield part.sort().values.to(self.device)
+
+    def _step(self, edges: Tensor, epoch: int, step: int) -> Tensor:
+        """Do one update and return its loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        visible = self.graph.without(edges) if self.config.target_fraction else self.graph
+        targets = self.graph.select(edges)
+        with self._precision():
+            parts = step_loss(self.model, visible, targets, self.features)
+        loss = torch.stack([part.float() for part in parts.values()]).sum()
+        if not torch.isfinite(loss):
+            raise self._non_finite(parts, epoch, step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.average.update()
+        return loss.detach()
+
+    def _precision(self) -> torch.autocast:
+        enabled = self.circumstances.mixed_precision and self.device.type == "cuda"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+    def _non_finite(self, parts: dict[str, Tensor], epoch: int, step: int) -> NonFiniteError:
+        bad = [name for name, part in parts.items() if not torch.isfinite(part)]
+        return NonFiniteError(
+            f"The {' and '.join(bad) or 'total'} loss became {_spoken(parts)} "
+            f"in epoch {epoch}, step {step} of {self.steps_per_epoch}.",
+            hint=f"Lower learning_rate (now {self.config.learning_rate:g}) "
+            "or set gradient_clip to 1.",
+        )
+
+    def _validate(self, epoch: int, train_loss: float, started: float) -> EpochResult:
+        with self.average.applied():
+            val_loss = self._validation_loss()
+            measured = self.validator(self.model) if self.validator else {}
+        result = EpochResult(
+            epoch=epoch,
+            train_loss=train_loss,
+            val_loss=val_loss,
+            val_rmse=measured.get("val_rmse", math.nan),
+            val_ndcg_10=measured.get("val_ndcg_10", math.nan),
+            seconds=time.perf_counter() - started,
+            is_best=False,
+        )
+        return EpochResult(**{**result.as_dict(), "is_best": self._is_better(result)})
+
+    @torch.no_grad()
+    def _validation_loss(self) -> float:
+        if self.validation is None:
+            return math.nan
+        self.model.eval()
+        with torch.random.fork_rng(devices=self._cuda_devices()):
+            # negatives of a sampled loss are the same in every epoch
+            torch.manual_seed(self.circumstances.seed)
+            parts = step_loss(self.model, self.graph, self.validation, self.features)
+        return float(torch.stack(list(parts.values())).sum())
+
+    def _cuda_devices(self) -> list[torch.device]:
+        return [self.device] if self.device.type == "cuda" else []
+
+    def _is_better(self, result: EpochResult) -> bool:
+        if self.validation is None:
+            return True
+        value = getattr(result, self.config.monitor)
+        value = -value if self.config.monitor == "val_ndcg_10" else value
+        if not value < self.best_value - self.config.min_delta:
+            return False
+        self.best_value = value
+        return True
+
+    def _remember(self, result: EpochResult) -> None:
+        self.result.history.append(result)
+        if result.is_best:
+            self.result.best_epoch = result.epoch
+            self.best_weights = self.average.weights()
+        if self.circumstances.checkpoint is not None:
+            write_checkpoint(self.circumstances.checkpoint, self._state())
+        for hook in self.hooks:
+            hook.on_epoch(result)
+        logger.info(
+            "epoch=%d train_loss=%.4f val_loss=%.4f val_rmse=%.4f val_ndcg_10=%.4f seconds=%.2f",
+            result.epoch, result.train_loss, result.val_loss, result.val_rmse,
+            result.val_ndcg_10, result.seconds,
+        )  # fmt: skip
+
+    @property
+    def _out_of_patience(self) -> bool:
+        since_best = len(self.result.history) - self.result.best_epoch
+        return since_best >= self.config.early_stopping_patience
+
+    def _state(self) -> dict[str, Any]:
+        cuda = [torch.cuda.get_rng_state(device) for device in self._cuda_devices()]
+        return {
+            "config": self.config.model_dump(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "average": self.average.state(),
+            "best_weights": self.best_weights,
+            "best_value": self.best_value,
+            "best_epoch": self.result.best_epoch,
+            "history": [item.as_dict() for item in self.result.history],
+            "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
+            "batches": self.batches.get_state(),
+        }
+
+    def _restore(self) -> None:
+        if self.circumstances.checkpoint is None or not self.circumstances.checkpoint.is_file():
+            return
+        state = read_checkpoint(self.circumstances.checkpoint)
+        if state.get("config") != self.config.model_dump():
+            raise ArtifactError(
+                f"The checkpoint {self.circumstances.checkpoint} is of other hyperparameters.",
+                hint="Resume with the same ones, or start again without --resume.",
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.average.restore(state["average"])
+        self.best_weights = {k: v.to(self.device) for k, v in state["best_weights"].items()}
+        self.best_value = state["best_value"]
+        history = [EpochResult(**item) for item in state["history"]]
+        self.result = FitResult(history, state["best_epoch"])
+        torch.set_rng_state(state["random"]["cpu"])
+        for device, rng in zip(self._cuda_devices(), state["random"]["cuda"], strict=True):
+            torch.cuda.set_rng_state(rng, device)
+        self.batches.set_state(state["batches"])
+
+
+def _optimizer(model: GraphSage) -> torch.optim.Optimizer:
+    config = model.config
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if config.schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=config.learning_rate,
+        total_steps=config.epochs * steps_per_epoch,
+        pct_start=0.1,
+    )
+
+
+def _spoken(parts: dict[str, Tensor]) -> str:
+    values = [float(part) for part in parts.values()]
+    return "NaN" if any(math.isnan(value) for value in values) else "infinite"

@@ -1,0 +1,1 @@
+"""What the pages are made of: charts, tables, caches, the frame around a page."""

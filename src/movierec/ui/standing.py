@@ -1,0 +1,154 @@
+"""Where a version stands: its test metrics beside the floors and published numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from movierec.store.records import VersionRecord
+
+__all__ = ["METRICS", "Metric", "Row", "best_floor", "best_in", "protocol", "rows", "rungs"]
+
+Kind = Literal["version", "floor", "published"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column: where it lies in `metadata["evaluation"]` and which direction is better."""
+
+    key: str
+    label: str
+    path: tuple[str, ...]
+    hint: str
+    digits: int = 3
+    lower_is_better: bool = False
+
+
+_FULL = "Candidates: all movies the user has not rated in the train part. Higher is better."
+_RATED = "Candidates: only the user's own test movies; an easy protocol. Higher is better."
+METRICS = (
+    Metric("rmse", "RMSE", ("rmse",), "Stars, over all test ratings. Lower is better.", 4, True),
+    Metric("mae", "MAE", ("mae",), "Stars, over all test ratings. Lower is better.", 4, True),
+    Metric("ndcg_full", "NDCG@10 full", ("full", "ndcg_at_10"), _FULL),
+    Metric("hit_full", "HitRate@10 full", ("full", "hit_rate_at_10"), _FULL),
+    Metric("precision_rated", "P@10 rated", ("rated", "precision_at_10"), _RATED),
+    Metric("recall_rated", "R@10 rated", ("rated", "recall_at_10"), _RATED),
+    Metric("ndcg_rated", "NDCG@10 rated", ("rated", "ndcg_at_10"), _RATED),
+)
+_BY_KEY = {metric.key: metric for metric in METRICS}
+
+# "averages": the mean, moved by how far this user and this movie lie from it
+_FLOORS = {
+    "biases": "averages",
+    "constant": "constant",
+    "popular": "most popular",
+    "random": "random",
+}
+
+# RMSE on u1 as published; the test part never used for choosing anything, unless noted.
+_PUBLISHED_U1 = (
+    ("myFM, all side information", 0.8808, "512 Gibbs samples averaged"),
+    ("GLocal-K", 0.8889, "best epoch picked on the test part"),
+    ("MG-GAT", 0.890, ""),
+    ("STAR-GCN", 0.895, ""),
+    ("IMC-GAE", 0.8967, ""),
+    ("GraphRec with features", 0.897, ""),
+    ("GC-MC with features", 0.905, ""),
+    ("GC-MC", 0.910, ""),
+)
+_FIRST_REPORT = {
+    "rmse": 1.0321,
+    "mae": 0.8547,
+    "precision_rated": 0.6727,
+    "recall_rated": 0.7315,
+    "ndcg_rated": 0.8372,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system measured, or said, to reach these values; NaN is "not measured"."""
+
+    system: str
+    kind: Kind
+    values: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    def value(self, key: str) -> float:
+        """Return one metric, NaN when it was not measured."""
+        return self.values.get(key, math.nan)
+
+
+def rows(version: VersionRecord) -> list[Row]:
+    """Return the version, its floors on the same split, then published numbers that apply."""
+    evaluation = version.metadata.get("evaluation") or {}
+    own = Row(version.name, "version", _values(evaluation))
+    return [own, *_floor_rows(version), *_published_rows(version)]
+
+
+def best_floor(table: Sequence[Row], key: str) -> Row | None:
+    """Return the floor that is best in one metric, None when no floor has it."""
+    floors = [row for row in table if row.kind == "floor" and not math.isnan(row.value(key))]
+    best = min if _BY_KEY[key].lower_is_better else max
+    return best(floors, key=lambda row: row.value(key)) if floors else None
+
+
+def best_in(table: Sequence[Row], key: str) -> float:
+    """Return the best value measured on this split, published numbers left out."""
+    values = [row.value(key) for row in table if row.kind != "published"]
+    known = [value for value in values if not math.isnan(value)]
+    best = min if _BY_KEY[key].lower_is_better else max
+    return best(known) if known else math.nan
+
+
+def rungs(table: Sequence[Row], key: str) -> pd.DataFrame:
+    """Return one metric of all systems as `charts.ladder` reads it."""
+    return pd.DataFrame(
+        [(row.system, row.value(key), row.kind) for row in table],
+        columns=["system", "value", "kind"],
+    )
+
+
+def protocol(version: VersionRecord) -> str:
+    """Say in one sentence under which protocol the version was measured."""
+    evaluation = version.metadata.get("evaluation") or {}
+    count = evaluation.get("n_ratings")
+    ratings = f"{count:,} held-out ratings" if isinstance(count, int) else "held-out ratings"
+    return (
+        f"{ratings} of {version.dataset_name}, split {version.split_label}, scored once at the end"
+    )
+
+
+def _values(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    return {metric.key: _dig(evaluation, metric.path) for metric in METRICS}
+
+
+def _dig(tree: Mapping[str, Any], path: Sequence[str]) -> float:
+    node: Any = tree
+    for name in path:
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return float(node) if isinstance(node, int | float) else math.nan
+
+
+def _floor_rows(version: VersionRecord) -> list[Row]:
+    floors = version.metadata.get("floors") or {}
+    return [
+        Row(label, "floor", _values(floors[name]))
+        for name, label in _FLOORS.items()
+        if isinstance(floors.get(name), Mapping)
+    ]
+
+
+def _published_rows(version: VersionRecord) -> list[Row]:
+    if version.dataset_name != "ml-100k":
+        return []
+    split = (version.metadata.get("split") or {}).get("name")
+    if split == "u1":
+        return [Row(name, "published", {"rmse": v}, note) for name, v, note in _PUBLISHED_U1]
+    if split == "random":
+        return [Row("first report", "published", _FIRST_REPORT, "another random 80/20 split")]
+    return []

@@ -1,0 +1,79 @@
+"""Small pieces that several pages use. Text from data goes through `html.escape`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import plotly.graph_objects as go
+import streamlit as st
+
+__all__ = ["CITATION", "citation", "facts", "figure", "heading", "html", "mute", "section", "steps"]
+
+CITATION = (
+    "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
+    "ACM Transactions on Interactive Intelligent Systems (TiiS) 5, 4: 19:1–19:19."
+)
+_CITATION_URL = "https://doi.org/10.1145/2827872"
+_CHART_OPTIONS = {"displayModeBar": False, "scrollZoom": False}
+
+
+def html(body: str) -> None:
+    """Draw HTML whose foreign text is escaped already."""
+    st.html(body)
+
+
+def heading(kicker: str, title: str, lead: str = "") -> None:
+    """Draw the head of a page: where one is, what it says, what that rests on."""
+    below = f'<p class="mr-lead">{escape(lead)}</p>' if lead else ""
+    html(
+        f'<p class="mr-kicker">{escape(kicker)}</p><h1 class="mr-title">{escape(title)}</h1>{below}'
+    )
+
+
+def steps(names: Sequence[str], *, at: int) -> None:
+    """Draw steps of which the first `at` are done."""
+    items = ""
+    for place, name in enumerate(names):
+        state = "done" if place < at else "now" if place == at else "next"
+        mark = "✓" if state == "done" else str(place + 1)
+        here = ' aria-current="step"' if state == "now" else ""
+        items += f'<li class="mr-{state}"{here}><b>{mark}</b>{escape(name)}</li>'
+    html(f'<ol class="mr-steps">{items}</ol>')
+
+
+def section(title: str) -> None:
+    """Draw the heading of a part of a page."""
+    html(f'<h2 class="mr-section">{escape(title)}</h2>')
+
+
+def mute(text: str) -> None:
+    """Draw a remark in quiet colour."""
+    html(f'<p class="mr-mute">{escape(text)}</p>')
+
+
+def facts(pairs: Mapping[str, str]) -> None:
+    """Draw names and values as a definition list."""
+    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in pairs.items())
+    html(f'<dl class="mr-facts">{items}</dl>')
+
+
+def figure(chart: go.Figure, key: str, *, note: str = "", height: int | None = None) -> None:
+    """Draw a chart under its own title, which wraps on narrow screens as Plotly's cannot."""
+    below = f'<p class="mr-chart-note">{escape(note)}</p>' if note else ""
+    # the title holds Plotly's own escapes, which are HTML's, and nothing else
+    html(f'<h3 class="mr-chart-title">{chart.layout.title.text}</h3>{below}')
+    bare = go.Figure(chart).update_layout(title=None, margin_t=8)
+    if chart.layout.showlegend:
+        bare.update_layout(margin_t=36)
+    if height or not chart.layout.height:
+        bare.update_layout(height=height or 320)
+    st.plotly_chart(bare, key=key, alt=chart.layout.meta["alt"], config=_CHART_OPTIONS)
+
+
+def citation() -> None:
+    """Name the source of MovieLens, as its terms ask."""
+    html(
+        f'<p class="mr-mute">MovieLens data: {escape(CITATION)} '
+        f'<a href="{_CITATION_URL}" target="_blank" rel="noopener">doi:10.1145/2827872</a></p>'
+    )

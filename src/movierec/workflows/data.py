@@ -1,0 +1,134 @@
+"""Bring a data set into the database, and get it back out."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from movierec.data.checks import checked
+from movierec.data.dataset import Dataset, RatingScale
+from movierec.data.formats import ColumnChoice, read_raw
+from movierec.data.report import ImportReport
+from movierec.data.sources import fetch_data_set
+from movierec.errors import DataError
+from movierec.settings import Settings
+from movierec.store import DatasetRecord, open_store
+
+__all__ = ["ImportOutcome", "fetch_and_import", "import_data", "load_dataset"]
+
+Progress = Callable[[str, float], None]
+MAX_NAME = 64  # characters
+_NAME = re.compile(r"[\w.+ -]+")
+FETCH_SHARE = 0.6  # of a progress bar that spans fetch and import
+
+
+@dataclass(frozen=True)
+class ImportOutcome:
+    """The data set's row, what its import found, and whether it was there before."""
+
+    record: DatasetRecord
+    report: ImportReport
+    already_there: bool
+
+
+def import_data(
+    path: Path,
+    settings: Settings,
+    *,
+    name: str | None = None,
+    columns: ColumnChoice | None = None,
+    scale: RatingScale | None = None,
+    users: Path | None = None,
+    movies: Path | None = None,
+    source: str | None = None,
+    on_progress: Progress | None = None,
+) -> ImportOutcome:
+    """Read, check and store a data set in one transaction.
+
+    `name` defaults to that of the folder or file. `users` and `movies` are tables to go with
+    a plain ratings table. `source` says where the data came from; by default, the path's name.
+
+    Raises:
+        DataError: the data cannot be read or used, or the name is taken by other data.
+        StoreError: the database cannot be written.
+
+    """
+    report_progress = on_progress or _silent
+    _require_name(name)
+    report_progress("reading", 0.0)
+    started = time.perf_counter()
+    raw = read_raw(path, name=name, columns=columns, scale=scale, users=users, movies=movies)
+    reading = time.perf_counter() - started
+    report_progress("checking", 0.3)
+    dataset, report = checked(replace(raw, source=source or raw.source))
+    report = replace(report, seconds={"reading": reading, **report.seconds})
+    report_progress("storing", 0.5)
+    outcome = _store(dataset, report, settings)
+    report_progress("stored", 1.0)
+    return outcome
+
+
+def _silent(stage: str, done: float) -> None:
+    """Report progress to nobody."""
+
+
+def _require_name(name: str | None) -> None:
+    if name is not None and not (len(name) <= MAX_NAME and _NAME.fullmatch(name)):
+        raise DataError(
+            f"{name[:80]!r} cannot be the name of a data set.",
+            hint=f"Use 1 to {MAX_NAME} letters, digits, blanks and . _ + -",
+        )
+
+
+def _store(dataset: Dataset, report: ImportReport, settings: Settings) -> ImportOutcome:
+    with open_store(settings) as store:
+        known = store.datasets.find(dataset.fingerprint)
+        if known is not None:
+            return ImportOutcome(known, ImportReport.from_dict(known.report), already_there=True)
+        record = store.datasets.add(dataset, report.as_dict())
+    return ImportOutcome(record, report, already_there=False)
+
+
+def fetch_and_import(
+    settings: Settings,
+    name: str = "ml-100k",
+    source: Path | None = None,
+    on_progress: Progress | None = None,
+) -> ImportOutcome:
+    """Obtain a known data set, from `source` if given, and import it under its name.
+
+    Raises:
+        NotFoundError: no data set of that name can be fetched.
+        DataError: it cannot be obtained, fails its checksum, or the name is taken.
+        StoreError: the database cannot be written.
+
+    """
+    report = on_progress or _silent
+    fetched = fetch_data_set(
+        name,
+        settings,
+        source=source,
+        on_progress=lambda stage, done: report(stage, FETCH_SHARE * done),
+    )
+    return import_data(
+        fetched.path,
+        settings,
+        name=name,
+        source=fetched.origin,
+        on_progress=lambda stage, done: report(stage, FETCH_SHARE + (1 - FETCH_SHARE) * done),
+    )
+
+
+def load_dataset(name: str | None, settings: Settings) -> Dataset:
+    """Return a data set from the database; the newest when no name is given.
+
+    Raises:
+        NotFoundError: there is none of this name.
+        StoreError: the database cannot be read.
+
+    """
+    with open_store(settings) as store:
+        return store.datasets.load(name)

@@ -1,0 +1,162 @@
+"""Fitting any model by name: a GraphSAGE preset or a baseline."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from movierec.data.dataset import Dataset, Interactions
+from movierec.data.splits import Split
+from movierec.evaluation.ranking import RankingMetrics, ranking_at_k
+from movierec.models.baselines import GRAPHSAGE, make_baseline
+from movierec.models.factors import FactorModel
+from movierec.models.hyperparameters import hyperparameters
+from movierec.models.protocol import Recommender
+from movierec.training.config import Circumstances
+from movierec.training.fit import SageFit, fit_sage
+from movierec.training.hooks import EpochResult, Hook
+from movierec.workflows.requests import TrainRequest
+
+__all__ = ["Fitted", "fit_model", "validation_metrics"]
+
+VALIDATED_USERS = 10_000  # ranking more of them each epoch would take longer than training
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model and everything a version keeps of how it came to be."""
+
+    kind: str
+    recommender: Recommender
+    hyperparameters: dict[str, Any]
+    parameters: int
+    device: str = "cpu"
+    history: Sequence[EpochResult] = ()
+    best_epoch: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+
+
+def fit_model(
+    request: TrainRequest,
+    dataset: Dataset,
+    split: Split,
+    circumstances: Circumstances,
+    *,
+    hooks: Sequence[Hook] = (),
+    resume: bool = False,
+) -> Fitted:
+    """Fit the model a request asks for; the test part stays closed.
+
+    A GraphSAGE learns from the train part, lets the validation part pick the epoch, and then
+    has both in its graph. A baseline, which picks nothing, learns from both.
+    """
+    if request.is_graphsage:
+        return _fit_sage(request, dataset, split, circumstances, hooks, resume)
+    learned = dataset.ratings.take(np.sort(np.concatenate([split.train, split.validation])))
+    model = make_baseline(request.preset, request.hyperparameters)
+    recommender = model.fit(dataset, learned, seed=request.seed)
+    return Fitted(
+        kind=request.preset,
+        recommender=recommender,
+        hyperparameters=dict(request.hyperparameters),
+        parameters=_count(recommender),
+    )
+
+
+def _fit_sage(
+    request: TrainRequest,
+    dataset: Dataset,
+    split: Split,
+    circumstances: Circumstances,
+    hooks: Sequence[Hook],
+    resume: bool,
+) -> Fitted:
+    config = hyperparameters(request.preset, **request.hyperparameters)
+    train = dataset.ratings.take(split.train)
+    validation = dataset.ratings.take(split.validation)
+    measure = partial(validation_metrics, dataset=dataset, train=train, validation=validation)
+    fit = fit_sage(
+        dataset, train, validation, config, circumstances,
+        measure=lambda factors: _headline(measure(factors)), hooks=hooks, resume=resume,
+    )  # fmt: skip
+    known = dataset.ratings.take(np.sort(np.concatenate([split.train, split.validation])))
+    at_best = measure(fit.recommender(dataset, train).factors)
+    return Fitted(
+        kind=GRAPHSAGE,
+        recommender=fit.recommender(dataset, known),
+        hyperparameters=config.model_dump(),
+        parameters=fit.model.n_parameters,
+        device=circumstances.device,
+        history=fit.result.history,
+        best_epoch=fit.result.best_epoch,
+        metrics=_metrics(fit, at_best),
+        facts={"mean_rating": fit.model.sizes.mean_rating},
+        files=_artifacts(fit),
+    )
+
+
+def validation_metrics(
+    factors: FactorModel, *, dataset: Dataset, train: Interactions, validation: Interactions
+) -> dict[str, float]:
+    """Return RMSE and MAE in stars and the `full` ranking metrics (threshold 0) on validation.
+
+    The candidates are all movies but the user's train ones. At most 10,000 users are ranked.
+    """
+    error = factors.predict(validation.user, validation.movie) - validation.rating
+    users = np.unique(validation.user)[:VALIDATED_USERS]
+    shape = (dataset.n_users, dataset.n_movies)
+    seen, relevant = train.matrix(*shape)[users], validation.matrix(*shape)[users]
+    ranking: RankingMetrics = ranking_at_k(factors.score(users), seen, relevant, 10).summary()
+    return {
+        "rmse": float(np.sqrt(np.mean(error.astype(np.float64) ** 2))),
+        "mae": float(np.mean(np.abs(error.astype(np.float64)))),
+        "ndcg": ranking["ndcg_at_10"],
+        "precision": ranking["precision_at_10"],
+        "recall": ranking["recall_at_10"],
+    }
+
+
+def _headline(measured: Mapping[str, float]) -> dict[str, float]:
+    return {"val_rmse": measured["rmse"], "val_ndcg_10": measured["ndcg"]}
+
+
+def _metrics(fit: SageFit, at_best: Mapping[str, float]) -> dict[str, float]:
+    """Return the fields of the first report's `metadata.json`."""
+    return {
+        "val_rmse": at_best["rmse"],
+        "val_mae": at_best["mae"],
+        "val_precision_10": at_best["precision"],
+        "val_recall_10": at_best["recall"],
+        "val_ndcg_10": at_best["ndcg"],
+        "final_train_loss": fit.result.history[-1].train_loss,
+        "best_val_loss": fit.result.best.val_loss,
+    }
+
+
+def _artifacts(fit: SageFit) -> dict[str, Callable[[Path], None]]:
+    import torch
+
+    weights = {name: value.cpu() for name, value in fit.model.state_dict().items()}
+    state = pickle.dumps(fit.preprocessor.state())
+    return {
+        "graphsage_model.pth": lambda path: torch.save(weights, path),
+        "preprocessor.pkl": lambda path: _write(path, state),
+    }
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _count(recommender: Recommender) -> int:
+    """Return how many numbers a baseline's arrays hold."""
+    arrays = recommender.arrays().values()
+    return int(sum(array.size for array in arrays if array.dtype.kind == "f"))

@@ -1,0 +1,50 @@
+"""The floors of a split, measured once and remembered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from movierec.data.dataset import Dataset
+from movierec.data.splits import Split
+from movierec.evaluation import evaluate, floors
+from movierec.models.baselines import make_baseline
+from movierec.settings import Settings
+
+__all__ = ["measured_floors"]
+
+# raised whenever a floor or a metric is defined anew, so that no old number is shown
+EDITION = 1
+
+
+def measured_floors(dataset: Dataset, split: Split, settings: Settings) -> dict[str, Any]:
+    """Return random, constant, popular and biases on this split, in `Evaluation.as_dict` form."""
+    path = _remembered(dataset, split, settings)
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = _measure(dataset, split)
+        _remember(path, found)
+    return found
+
+
+def _measure(dataset: Dataset, split: Split) -> dict[str, Any]:
+    learned = dataset.ratings.take(np.sort(np.concatenate([split.train, split.validation])))
+    biases = make_baseline("biases").fit(dataset, learned, seed=0)
+    measured = {**floors(dataset, split), "biases": evaluate(biases, dataset, split)}
+    return {name: evaluation.as_dict() for name, evaluation in measured.items()}
+
+
+def _remembered(dataset: Dataset, split: Split, settings: Settings) -> Path:
+    parts = (dataset.fingerprint[:16], split.spec.name, split.sha256[:16], f"e{EDITION}")
+    return settings.data_path / "cache" / "floors" / f"{'-'.join(parts)}.json"
+
+
+def _remember(path: Path, found: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps(found), encoding="utf-8")
+    beside.replace(path)

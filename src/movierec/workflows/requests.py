@@ -1,0 +1,76 @@
+"""What a training is asked to do, as plain data that a run's row can hold."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from movierec.data.splits import SplitSpec
+from movierec.errors import HyperparameterError, MovierecError
+from movierec.models.baselines import BASELINES, make_baseline
+from movierec.models.hyperparameters import PRESETS, hyperparameters
+
+__all__ = ["MODELS", "TrainRequest"]
+
+MODELS: tuple[str, ...] = (*PRESETS, *BASELINES)
+
+
+class TrainRequest(BaseModel):
+    """One training: which model, on which data, split how, with which changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str = Field("default", description="a GraphSAGE preset or a baseline")
+    dataset: str | None = Field(None, description="name of the data set; the newest if none")
+    split: SplitSpec = Field(default_factory=SplitSpec, description="how the ratings are divided")
+    hyperparameters: dict[str, Any] = Field(
+        default_factory=dict, description="what differs from the preset"
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, dropout and batches")
+    device: str | None = Field(None, description="auto, cpu, cuda, cuda:1 or mps; None: settings")
+    make_current: bool | None = Field(None, description="None: only if no version is current")
+
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, preset: str) -> str:
+        if preset not in MODELS:
+            raise ValueError(f"there is no model {preset!r}; choose one of {', '.join(MODELS)}")
+        return preset
+
+    @property
+    def is_graphsage(self) -> bool:
+        """Whether the model is a GraphSAGE and not a baseline."""
+        return self.preset in PRESETS
+
+    @classmethod
+    def of(cls, **fields: Any) -> Self:
+        """Make a request and check everything in it that can be checked without the data.
+
+        Raises:
+            HyperparameterError: a field, the split or a hyperparameter cannot be used.
+
+        """
+        try:
+            request = cls(**fields)
+        except ValidationError as error:
+            raise HyperparameterError(_spoken(error)) from error
+        request.check()
+        return request
+
+    def check(self) -> None:
+        """Refuse hyperparameters that the model does not have or allow."""
+        if self.is_graphsage:
+            hyperparameters(self.preset, **self.hyperparameters)
+        else:
+            make_baseline(self.preset, self.hyperparameters)
+
+
+def _spoken(error: ValidationError) -> str:
+    if isinstance(error, MovierecError):
+        return str(error)
+    parts = []
+    for item in error.errors(include_url=False):
+        name = ".".join(str(part) for part in item["loc"])
+        parts.append(f"{name} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+    return "; ".join(parts) + "."

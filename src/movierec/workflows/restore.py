@@ -1,0 +1,83 @@
+"""From a version's files back to the network itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from movierec.data.dataset import Dataset
+from movierec.data.splits import SplitSpec, make_split
+from movierec.errors import ArtifactError
+from movierec.inference.load import load_version
+from movierec.models.features import FeaturePreprocessor
+from movierec.models.hyperparameters import SageHyperparameters
+from movierec.models.sage import GraphSage, Sizes
+from movierec.models.sage_recommender import SageRecommender, feature_tensors
+from movierec.registry import Registry
+from movierec.registry.trust import read_weights, safe_load
+from movierec.settings import Settings
+from movierec.store import VersionRecord, open_store
+
+__all__ = ["largest_difference", "restore_sage"]
+
+
+def restore_sage(name: str, settings: Settings, device: torch.device) -> SageRecommender:
+    """Rebuild the network of a GraphSAGE version over the ratings it may know.
+
+    Raises:
+        NotFoundError: there is no such version.
+        ArtifactError: a file is missing, changed or does not fit; no code in it is run.
+
+    """
+    with open_store(settings) as store:
+        registry = Registry(settings, store)
+        record = registry.get(name)
+        dataset = store.datasets.load(record.dataset_name)
+        state = safe_load(registry.file(name, "preprocessor.pkl"), {})
+        weights = read_weights(registry.file(name, "graphsage_model.pth"))
+    preprocessor = FeaturePreprocessor.from_state(state)
+    features = feature_tensors(preprocessor, dataset)
+    model = _model(record, dataset, features)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise _misfit(record, str(error).splitlines()[-1].strip()) from error
+    split = make_split(dataset, SplitSpec(**record.metadata["split"]))
+    return SageRecommender(
+        model.to(device), features, dataset.ratings.take(split.known), dataset.scale
+    )
+
+
+def largest_difference(restored: SageRecommender, name: str, settings: Settings) -> float:
+    """Return the largest gap in stars between the network's and the served predictions."""
+    loaded = load_version(name, settings)
+    known = loaded.known
+    ours = restored.predict(known.user, known.movie)
+    return float(np.abs(ours - loaded.recommender.predict(known.user, known.movie)).max())
+
+
+def _model(
+    record: VersionRecord, dataset: Dataset, features: tuple[torch.Tensor, torch.Tensor]
+) -> GraphSage:
+    facts = record.metadata
+    try:
+        config = SageHyperparameters(**facts["hyperparameters"])
+        sizes = Sizes(
+            user_features=features[0].shape[1],
+            movie_features=features[1].shape[1],
+            rating_low=dataset.scale.low,
+            rating_step=dataset.scale.step,
+            n_levels=len(dataset.scale.levels),
+            mean_rating=float(facts["mean_rating"]),
+        )
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise _misfit(record, f"metadata.json: {error}") from error
+    return GraphSage(config, sizes)
+
+
+def _misfit(record: VersionRecord, cause: str) -> ArtifactError:
+    return ArtifactError(
+        f"The files of version {record.name} do not fit together: {cause}.",
+        hint="Restore its folder from a backup, or train again.",
+    )

@@ -1,0 +1,77 @@
+"""Fixtures every test may use. None of them can reach the user's database or models."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from movierec.data.checks import checked
+from movierec.data.checksums import verify_ml_100k
+from movierec.data.dataset import Dataset, fingerprint_of
+from movierec.data.files import open_files
+from movierec.data.formats import read_raw
+from movierec.data.sources import fetch_ml_100k
+from movierec.settings import Settings
+from tests.factories import make_dataset
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def refuse_user_paths(settings: Settings, tmp_root: Path) -> Settings:
+    """Return the settings; fail the test when a path in them lies outside the temporary folder."""
+    paths = [settings.data_path, settings.models_path, settings.runs_path]
+    if settings.database_path is not None:
+        paths.append(settings.database_path)
+    for path in paths:
+        if not path.resolve().is_relative_to(tmp_root.resolve()):
+            pytest.fail(f"A test may not touch {path}: it lies outside {tmp_root}.")
+    return settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings whose every path lies in this test's own temporary folder."""
+    return refuse_user_paths(Settings(home=tmp_path, device="cpu"), tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the default settings at the temporary folder, for code and processes under test."""
+    monkeypatch.setenv("MOVIEREC_HOME", str(tmp_path))
+    for name in ("DATABASE_URL", "DATA_DIR", "MODELS_DIR", "RUNS_DIR"):
+        monkeypatch.delenv(f"MOVIEREC_{name}", raising=False)
+
+
+@pytest.fixture
+def planted() -> Dataset:
+    """40 users, 30 movies, a planted two-factor taste."""
+    return make_dataset()
+
+
+@pytest.fixture(scope="session")
+def ml_100k_source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the real MovieLens 100K, obtained by the product's own fetch.
+
+    The original stays in `.cache/ml-100k`, shared between runs and workers (the fetch locks).
+    """
+    cache = Settings(home=PROJECT / ".cache", data_dir=Path(), device="cpu")
+    original = fetch_ml_100k(cache).path
+    copy = tmp_path_factory.mktemp("source") / original.name
+    (shutil.copytree if original.is_dir() else shutil.copy)(original, copy)
+    yield copy
+    verify_ml_100k(open_files(copy))  # no test may change the shared copy
+
+
+@pytest.fixture(scope="session")
+def ml_100k(ml_100k_source: Path) -> Iterator[Dataset]:
+    """The real MovieLens 100K in memory; the session ends with a check that it is unchanged."""
+    dataset, _ = checked(read_raw(ml_100k_source, name="ml-100k"))
+    users, movies = dataset.user_frame.copy(), dataset.movie_frame.copy()
+    yield dataset
+    found = fingerprint_of(dataset.users, dataset.movies, dataset.ratings)
+    assert found == dataset.fingerprint, "a test changed the shared ratings"
+    assert dataset.user_frame.equals(users), "a test changed the shared users"
+    assert dataset.movie_frame.equals(movies), "a test changed the shared movies"

@@ -1,0 +1,93 @@
+"""Data work in processes of their own that are killed, truly, at a chosen moment.
+
+Started as `python -m tests.integration.killing`, reads one order per line and forks a child
+for each, so that the slow imports are paid once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from movierec.settings import Settings
+from movierec.workflows.data import fetch_and_import, import_data
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Fetch (without a path) or import; be killed `delay` seconds into `stage`."""
+
+    home: str
+    stage: str
+    delay: float
+    path: str | None = None
+    url: str = ""
+
+
+def work(order: Order) -> None:
+    settings = Settings(home=Path(order.home), device="cpu", ml_100k_url=order.url)
+    begun: list[threading.Timer] = []
+
+    def on_progress(stage: str, done: float) -> None:
+        if stage == order.stage and not begun:
+            if not order.delay:
+                os.kill(os.getpid(), signal.SIGKILL)
+            begun.append(threading.Timer(order.delay, os.kill, (os.getpid(), signal.SIGKILL)))
+            begun[0].start()
+
+    if order.path is None:
+        fetch_and_import(settings, on_progress=on_progress)
+    else:
+        import_data(Path(order.path), settings, on_progress=on_progress)
+    os._exit(0)  # the timer, if it has not fired, must not hold the child
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            work(Order(**json.loads(line)))
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class Victims:
+    """Hands orders to the forking process."""
+
+    process: subprocess.Popen[str]
+
+    def run(self, order: Order) -> int:
+        """Return the child's exit code: 0, or -9 when it was killed."""
+        if self.process.stdin is None or self.process.stdout is None:
+            raise RuntimeError("the process has no pipes")
+        self.process.stdin.write(json.dumps(asdict(order)) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@contextmanager
+def victims() -> Iterator[Victims]:
+    """Keep a forking process until the block ends."""
+    command = [sys.executable, "-m", "tests.integration.killing"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    ) as process:
+        yield Victims(process)
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+if __name__ == "__main__":
+    serve()

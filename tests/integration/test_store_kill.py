@@ -1,0 +1,254 @@
+"""SIGKILL at every moment: the database stays intact, no half version shows, work goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from movierec.data.dataset import fingerprint_of
+from movierec.registry import Registry, VersionDraft
+from movierec.registry.alias import read_alias
+from movierec.registry.files import problems_of
+from movierec.registry.names import is_name
+from movierec.settings import Settings
+from movierec.store import open_store
+from tests.factories import make_dataset
+from tests.integration.crash import killed_after, killed_at
+
+
+def draft(make_current: bool | None = None) -> VersionDraft:
+    return VersionDraft(
+        model="sage",
+        preset="report",
+        dataset_name="planted",
+        fingerprint="0" * 64,
+        split_label="random 80/20, seed 42",
+        metadata={"metrics": {"val_rmse": 0.9}},
+        files={
+            "graphsage_model.pth": bytes(20_000),
+            "per_user.parquet": lambda path: path.write_bytes(b"rows") and None,
+        },
+        arrays={"user_factors": np.ones((40, 8))},
+        make_current=make_current,
+    )
+
+
+def settings_in(home: Path) -> Settings:
+    return Settings(home=home)
+
+
+def save(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        Registry(settings_in(home), store).save(draft())
+
+
+def save_as_current(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        Registry(settings_in(home), store).save(draft(make_current=True))
+
+
+def promote(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        Registry(settings_in(home), store).promote("v1.1.0")
+
+
+def delete(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        Registry(settings_in(home), store).delete("v1.1.0")
+
+
+def reconcile(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        Registry(settings_in(home), store).reconcile()
+
+
+def import_data(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        store.datasets.add(make_dataset(), {})
+
+
+def delete_data(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        store.datasets.delete("planted")
+
+
+def open_only(home: Path) -> None:
+    with open_store(settings_in(home)):
+        pass
+
+
+def save_for_ever(home: Path) -> None:
+    settings = settings_in(home)
+    with open_store(settings) as store:
+        registry = Registry(settings, store)
+        registry.reconcile()
+        while True:
+            newest = registry.save(draft(make_current=True))
+            old = [record for record in registry.list() if record.name != newest.name]
+            for record in old[3:]:
+                registry.delete(record.name)
+            if old:
+                registry.promote(old[0].name)
+
+
+def import_for_ever(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        seed = 0
+        while True:
+            dataset = dataclasses.replace(make_dataset(60, 50, seed=seed % 7), name=f"d{seed % 7}")
+            store.datasets.add(dataset, {})
+            if seed >= 3:
+                store.datasets.delete(f"d{(seed - 3) % 7}")
+            seed += 1
+
+
+def assert_intact(home: Path) -> None:
+    with sqlite3.connect(home / "data" / "recommender.db") as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def assert_no_half_version(settings: Settings) -> None:
+    """Before anything is repaired, a folder with a version's name is a whole version."""
+    for folder in settings.models_path.glob("v*"):
+        assert problems_of(folder) == []
+
+
+def assert_consistent(settings: Settings) -> None:
+    """What every start must bring about."""
+    with open_store(settings) as store:
+        registry = Registry(settings, store)
+        registry.reconcile()
+        names = {record.name for record in registry.list()}
+        assert names == {p.name for p in settings.models_path.iterdir() if is_name(p.name)}
+        assert {name: registry.verify(name) for name in names} == {name: [] for name in names}
+        current = store.versions.current()
+        assert (current.name if current else None) == read_alias(settings.models_path)
+        assert (current is not None) == bool(names)
+        extra = {p.name for p in settings.models_path.iterdir()} - names - {"current", ".lock"}
+        assert extra == set()
+        assert registry.reconcile() == []
+    assert_intact(settings.home)
+
+
+def two_versions(home: Path) -> None:
+    save(home)
+    save(home)
+
+
+def a_mess(home: Path) -> None:
+    """A folder without its row, a row without its folder, a link to nowhere, leftovers."""
+    two_versions(home)
+    models = home / "models"
+    with open_store(settings_in(home)) as store:
+        store.versions.delete("v1.1.0")
+    (models / "v1.0.0").rename(models / ".removed-v1.0.0-abc")
+    (models / ".incoming-elsewhere").mkdir()
+    (models / ".current-abc").symlink_to("v1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "work"),
+    [
+        (open_only, save),
+        (two_versions, save_as_current),
+        (two_versions, promote),
+        (two_versions, delete),
+        (a_mess, reconcile),
+    ],
+    ids=["first save", "save", "promote", "delete", "reconcile"],
+)
+def test_versions_survive_a_kill_at_every_file_operation(tmp_path, prepare, work):
+    prepare(tmp_path / "start")
+    step = 1
+    while killed_at(step, work, copy(tmp_path, step)):
+        settings = settings_in(tmp_path / str(step))
+        assert_no_half_version(settings)
+        if prepare is two_versions:  # at no moment is there no current version
+            assert read_alias(settings.models_path) is not None
+        assert_consistent(settings)
+        if step % 5 == 0:  # and work goes on
+            save(settings.home)
+            assert_consistent(settings)
+        step += 1
+    assert step > 5
+    assert_consistent(settings_in(tmp_path / str(step)))
+
+
+def copy(tmp_path: Path, step: int) -> Path:
+    return Path(shutil.copytree(tmp_path / "start", tmp_path / str(step), symlinks=True))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "work"), [(open_only, import_data), (import_data, delete_data)]
+)
+def test_data_survives_a_kill_at_every_file_operation(tmp_path, prepare, work):
+    prepare(tmp_path / "start")
+    step = 1
+    while killed_at(step, work, copy(tmp_path, step)):
+        assert_data_intact(tmp_path / str(step), work)
+        step += 1
+    assert step > 5
+
+
+def assert_data_intact(home: Path, work: Callable[[Path], None]) -> None:
+    """All of the data set is there or nothing of it, and the work can be done (again)."""
+    assert_intact(home)
+    with open_store(settings_in(home)) as store:
+        for record in store.datasets.list():
+            found = store.datasets.load(record.name)
+            again = fingerprint_of(found.users, found.movies, found.ratings)
+            assert again == record.fingerprint == make_dataset().fingerprint
+        if work is import_data or store.datasets.list():
+            work(home)
+    with sqlite3.connect(home / "data" / "recommender.db") as raw:
+        whole = make_dataset().n_ratings if work is import_data else 0
+        assert raw.execute("SELECT count(*) FROM ratings").fetchone() == (whole,)
+
+
+def test_the_first_start_survives_a_kill_at_every_file_operation(tmp_path):
+    step = 1
+    while killed_at(step, open_only, tmp_path / str(step)):
+        open_only(tmp_path / str(step))
+        assert_intact(tmp_path / str(step))
+        step += 1
+    assert step > 5
+
+
+def test_versions_survive_kills_at_random_moments(tmp_path):
+    rng = np.random.default_rng(7)
+    settings, highest = settings_in(tmp_path), -1
+    for delay in rng.uniform(0.02, 0.4, 20):
+        killed_after(float(delay), save_for_ever, tmp_path)
+        if settings.models_path.exists():
+            assert_no_half_version(settings)
+        assert_consistent(settings)
+        with open_store(settings) as store:
+            ever = [int(name.split(".")[1]) for name in store.versions.names_ever()]
+        assert max(ever, default=-1) >= highest  # what was kept stays kept
+        highest = max(ever, default=-1)
+    assert highest > 0
+
+
+def test_imports_survive_kills_at_random_moments(tmp_path):
+    rng = np.random.default_rng(8)
+    seen = 0
+    for delay in rng.uniform(0.02, 0.4, 12):
+        killed_after(float(delay), import_for_ever, tmp_path)
+        with open_store(settings_in(tmp_path)) as store:
+            for record in store.datasets.list():
+                found = store.datasets.load(record.name)
+                again = fingerprint_of(found.users, found.movies, found.ratings)
+                assert again == record.fingerprint
+                store.datasets.delete(record.name)
+                seen += 1
+        with sqlite3.connect(tmp_path / "data" / "recommender.db") as raw:
+            assert raw.execute("SELECT count(*) FROM ratings").fetchone() == (0,)
+        assert_intact(tmp_path)
+    assert seen > 0
