@@ -10,10 +10,15 @@ from playwright.sync_api import expect
 from movierec.store import Store
 from tests.browser.conftest import Watched
 
-pytestmark = [pytest.mark.browser, pytest.mark.realdata, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.realdata,
+    pytest.mark.slow,
+    pytest.mark.timeout(1500),
+]
 
 FETCH_MS = 180_000
-TRAIN_MS = 480_000
+TRAIN_MS = 1_200_000
 
 
 def test_from_an_empty_database_to_a_measured_version(store: Store, watched: Watched) -> None:

@@ -1,4 +1,4 @@
-"""Processes for tests, killed or side by side: started by a fork server, so that each costs little."""
+"""Processes for tests, killed or side by side: forked by a server, so that each costs little."""
 
 from __future__ import annotations
 

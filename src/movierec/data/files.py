@@ -48,15 +48,16 @@ class Files:
         """
         if name not in self.readers:
             raise FormatError(f"{self.label} has no {name}.", hint=f"It has {self.listing()}.")
+        shown = name if name == self.label else f"{name} in {self.label}"
         try:
             return self.readers[name]()
         except _BROKEN as error:
             raise FormatError(
-                f"{name} in {self.label} is damaged: {error}.", hint="Get the archive again."
+                f"{shown} is damaged: {error}.", hint="Get the archive again."
             ) from error
         except OSError as error:
             raise FormatError(
-                f"{name} in {self.label} cannot be read: {error.strerror or error}.",
+                f"{shown} cannot be read: {error.strerror or error}.",
                 hint="Check the file's permissions.",
             ) from error
 

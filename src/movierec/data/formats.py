@@ -7,7 +7,6 @@ from pathlib import Path
 
 from movierec.data import atomic, movielens, tables
 from movierec.data.dataset import RatingScale
-from movierec.data.delimited import first_line
 from movierec.data.files import Files, open_files, stem_of
 from movierec.data.raw import ColumnChoice, RawData
 from movierec.errors import FormatError
@@ -58,14 +57,9 @@ def _read(files: Files, name: str, columns: ColumnChoice | None) -> RawData:
         return movielens.read_ml_1m(files, name)
     if any(file.endswith(".inter") for file in files.names):
         return atomic.read_atomic(files, name)
-    if "ratings.csv" in files and _is_latest(files):
+    if "ratings.csv" in files and "movies.csv" in files:
         return movielens.read_latest(files, name)
     return tables.read_any(files, _only_table(files), name, None)
-
-
-def _is_latest(files: Files) -> bool:
-    header = first_line(files.read("ratings.csv")).removeprefix("\ufeff")
-    return set(movielens.LATEST.values()) <= {field.strip() for field in header.split(",")}
 
 
 def _only_table(files: Files) -> str:

@@ -126,10 +126,8 @@ def _titled(movies: RawTable) -> RawTable:
 def read_latest(files: Files, name: str) -> RawData:
     """Read ratings.csv and movies.csv of ml-latest, ml-latest-small, 20M, 25M or 32M."""
     ratings = _headed(files, "ratings.csv", LATEST)
-    movies = None
-    if "movies.csv" in files:
-        columns = {Columns.MOVIE: "movieId", Columns.TITLE: "title", Columns.GENRES: "genres"}
-        movies = _titled(_headed(files, "movies.csv", columns))
+    columns = {Columns.MOVIE: "movieId", Columns.TITLE: "title", Columns.GENRES: "genres"}
+    movies = _titled(_headed(files, "movies.csv", columns))
     return RawData(name, "MovieLens CSV", ratings, None, movies, HALF_STARS)
 
 

@@ -200,9 +200,12 @@ def _download_verified(settings: Settings, part: PartialFile, report: Progress) 
     report("checking", 0.95)
     try:
         return dict(_verified(part.path).sha256)
-    except SourceError:
+    except SourceError as error:
         part.discard()
-        raise
+        raise SourceError(
+            f"The download from {settings.ml_100k_url} is refused and deleted: {error.message}",
+            hint="Try again, or give GroupLens' ml-100k.zip with --from.",
+        ) from error
 
 
 def _from_package(folder: Path) -> FetchedSource:

@@ -15,14 +15,16 @@ from movierec.models.sparse import neighbour_max, neighbour_sum
 
 __all__ = ["aggregate"]
 
-# torch-geometric's bounds against overflow in the power mean and the standard deviation
 POWER = 2.0
-POWER_RANGE = (0.0, 100.0)
-EPSILON = 1e-5
+# torch-geometric's bounds of the power mean, before and after the mean
+POWER_RANGE = (1e-4, 100.0)
+SMALLEST_VARIANCE = 1e-5  # torch-geometric's: below it the deviation is 0, without a gradient
 
 
 def aggregate(name: str, rows: Layout, back: Layout, x: Tensor) -> Tensor:
-    """Return one summary per row node of its neighbours' states; 0 without neighbours.
+    """Return one summary per row node of its neighbours' states.
+
+    Without neighbours it is 0, for the power mean its lower bound 0.01.
 
     Shapes: x: (rows.n_columns, d) -> (rows.n_rows, d).
     """
@@ -53,12 +55,15 @@ def _softmax(rows: Layout, back: Layout, x: Tensor) -> Tensor:
 
 def _power_mean(rows: Layout, back: Layout, x: Tensor) -> Tensor:
     mean = _mean(rows, back, x.clamp(*POWER_RANGE).pow(POWER))
-    return (mean.clamp(*POWER_RANGE) + EPSILON).pow(1 / POWER)
+    return mean.clamp(*POWER_RANGE).pow(1 / POWER)
 
 
 def _std(rows: Layout, back: Layout, x: Tensor) -> Tensor:
     mean, square = _mean(rows, back, torch.cat([x, x * x], dim=1)).chunk(2, dim=1)
-    return (square - mean * mean).clamp(min=EPSILON).sqrt()
+    variance = square - mean * mean
+    return variance.clamp(min=SMALLEST_VARIANCE).sqrt().masked_fill(
+        variance <= SMALLEST_VARIANCE, 0.0
+    )
 
 
 _AGGREGATORS: dict[str, Callable[[Layout, Layout, Tensor], Tensor]] = {

@@ -11,6 +11,8 @@ torch's compiler, which takes seconds, at the first call.
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
 from typing import Any
 
 import torch
@@ -184,8 +186,18 @@ def _dots(pointer: Tensor, column: Tensor, left: Tensor, right: Tensor) -> Tenso
 
 
 def _csr(pointer: Tensor, column: Tensor, value: Tensor, n_columns: int) -> Tensor:
+    _swallow_beta_warning()
     size = (len(pointer) - 1, n_columns)
     return torch.sparse_csr_tensor(pointer, column, value, size, check_invariants=False)
+
+
+@cache
+def _swallow_beta_warning() -> None:
+    """Make the process's first CSR tensor: torch warns at that one that CSR is in beta."""
+    none = torch.zeros(0, dtype=torch.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.sparse_csr_tensor(torch.zeros(2, dtype=torch.int64), none, none.float(), (1, 1))
 
 
 def _rows(pointer: Tensor, column: Tensor) -> Tensor:

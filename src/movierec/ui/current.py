@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from movierec.store.records import VersionRecord
-from movierec.ui import charts, standing, widgets
+from movierec.ui import model_charts, standing, widgets
 from movierec.ui.standing import METRICS, Metric, Row
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import NOT_MEASURED, ago, decimal, duration, integer, size
@@ -53,7 +53,7 @@ def ladders(table: Sequence[Row], style: VersionStyle) -> None:
         if rungs["value"].notna().any():
             lower = key == "rmse"
             with column:
-                figure = charts.ladder(rungs, style, axis=axis, lower_is_better=lower)
+                figure = model_charts.ladder(rungs, style, axis=axis, lower_is_better=lower)
                 widgets.figure(figure, f"ladder-{key}")
 
 
@@ -78,7 +78,7 @@ def comparison(table: Sequence[Row], style: VersionStyle) -> None:
 
 def training(version: VersionRecord, style: VersionStyle) -> None:
     """Draw how training went and the facts of the version."""
-    history = charts.history_frame(version.metadata.get("training_history") or [])
+    history = model_charts.history_frame(version.metadata.get("training_history") or [])
     left, right = st.columns([3, 2], gap="large")
     with right:
         widgets.html('<h3 class="mr-chart-title">What it is</h3>')
@@ -91,7 +91,7 @@ def training(version: VersionRecord, style: VersionStyle) -> None:
 
 
 def _curve(history: pd.DataFrame, style: VersionStyle) -> None:
-    names = charts.measured(history)
+    names = model_charts.measured(history)
     if not names:
         widgets.mute("Nothing was measured during training.")
         return
@@ -104,7 +104,7 @@ def _curve(history: pd.DataFrame, style: VersionStyle) -> None:
         bind="query-params",
     )
     note = "Measured on the validation part, which picks the epoch; not on the test part."
-    figure = charts.learning_curve(history, name, style)
+    figure = model_charts.learning_curve(history, name, style)
     widgets.figure(figure, "learning-curve", note=note)
 
 

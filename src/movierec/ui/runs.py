@@ -11,7 +11,7 @@ import streamlit as st
 from movierec import jobs
 from movierec.jobs.submit import launch
 from movierec.store.records import ACTIVE_STATES, RunKind, RunRecord
-from movierec.ui import cache, charts, shell, widgets
+from movierec.ui import cache, model_charts, shell, widgets
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import NOT_MEASURED, ago, duration, literal, percent
 
@@ -134,8 +134,8 @@ def _cancel_button(run: RunRecord) -> None:
 
 
 def _live_curve(run: RunRecord) -> None:
-    history = charts.history_frame(cache.store().runs.epochs(run.id))
-    names = charts.measured(history)
+    history = model_charts.history_frame(cache.store().runs.epochs(run.id))
+    names = model_charts.measured(history)
     if len(history) < 2 or not names:
         widgets.mute("The curve appears after the second epoch.")
         return
@@ -148,7 +148,7 @@ def _live_curve(run: RunRecord) -> None:
     shown = len(history) if follow else st.session_state.get(f"seen-{run.id}", len(history))
     st.session_state[f"seen-{run.id}"] = shown
     widgets.figure(
-        charts.learning_curve(history.head(shown), names[0], running=True),
+        model_charts.learning_curve(history.head(shown), names[0], running=True),
         f"live-curve-{run.id}",
         height=260,
     )
