@@ -13,7 +13,8 @@ SHOWN_RUNS = 8
 
 def home(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
-    datasets, version, last = store.datasets.list(), store.versions.current(), store.runs.latest()
+    last = runs.latest()
+    datasets, version = store.datasets.list(), store.versions.current()
     runs.trouble(last)
     if not datasets:
         start.first_data()

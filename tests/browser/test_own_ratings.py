@@ -16,7 +16,7 @@ from tests.browser.conftest import Watched
 from tests.conftest import PROJECT
 from tests.factories import make_dataset
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 RUN_MS = 180_000  # loading torch takes most of it on a busy machine
 

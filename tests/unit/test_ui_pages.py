@@ -28,11 +28,10 @@ def store(settings: Settings) -> Iterator[Store]:
 
 def opened_page(page: str, **query: str) -> AppTest:
     at = AppTest.from_file(str(PROJECT / "Home.py"), default_timeout=60)
-    at.run()
+    if page != "Home.py":
+        at.run().switch_page(str(PROJECT / page))
     for key, value in query.items():
         at.query_params[key] = value
-    if page != "Home.py":
-        at.switch_page(str(PROJECT / page))
     at.run()
     assert not at.exception, at.exception[0].stack_trace
     return at

@@ -18,6 +18,7 @@ __all__ = ["aggregate"]
 POWER = 2.0
 # torch-geometric's bounds of the power mean, before and after the mean
 POWER_RANGE = (1e-4, 100.0)
+LOWEST_EXPONENT = -80.0  # exp(-87) is about the smallest float32 that keeps its precision
 SMALLEST_VARIANCE = 1e-5  # torch-geometric's: below it the deviation is 0, without a gradient
 
 
@@ -45,9 +46,12 @@ def _max(rows: Layout, back: Layout, x: Tensor) -> Tensor:  # noqa: ARG001
 
 
 def _softmax(rows: Layout, back: Layout, x: Tensor) -> Tensor:
-    """Sum of the states weighted by their own softmax per channel (temperature 1)."""
+    """Sum of the states weighted by their own softmax per channel (temperature 1).
+
+    States more than 80 below the channel's maximum count equally among themselves.
+    """
     # any shift cancels in the ratio; the channel's maximum keeps exp() finite
-    weight = (x - x.detach().amax(0)).exp()
+    weight = (x - x.detach().amax(0)).clamp(min=LOWEST_EXPONENT).exp()
     total = _sum(rows, back, torch.cat([weight * x, weight], dim=1))
     weighted, norm = total.chunk(2, dim=1)
     return weighted / norm.clamp(min=torch.finfo(norm.dtype).tiny)
@@ -61,8 +65,8 @@ def _power_mean(rows: Layout, back: Layout, x: Tensor) -> Tensor:
 def _std(rows: Layout, back: Layout, x: Tensor) -> Tensor:
     mean, square = _mean(rows, back, torch.cat([x, x * x], dim=1)).chunk(2, dim=1)
     variance = square - mean * mean
-    return variance.clamp(min=SMALLEST_VARIANCE).sqrt().masked_fill(
-        variance <= SMALLEST_VARIANCE, 0.0
+    return (
+        variance.clamp(min=SMALLEST_VARIANCE).sqrt().masked_fill(variance <= SMALLEST_VARIANCE, 0.0)
     )
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from movierec.errors import HyperparameterError
 from movierec.graph import Layout, RatingGraph
 from movierec.models.aggregators import aggregate
 from movierec.models.context import GraphContext, SideContext
@@ -81,7 +82,12 @@ class SageLayer(nn.Module):
 
 
 class GraphSage(nn.Module):
-    """Feature MLPs, `num_layers` aggregations, a rating head and a ranking head."""
+    """Feature MLPs, `num_layers` aggregations, a rating head and a ranking head.
+
+    Raises:
+        HyperparameterError: the loss is ordinal and the scale has a single level.
+
+    """
 
     def __init__(self, config: SageHyperparameters, sizes: Sizes) -> None:
         super().__init__()
@@ -98,7 +104,7 @@ class GraphSage(nn.Module):
         width = config.hidden_dim * (config.num_layers + 1 if config.readout == "all" else 1)
         self.rating_head = None if config.ranks_only else make_head(config, width, "rating")
         self.ranking_head = make_head(config, width, "ranking") if config.ranks else None
-        self.link = OrdinalLink(sizes.n_levels) if config.loss_type == "ordinal" else None
+        self.link = _link(config, sizes)
 
     def encode(self, graph: RatingGraph, users: Tensor, movies: Tensor) -> NodeStates:
         """Return the states of every node in this graph.
@@ -165,6 +171,17 @@ class GraphSage(nn.Module):
     def n_parameters(self) -> int:
         """Number of learned weights."""
         return sum(weight.numel() for weight in self.parameters())
+
+
+def _link(config: SageHyperparameters, sizes: Sizes) -> OrdinalLink | None:
+    if config.loss_type != "ordinal":
+        return None
+    if sizes.n_levels < 2:
+        raise HyperparameterError(
+            "All ratings are equal, so there is no order for loss_type ordinal to learn.",
+            hint="Set loss_type to softmax or bpr, which rank movies.",
+        )
+    return OrdinalLink(sizes.n_levels)
 
 
 def _feature_mlp(n_features: int, config: SageHyperparameters) -> nn.Module:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from movierec.errors import ArtifactError
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+__all__ = ["read_checkpoint", "unusable", "write_checkpoint"]
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -34,9 +33,22 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     """
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise ArtifactError(
-            f"The checkpoint {path} cannot be read.", hint="Start the training again."
-        ) from error
+        _check_sums(path)
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # a damaged file raises whatever its bytes lead to
+        raise unusable(path) from error
+    if not isinstance(state, dict):
+        raise unusable(path)
     return state
+
+
+def unusable(path: Path) -> ArtifactError:
+    """Return the error for a checkpoint that no training can go on from."""
+    return ArtifactError(f"The checkpoint {path} cannot be read.", hint="Start the training again.")
+
+
+def _check_sums(path: Path) -> None:
+    """Compare the archive's own checksums, which `torch.load` does not look at."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.testzip() is not None:
+            raise zipfile.BadZipFile

@@ -14,6 +14,7 @@ from movierec.models.features import FeaturePreprocessor
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.sage import GraphSage, Sizes
 from movierec.models.sage_recommender import SageRecommender, export_factors, feature_tensors
+from movierec.models.serving import require_ratings
 from movierec.runtime import seed_everything
 from movierec.training.config import Circumstances
 from movierec.training.hooks import Hook
@@ -50,13 +51,15 @@ def fit_sage(
     hooks: Sequence[Hook] = (),
     resume: bool = False,
 ) -> SageFit:
-    """Train on `train`; `validation` picks the epoch.
+    """Train on `train`; `validation`, unless it is empty, picks the epoch.
 
     Raises:
+        EmptyDataError: `train` is empty.
         NonFiniteError: the loss became NaN or infinite.
         ArtifactError: `resume` finds a checkpoint that does not fit.
 
     """
+    require_ratings(train)
     seed_everything(circumstances.seed)
     preprocessor = FeaturePreprocessor(config.feature_bands).fit(dataset, train)
     features = feature_tensors(preprocessor, dataset)
@@ -65,7 +68,7 @@ def fit_sage(
     trainer = Trainer(
         model,
         graph,
-        None if validation is None else _graph(dataset, validation),
+        _graph(dataset, validation) if validation is not None and len(validation) else None,
         features,
         circumstances=circumstances,
         validator=_validator(measure, graph, features, dataset),

@@ -6,19 +6,19 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from movierec.errors import ArtifactError, NonFiniteError
+from movierec.errors import ArtifactError, NonFiniteError, TrainingError
 from movierec.graph import RatingGraph
 from movierec.models.losses import step_loss
 from movierec.models.sage import GraphSage
 from movierec.runtime import pick_device
 from movierec.training.averaging import WeightAverage
-from movierec.training.checkpoint import read_checkpoint, write_checkpoint
+from movierec.training.checkpoint import read_checkpoint, unusable, write_checkpoint
 from movierec.training.config import Circumstances
 from movierec.training.hooks import EpochResult, Hook, Plan
 
@@ -89,19 +89,21 @@ class Trainer:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in one pass over the train ratings."""
+        """Steps in one pass over the train ratings; one never hides all of them."""
         if self.config.target_fraction:
-            return max(1, round(1 / self.config.target_fraction))
+            return min(self.graph.n_edges, max(2, round(1 / self.config.target_fraction)))
         return math.ceil(self.graph.n_edges / self.config.batch_size)
 
     def fit(self, *, resume: bool = False) -> FitResult:
         """Train to the end and leave the best weights in the model.
 
         Raises:
-            NonFiniteError: the loss became NaN or infinite; the message says at which step.
+            NonFiniteError: a loss became NaN or infinite; the message says at which step.
+            TrainingError: nothing measures the metric that is to pick the epoch.
             ArtifactError: `resume` finds a checkpoint of another model or a damaged one.
 
         """
+        self._require_monitor()
         if resume:
             self._restore()
         self._tell_plan()
@@ -116,6 +118,14 @@ class Trainer:
         self.model.load_state_dict(self.best_weights)
         self.model.eval()
         return self.result
+
+    def _require_monitor(self) -> None:
+        measured = self.validator is not None or self.config.monitor == "val_loss"
+        if self.validation is not None and not measured:
+            raise TrainingError(
+                f"Nothing measures {self.config.monitor}, which is to pick the epoch.",
+                hint="Set monitor to val_loss, or give the training a validator.",
+            )
 
     def _tell_plan(self) -> None:
         plan = Plan(
@@ -172,9 +182,13 @@ class Trainer:
         return NonFiniteError(
             f"The {' and '.join(bad) or 'total'} loss became {_spoken(parts)} "
             f"in epoch {epoch}, step {step} of {self.steps_per_epoch}.",
-            hint=f"Lower learning_rate (now {self.config.learning_rate:g}) "
-            "or set gradient_clip to 1.",
+            hint=self._calmer,
         )
+
+    @property
+    def _calmer(self) -> str:
+        rate = self.config.learning_rate
+        return f"Lower learning_rate (now {rate:g}) or set gradient_clip to 1."
 
     def _validate(self, epoch: int, train_loss: float, started: float) -> EpochResult:
         with self.average.applied():
@@ -209,6 +223,11 @@ class Trainer:
         if self.validation is None:
             return True
         value = getattr(result, self.config.monitor)
+        if not math.isfinite(value):
+            raise NonFiniteError(
+                f"{self.config.monitor} became {value:g} in epoch {result.epoch}.",
+                hint=self._calmer,
+            )
         value = -value if self.config.monitor == "val_ndcg_10" else value
         if not value < self.best_value - self.config.min_delta:
             return False
@@ -238,7 +257,7 @@ class Trainer:
     def _state(self) -> dict[str, Any]:
         cuda = [torch.cuda.get_rng_state(device) for device in self._cuda_devices()]
         return {
-            "config": self.config.model_dump(),
+            "identity": self._identity,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -251,15 +270,34 @@ class Trainer:
             "batches": self.batches.get_state(),
         }
 
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """What a training must share with the checkpoint it goes on from."""
+        return {
+            "hyperparameters": self.config.model_dump(),
+            "data": asdict(self.model.sizes) | {"ratings": self.graph.n_edges},
+        }
+
     def _restore(self) -> None:
-        if self.circumstances.checkpoint is None or not self.circumstances.checkpoint.is_file():
+        path = self.circumstances.checkpoint
+        if path is None or not path.is_file():
             return
-        state = read_checkpoint(self.circumstances.checkpoint)
-        if state.get("config") != self.config.model_dump():
+        state = read_checkpoint(path)
+        found = state.get("identity")
+        if not isinstance(found, dict):
+            raise unusable(path)
+        other = [name for name, value in self._identity.items() if found.get(name) != value]
+        if other:
             raise ArtifactError(
-                f"The checkpoint {self.circumstances.checkpoint} is of other hyperparameters.",
+                f"The checkpoint {path} is of other {' and other '.join(other)}.",
                 hint="Resume with the same ones, or start again without --resume.",
             )
+        try:
+            self._go_on_from(state)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise unusable(path) from error
+
+    def _go_on_from(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -269,7 +307,8 @@ class Trainer:
         history = [EpochResult(**item) for item in state["history"]]
         self.result = FitResult(history, state["best_epoch"])
         torch.set_rng_state(state["random"]["cpu"])
-        for device, rng in zip(self._cuda_devices(), state["random"]["cuda"], strict=True):
+        # not strict: a training may go on on another kind of device, though not to the bit
+        for device, rng in zip(self._cuda_devices(), state["random"]["cuda"], strict=False):
             torch.cuda.set_rng_state(rng, device)
         self.batches.set_state(state["batches"])
 

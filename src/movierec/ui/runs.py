@@ -15,7 +15,7 @@ from movierec.ui import cache, model_charts, shell, widgets
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import NOT_MEASURED, ago, duration, literal, percent
 
-__all__ = ["active", "history", "live", "trouble"]
+__all__ = ["active", "history", "latest", "live", "trouble"]
 
 _RESUMING = "resuming"
 _PATIENCE = timedelta(seconds=60)  # until a process that was started again must have taken its run
@@ -40,6 +40,13 @@ def live() -> bool:
 def active(kind: RunKind | None = None) -> bool:
     """Return whether anything, or anything of this kind, is queued or running."""
     return any(kind in (None, run.kind) for run in _active())
+
+
+def latest() -> RunRecord | None:
+    """Return the last run as it is now: one whose process is gone is interrupted."""
+    runs = cache.store().runs
+    runs.mark_interrupted()
+    return runs.latest()
 
 
 def trouble(run: RunRecord | None) -> None:
@@ -90,11 +97,9 @@ def _panel() -> None:
 
 
 def _active() -> list[RunRecord]:
-    runs = cache.store().runs
-    runs.mark_interrupted()
-    last = runs.latest()
+    last = latest()
     resuming = [last] if last is not None and _is_resuming(last) else []
-    return runs.active() or resuming
+    return cache.store().runs.active() or resuming
 
 
 def _is_resuming(run: RunRecord) -> bool:
