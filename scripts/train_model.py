@@ -12,7 +12,7 @@ from movierec.cli.main import run
 from movierec.cli.options import accept, given
 from movierec.cli.output import console
 from movierec.cli.summary import headline, metrics_table
-from movierec.cli.train import ALIASES, RENAMED, train_here
+from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of, train_here
 from movierec.data.splits import SplitSpec
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.settings import load_settings
@@ -29,6 +29,7 @@ def train_model(
     preset: Annotated[str, typer.Option(help="report, default or a baseline.")] = "report",
     dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, dropout and batches.")] = 0,
+    settings_of_baseline: SetOption = None,
     **fields: Any,
 ) -> None:
     """Train, evaluate once on the test part, and save a version."""
@@ -44,12 +45,12 @@ def train_model(
         "seed": seed,
         "device": device,
         "split": given(fields, SplitSpec, RENAMED),
-        "hyperparameters": given(fields, SageHyperparameters, {}),
+        "hyperparameters": hyperparameters_of(fields, settings_of_baseline),
     }
     record = train_here(settings, request)
-    console().print(headline(record))
+    console().print(headline(record), markup=False, soft_wrap=True)
     console().print(metrics_table(record))
-    console().print(f"Saved in {settings.models_path / record.name}.")
+    console().print(f"Saved in {settings.models_path / record.name}.", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

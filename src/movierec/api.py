@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from movierec.data.dataset import Dataset
 from movierec.data.splits import SplitName, SplitSpec
+from movierec.errors import NotFoundError
 from movierec.inference import LoadedVersion
 from movierec.inference import load_version as _load_version
 from movierec.settings import Settings, load_settings
@@ -56,27 +57,29 @@ def train(
     """Train a model, measure it once on the test part and keep it as a version.
 
     `dataset` is one from the database, or its name; `preset` is "default", "report" or a
-    baseline; `hyperparameters` are what differs from the preset.
+    baseline; `hyperparameters` are what differs from the preset. It is a run like any other:
+    Ctrl-C keeps the last epoch's checkpoint, and `movierec train --resume` goes on from it.
 
     Raises:
-        HyperparameterError: a preset, split or hyperparameter that cannot be used.
-        NotFoundError: there is no such data set.
+        HyperparameterError, SplitError: a preset, split or hyperparameter that cannot be used.
+        NotFoundError: there is no such data set in the database.
         TrainingError: training cannot go on.
 
     """
+    from movierec.jobs.foreground import queue_train, train_run
     from movierec.workflows.requests import TrainRequest
-    from movierec.workflows.train import train as train_version
 
+    settings = settings or load_settings()
     request = TrainRequest.of(
         preset=preset,
-        dataset=dataset.name if isinstance(dataset, Dataset) else dataset,
+        dataset=_stored_name(dataset, settings) if isinstance(dataset, Dataset) else dataset,
         split={"name": split} if isinstance(split, str) else split,
         seed=seed,
         device=device,
         make_current=make_current,
         hyperparameters=hyperparameters,
     )
-    return train_version(request, settings or load_settings(), hooks=hooks)
+    return train_run(settings, queue_train(settings, request).id, hooks=hooks)
 
 
 def load_version(name: str = "current", *, settings: Settings | None = None) -> LoadedVersion:
@@ -88,6 +91,17 @@ def load_version(name: str = "current", *, settings: Settings | None = None) -> 
 
     """
     return _load_version(name, settings)
+
+
+def _stored_name(dataset: Dataset, settings: Settings) -> str:
+    with open_store(settings) as store:
+        record = store.datasets.find(dataset.fingerprint)
+    if record is None:
+        raise NotFoundError(
+            f"The data set {dataset.name!r} is not in the database.",
+            hint="Import its files first: `movierec data import PATH`.",
+        )
+    return record.name
 
 
 def _is_there(name: str, settings: Settings) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from movierec.cli.output import JsonOption, emit, number, table
 from movierec.evaluation import Evaluation
@@ -24,7 +25,7 @@ def evaluate(
     """Measure a version from its files: ratings, ranking, beyond accuracy, slices."""
     found = evaluate_version(version, load_settings(), k=k)
     facts = {**found.as_dict(), "slices": found.slice_rows()}
-    emit(as_json, facts, lambda: _drawn(version, found, facts))
+    emit(as_json, {"version": version, **facts}, lambda: _drawn(version, found, facts))
 
 
 def _drawn(version: str, found: Evaluation, facts: dict[str, Any]) -> RenderableType:
@@ -35,23 +36,29 @@ def _drawn(version: str, found: Evaluation, facts: dict[str, Any]) -> Renderable
 
 
 def _ranking(found: Evaluation) -> Table:
-    names = list(found.full)
-    drawn = table("Ranking", "Protocol", *names, right=tuple(names))
+    names = tuple(map(_heading, found.full))
+    drawn = table("Ranking", "Protocol", *names, right=names)
     for label in ("full", "full_4", "rated"):
         drawn.add_row(label, *(number(value) for value in getattr(found, label).values()))
     return drawn
 
 
 def _beyond(found: Evaluation) -> Table:
-    drawn = table("Beyond accuracy, over the full lists", *found.beyond, right=(*found.beyond,))
+    names = tuple(map(_heading, found.beyond))
+    drawn = table("Beyond accuracy, over the full lists", *names, right=names)
     drawn.add_row(*(number(value) for value in found.beyond.values()))
     return drawn
 
 
 def _slices(rows: list[dict[str, Any]]) -> Table:
-    names = list(rows[0]) if rows else []
-    right = tuple(name for name in names if name not in ("slice", "value"))
-    drawn = table("Slices", *names, right=right)
+    keys = list(rows[0]) if rows else []
+    right = tuple(_heading(key) for key in keys if key not in ("slice", "value"))
+    drawn = table("Slices", *map(_heading, keys), right=right)
     for row in rows:
-        drawn.add_row(*(v if isinstance(v, str) else number(v) for v in row.values()))
+        drawn.add_row(*(Text(v) if isinstance(v, str) else number(v) for v in row.values()))
     return drawn
+
+
+def _heading(key: str) -> str:
+    """Return a key as words that can be folded: `ndcg_at_10` becomes "ndcg@10"."""
+    return key.replace("_at_", "@").replace("_", " ")

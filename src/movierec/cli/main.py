@@ -5,43 +5,55 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from movierec.cli import data, runs, versions
-from movierec.cli.benchmark import benchmark
-from movierec.cli.doctor import doctor
-from movierec.cli.evaluate import evaluate
+from movierec.cli.lazy import Entry, add_lazily, lazy_group
 from movierec.cli.output import console
-from movierec.cli.recommend import recommend
-from movierec.cli.setup import setup
-from movierec.cli.train import train
 from movierec.errors import MovierecError
 
-__all__ = ["app", "main", "run"]
+__all__ = ["COMMANDS", "app", "main", "run"]
 
-HELP = """Train, compare and understand GraphSAGE movie recommenders.
+HELP = (
+    "Train, compare and understand GraphSAGE movie recommenders.\n\n"
+    "Exit codes: 0 done; 1 other failure; 2 wrong option, setting or hyperparameter; "
+    "3 data that cannot be obtained or used; 4 no such data set, run, version, user or movie; "
+    "5 the database; 6 training; 7 evaluation; 8 a version's files; 130 stopped with Ctrl-C."
+)
+COMMANDS = {
+    "setup": Entry(
+        "movierec.cli.setup:setup",
+        "Get MovieLens 100K and train a first version, where there is none yet.",
+    ),
+    "data": Entry("movierec.cli.data:app", "Fetch, import, list, show and delete data sets."),
+    "train": Entry(
+        "movierec.cli.train:train",
+        "Train a model, measure it once on the test part, and keep it as a version.",
+    ),
+    "evaluate": Entry(
+        "movierec.cli.evaluate:evaluate",
+        "Measure a version from its files: ratings, ranking, beyond accuracy, slices.",
+    ),
+    "recommend": Entry("movierec.cli.recommend:recommend", "Recommend movies to a user."),
+    "versions": Entry("movierec.cli.versions:app", "List, show, promote and delete versions."),
+    "runs": Entry("movierec.cli.runs:app", "List, show, watch, read and cancel runs."),
+    "benchmark": Entry(
+        "movierec.cli.benchmark:benchmark",
+        "Fit models on the same split and measure them with the same code.",
+    ),
+    "doctor": Entry(
+        "movierec.cli.doctor:doctor",
+        "Say what is installed, which device, database, data sets and versions there are.",
+    ),
+}
 
-Exit codes: 0 done; 1 other failure; 2 wrong option, setting or hyperparameter; 3 data that
-cannot be obtained or used; 4 no such data set, run, version, user or movie; 5 the database;
-6 training; 7 evaluation; 8 a version's files; 130 stopped with Ctrl-C.
-"""
-
-app = typer.Typer(name="movierec", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
-app.command()(setup)
-app.add_typer(data.app)
-app.command()(train)
-app.command()(evaluate)
-app.command()(recommend)
-app.add_typer(versions.app)
-app.add_typer(runs.app)
-app.command()(benchmark)
-app.command()(doctor)
+app = typer.Typer(name="movierec", cls=lazy_group(COMMANDS), help=HELP, no_args_is_help=True)
+add_lazily(app, COMMANDS)
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, help=HELP)
 def program(
     show_version: Annotated[
         bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
@@ -53,24 +65,47 @@ def program(
         raise typer.Exit
 
 
-app.info.help = HELP
-
-
 def main() -> None:
     """Run the program and leave with its exit code."""
     sys.exit(run(app))
 
 
 def run(program: Callable[..., object], arguments: Sequence[str] | None = None) -> int:
-    """Run a Typer program and return its exit code; errors become one line on stderr."""
+    """Run a Typer program and return its exit code; errors become one line on stderr.
+
+    Typer itself makes 130 of Ctrl-C, which is what shells call it: 128 + SIGINT.
+    """
     try:
-        result = program(args=arguments, standalone_mode=True)
+        result = program(args=arguments, standalone_mode=False)
     except MovierecError as error:
-        console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
-        return error.exit_code
-    except KeyboardInterrupt:
-        console(stderr=True).print("Stopped.")
-        return 130
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 1
+        return _complain(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _complain(_usage(error), error.exit_code)
+    except typer.Abort:
+        return _complain("Stopped; nothing was changed.", 1)
+    except BrokenPipeError:
+        return _let_go()
     return result if isinstance(result, int) else 0
+
+
+def _complain(message: str, code: int) -> int:
+    if message:
+        line = " ".join(message.split())
+        console(stderr=True).print(f"[bold red]Error:[/] {escape(line)}", soft_wrap=True)
+    return code
+
+
+def _usage(error: typer.TyperException) -> str:
+    """Return what is wrong with the arguments and where help is; nothing once help was shown."""
+    message = error.format_message().replace("Value error, ", "")
+    context: Any = getattr(error, "ctx", None)
+    if not message or context is None:
+        return message
+    end = "" if message.endswith((".", "?")) else "."
+    return f"{message}{end} `{context.command_path} --help` lists what there is."
+
+
+def _let_go() -> int:
+    """Leave quietly when the reader of a pipe has had enough (`movierec … | head`)."""
+    sys.stdout = None  # or Python complains when it flushes it at the end
+    return 0

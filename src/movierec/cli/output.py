@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -27,6 +29,7 @@ __all__ = [
     "to_json",
 ]
 
+LARGE = 1e9  # from here on digits after the point say nothing
 ProgressCallback = Callable[[str, float], None]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the facts as JSON and nothing else.")
@@ -69,20 +72,52 @@ def number(value: object, digits: int = 4) -> str:
     """Return a number with fixed decimals; a dash where nothing was measured."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.{digits}f}" if abs(value) < LARGE else f"{value:.{digits}e}"
 
 
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table; the columns named in `right` are aligned right."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    """Return an empty table; the columns named in `right` hold numbers, which are never split."""
+    drawn = _FittingTable(title, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
-        drawn.add_column(column, justify="right" if column in right else "left")
+        if column in right:
+            drawn.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
+        else:
+            drawn.add_column(column, overflow="fold")
     return drawn
+
+
+class _FittingTable(Table):
+    """A table under a heading, which a terminal too narrow for it shows as a line per cell."""
+
+    def __init__(self, heading: str, **looks: Any) -> None:
+        super().__init__(**looks, pad_edge=False)
+        self.heading = heading
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield f"[bold]{self.heading}[/]"
+        if self.__rich_measure__(console, options).minimum <= options.max_width:
+            yield from super().__rich_console__(console, options)
+        else:
+            yield from self._cell_by_cell()
+
+    def _cell_by_cell(self) -> RenderResult:
+        for cells in zip(*(column.cells for column in self.columns), strict=True):
+            lines = Table.grid(padding=(0, 1))
+            for column, cell in zip(self.columns, cells, strict=True):
+                lines.add_row(str(column.header).replace("\n", " "), cell)
+            yield lines
+            yield ""
 
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[ProgressCallback]:
-    """Draw a bar on stderr; the callback takes a stage's text and the share done (0 to 1)."""
+    """Draw a bar on stderr; the callback takes a stage's text and the share done (0 to 1).
+
+    `description` is markup, a stage's text is not. The bar leaves nothing behind and a file
+    never sees it, so that an error is one line.
+    """
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -90,8 +125,10 @@ def progress_bar(description: str) -> Iterator[ProgressCallback]:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console(stderr=True)) as bar:
+    drawn_on = console(stderr=True)
+    hidden = not drawn_on.is_terminal
+    with Progress(*columns, console=drawn_on, transient=True, disable=hidden) as bar:
         task = bar.add_task(description, total=1.0)
         yield lambda stage, done: bar.update(
-            task, description=f"{description}: {stage}", completed=done
+            task, description=f"{description}: {escape(stage)}", completed=done
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -39,10 +40,8 @@ def recommend(
 
 def _drawn(loaded: LoadedVersion, user: str, lines: list[Recommendation]) -> Table:
     right = ("", "Predicted rating", "Year", "Score")
-    drawn = table(
-        f"For user {user}, by {loaded.name}", "", "Movie", "Year", "Genres", "Predicted rating",
-        "Score", right=right,
-    )  # fmt: skip
+    names = ("", "Movie", "Year", "Genres", "Predicted rating", "Score")
+    drawn = table(f"For user {escape(user)}, by {loaded.name}", *names, right=right)
     for line in lines:
         drawn.add_row(
             str(line.rank),

@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from movierec.cli.output import JsonOption, console, emit, number, table
-from movierec.errors import NotFoundError
+from movierec.cli.watch import follow
+from movierec.errors import NotFoundError, TrainingError
 from movierec.jobs import cancel as cancel_run
 from movierec.settings import load_settings
-from movierec.store import EpochRecord, RunRecord, open_store
+from movierec.store import EpochRecord, RunRecord, Store, open_store
 
 __all__ = ["app"]
 
-app = typer.Typer(name="runs", help="List, show, read and cancel runs.", no_args_is_help=True)
+app = typer.Typer(
+    name="runs", help="List, show, watch, read and cancel runs.", no_args_is_help=True
+)
 Run = Annotated[int, typer.Argument(help="Number of the run.", metavar="RUN")]
 
 
@@ -44,25 +46,58 @@ def show(run: Run, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def logs(run: Run) -> None:
-    """Print what a run's process wrote."""
-    with open_store(load_settings()) as store:
-        path = Path(store.runs.get(run).log_path)
-    if not path.is_file():
-        raise NotFoundError(
-            f"Run {run} has no log.", hint="Only runs with a process of their own write one."
-        )
-    typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
+def watch(
+    run: Annotated[int | None, typer.Argument(help="Number of the run; default: newest.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow a run until it ends; the exit code is 6 when it does not end well."""
+    settings = load_settings()
+    with open_store(settings) as store:
+        record, epochs = follow(store, _number(store, run), console(stderr=True))
+    emit(as_json, {"run": record, "epochs": epochs}, lambda: _shown(record, epochs))
+    if record.state != "succeeded":
+        raise typer.Exit(TrainingError.exit_code)
 
 
 @app.command()
-def cancel(run: Run) -> None:
+def logs(run: Run) -> None:
+    """Print what a run's process wrote, or where a run without a process of its own failed."""
+    with open_store(load_settings()) as store:
+        record = store.runs.get(run)
+    path = Path(record.log_path)
+    if path.is_file():
+        typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
+    elif record.traceback:
+        typer.echo(record.traceback, nl=False)
+    else:
+        raise NotFoundError(
+            f"Run {run} has no log.", hint="Only runs with a process of their own write one."
+        )
+
+
+@app.command()
+def cancel(run: Run, as_json: JsonOption = False) -> None:
     """Ask a run to stop; it does so within about a second."""
     record = cancel_run(load_settings(), run)
-    console().print(f"Run {record.id} is {record.state}; it was asked to stop.")
+    emit(as_json, record, lambda: _asked(record))
 
 
-def _listed(runs: list[RunRecord]) -> Table:
+def _number(store: Store, run: int | None) -> int:
+    latest = store.runs.latest() if run is None else store.runs.get(run)
+    if latest is None:
+        raise NotFoundError("There is no run yet.", hint="Start one: `movierec train`.")
+    return latest.id
+
+
+def _asked(run: RunRecord) -> str:
+    if run.state == "running":
+        return f"Run {run.id} was asked to stop."
+    return f"Run {run.id} is {run.state}."
+
+
+def _listed(runs: list[RunRecord]) -> RenderableType:
+    if not runs:
+        return "There is no run yet. Start one: movierec train"
     drawn = table(
         "Runs", "Run", "Kind", "Model", "Data set", "State", "Done", "Stage", "Started", "Version",
         right=("Run", "Done"),
@@ -71,8 +106,8 @@ def _listed(runs: list[RunRecord]) -> Table:
         started = run.started_at or run.created_at
         drawn.add_row(
             str(run.id), run.kind, run.preset, Text(run.dataset_name), run.state,
-            f"{run.progress:.0%}", Text(run.stage), started.strftime("%Y-%m-%d %H:%M"),
-            run.version or "",
+            f"{run.progress:.0%}", Text("" if run.version else run.stage),
+            started.strftime("%Y-%m-%d %H:%M"), run.version or "",
         )  # fmt: skip
     return drawn
 
@@ -84,4 +119,9 @@ def _shown(run: RunRecord, epochs: list[EpochRecord]) -> RenderableType:
         values = (item.train_loss, item.val_loss, item.val_rmse, item.val_ndcg_10)
         best = "best so far" if item.is_best else ""
         drawn.add_row(str(item.epoch), *map(number, values), number(item.seconds, 2), best)
-    return Group(_listed([run]), Text(run.error), drawn)
+    parts = [
+        _listed([run]),
+        *([Text(run.error)] if run.error else []),
+        *([drawn] if epochs else []),
+    ]
+    return Group(*parts)

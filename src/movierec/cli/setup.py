@@ -38,7 +38,8 @@ def _fetch(settings: Settings) -> None:
     with progress_bar("Fetching MovieLens 100K") as tell:
         outcome = fetch_and_import(settings, on_progress=tell)
     record = outcome.record
-    console().print(f"{record.n_ratings:,} ratings imported from {record.source}.")
+    line = f"{record.n_ratings:,} ratings imported from {record.source}."
+    console().print(line, markup=False, soft_wrap=True)
 
 
 def _train(settings: Settings) -> None:
@@ -47,4 +48,4 @@ def _train(settings: Settings) -> None:
 
     console().print("Training a first version (preset default); this happens once.")
     record = train_here(settings, {})
-    console().print(headline(record))
+    console().print(headline(record), markup=False, soft_wrap=True)

@@ -22,6 +22,8 @@ _COLUMNS = (
     ("HR@10 rated", ("rated", "hit_rate_at_10")),
 )
 
+_FLOORS = ("biases", "popular", "constant", "random")  # metadata.json sorts them by name
+
 
 def headline(record: VersionRecord) -> str:
     """Return one sentence: what was trained on what, and how long it took."""
@@ -30,7 +32,8 @@ def headline(record: VersionRecord) -> str:
     took = f" in {seconds:.1f} s" if isinstance(seconds, int | float) else ""
     current = ", now current" if record.is_current else ""
     return (
-        f"{record.name} ({record.preset}, {record.parameters:,} parameters) on "
+        f"{record.name} ({record.preset}, {record.parameters:,} "
+        f"parameter{'s' * (record.parameters != 1)}) on "
         f"{record.dataset_name}, {record.split_label}{took}{current}"
     )
 
@@ -38,9 +41,9 @@ def headline(record: VersionRecord) -> str:
 def metrics_table(record: VersionRecord) -> Table:
     """Return the test metrics of a version above the floors of the same split."""
     rows = {record.name: record.metadata.get("evaluation", {})}
-    return evaluation_rows(
-        f"Test part of {record.split_label}", {**rows, **record.metadata.get("floors", {})}
-    )
+    floors = record.metadata.get("floors", {})
+    rows |= {name: floors[name] for name in _FLOORS if name in floors}
+    return evaluation_rows(f"Test part of {record.split_label}", rows)
 
 
 def evaluation_rows(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:

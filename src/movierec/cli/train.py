@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,16 +14,22 @@ from movierec.cli.options import accept, given
 from movierec.cli.output import JsonOption, console, emit, progress_bar
 from movierec.cli.summary import headline, metrics_table
 from movierec.data.splits import SplitSpec
-from movierec.errors import TrainingError
+from movierec.errors import HyperparameterError
+from movierec.jobs.foreground import queue_train, take_up, train_run
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
-from movierec.store import RunRecord, VersionRecord, open_store
+from movierec.store import RunRecord, VersionRecord
+from movierec.workflows.requests import TrainRequest
 
-__all__ = ["ALIASES", "RENAMED", "train", "train_here"]
+__all__ = ["ALIASES", "RENAMED", "SetOption", "hyperparameters_of", "train", "train_here"]
 
 # two models have a seed; the split's name is the option's own
 RENAMED = {"name": "split", "seed": "split_seed"}
 ALIASES = {"learning_rate": "--lr"}
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter of a baseline; repeatable."),
+]
 
 
 @accept(SplitSpec, SageHyperparameters, renamed=RENAMED, aliases=ALIASES)
@@ -36,8 +44,9 @@ def train(
         bool | None, typer.Option(help="Make it the current version; default: if there is none.")
     ] = None,
     resume: Annotated[
-        int | None, typer.Option(help="Go on with this interrupted run; other options are its own.")
+        int | None, typer.Option(help="Go on with this run, which keeps its own options.")
     ] = None,
+    settings_of_baseline: SetOption = None,
     as_json: JsonOption = False,
     **fields: Any,
 ) -> None:
@@ -46,7 +55,6 @@ def train(
     Ctrl-C stops cleanly and keeps the checkpoint of the last epoch. Hyperparameters that are
     not given are the preset's.
     """
-    settings = load_settings()
     request = {
         "preset": preset,
         "dataset": dataset,
@@ -54,48 +62,57 @@ def train(
         "device": device,
         "make_current": current,
         "split": given(fields, SplitSpec, RENAMED),
-        "hyperparameters": given(fields, SageHyperparameters, {}),
+        "hyperparameters": hyperparameters_of(fields, settings_of_baseline),
     }
-    record = train_here(settings, request, resume=resume)
+    settings = load_settings()
+    record = train_here(settings, request) if resume is None else _resume(settings, resume, request)
     emit(as_json, record, lambda: _drawn(record))
 
 
-def train_here(
-    settings: Settings, request: dict[str, Any], *, resume: int | None = None
-) -> VersionRecord:
+def hyperparameters_of(fields: Mapping[str, Any], assigned: Sequence[str] | None) -> dict[str, Any]:
+    """Return the hyperparameters given by options of their own and by `--set NAME=VALUE`."""
+    return given(fields, SageHyperparameters, {}) | dict(map(_assignment, assigned or ()))
+
+
+def train_here(settings: Settings, request: Mapping[str, Any]) -> VersionRecord:
     """Do a training in this process, as a run like any other, behind a progress bar.
 
     Raises:
-        MovierecError: what made the run fail.
+        MovierecError: it cannot start, or what made it fail.
 
     """
-    from movierec.jobs.execute import execute
-    from movierec.workflows.requests import TrainRequest
+    return _behind_bar(settings, queue_train(settings, TrainRequest.of(**request)))
 
-    run_id = resume
-    if run_id is None:
-        checked = TrainRequest.of(**request)
-        with open_store(settings) as store:
-            name = store.datasets.get(checked.dataset).name
-            fields = checked.model_copy(update={"dataset": name}).model_dump(mode="json")
-            run_id = store.runs.add(
-                "train", preset=checked.preset, dataset_name=name, request=fields
-            ).id
+
+def _resume(settings: Settings, run_id: int, request: Mapping[str, Any]) -> VersionRecord:
+    if TrainRequest.of(**request) != TrainRequest():
+        raise HyperparameterError(
+            "--resume goes on with a run as it was started; other options have no place beside it.",
+            hint=f"Use `movierec train --resume {run_id}` alone.",
+        )
+    return _behind_bar(settings, take_up(settings, run_id))
+
+
+def _behind_bar(settings: Settings, run: RunRecord) -> VersionRecord:
     try:
-        with progress_bar(f"Run {run_id}") as tell:
-            run = execute(settings, run_id, on_progress=tell, resume=resume is not None)
+        with progress_bar(f"Run {run.id}") as tell:
+            return train_run(settings, run.id, on_progress=tell)
     except KeyboardInterrupt:
-        hint = f"Go on with `movierec train --resume {run_id}`."
-        console(stderr=True).print(f"Stopped; the last epoch's checkpoint is kept. {hint}")
+        message = f"Stopped. Go on from the last epoch with `movierec train --resume {run.id}`."
+        console(stderr=True).print(message, soft_wrap=True)
         raise
-    return _version_of(settings, run)
 
 
-def _version_of(settings: Settings, run: RunRecord) -> VersionRecord:
-    if run.version is None:
-        raise TrainingError(f"Run {run.id} {run.state}: {run.error}")
-    with open_store(settings) as store:
-        return store.versions.get(run.version)
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise HyperparameterError(
+            f"--set {text} names no value.", hint="Write it as --set NAME=VALUE."
+        )
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _drawn(record: VersionRecord) -> RenderableType:

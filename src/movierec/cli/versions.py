@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from movierec.cli.output import JsonOption, console, emit, number, table
+from movierec.cli.output import JsonOption, emit, number, table
 from movierec.cli.summary import headline, metrics_table
 from movierec.registry import Registry
 from movierec.settings import load_settings
@@ -42,26 +41,29 @@ def show(name: Name = "current", as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def promote(name: Name) -> None:
+def promote(name: Name, as_json: JsonOption = False) -> None:
     """Make a version the current one, after checking its files."""
     with _registry() as registry:
         record = registry.promote(name)
-    console().print(f"{record.name} is current.")
+    emit(as_json, {"current": record.name}, lambda: f"{record.name} is current.")
 
 
 @app.command()
 def delete(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete a version and free its disk space; the current one is refused."""
     with _registry() as registry:
         record = registry.get(name)
         size = f"{record.size_bytes / 2**20:.1f} MiB"
         if not yes:
-            typer.confirm(f"Delete {record.name} ({record.preset}) and free {size}?", abort=True)
+            question = f"Delete {record.name} ({record.preset}) and free {size}?"
+            typer.confirm(question, abort=True, err=True)
         registry.delete(record.name)
-    console().print(f"{record.name} is deleted; {size} are free.")
+    facts = {"deleted": record.name, "freed_bytes": record.size_bytes}
+    emit(as_json, facts, lambda: f"{record.name} is deleted; {size} are free.")
 
 
 @contextmanager
@@ -73,24 +75,22 @@ def _registry() -> Iterator[Registry]:
         yield registry
 
 
-def _listed(records: list[VersionRecord]) -> Table:
-    right = ("RMSE", "NDCG@10 full", "Parameters", "MiB")
-    drawn = table(
-        "Versions", "", "Version", "Model", "Data set", "Split", "RMSE", "NDCG@10 full",
-        "Parameters", "MiB", "Trained", right=right,
-    )  # fmt: skip
+def _listed(records: list[VersionRecord]) -> RenderableType:
+    if not records:
+        return "There is no version yet. Train one: movierec train"
+    right = ("RMSE", "NDCG@10 full", "Weights")
+    names = ("Version", "Model", "Data set", "Split", *right, "Trained")
+    drawn = table("Versions", *names, right=right)
     for record in records:
         facts = record.metadata.get("evaluation") or {}
         drawn.add_row(
-            "current" if record.is_current else "",
-            record.name,
+            f"{record.name}{' current' if record.is_current else ''}",
             record.preset,
             Text(record.dataset_name),
             record.split_label,
             number(facts.get("rmse")),
             number((facts.get("full") or {}).get("ndcg_at_10")),
             f"{record.parameters:,}",
-            f"{record.size_bytes / 2**20:.1f}",
             record.created_at.strftime("%Y-%m-%d %H:%M"),
         )
     return drawn
@@ -101,4 +101,5 @@ def _shown(record: VersionRecord, problems: list[str]) -> RenderableType:
     settings = table("Hyperparameters", "Name", "Value")
     for name, value in (record.metadata.get("hyperparameters") or {}).items():
         settings.add_row(name, str(value))
-    return Group(Text(headline(record)), metrics_table(record), settings, Text(whole))
+    parts = [settings] if settings.row_count else []
+    return Group(Text(headline(record)), metrics_table(record), *parts, Text(whole))

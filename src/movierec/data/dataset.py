@@ -6,15 +6,17 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import sparse
 
 from movierec.columns import Columns
 from movierec.errors import DataError, NotFoundError
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 __all__ = [
     "Dataset",
@@ -118,6 +120,8 @@ class Interactions:
 
     def matrix(self, n_users: int, n_movies: int) -> sparse.csr_matrix:
         """Return the ratings as a (n_users, n_movies) CSR matrix of float32 stars."""
+        from scipy import sparse
+
         return sparse.csr_matrix(
             (self.rating, (self.user, self.movie)), shape=(n_users, n_movies), dtype=np.float32
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.stats import rankdata
 
 from movierec.data.dataset import IntArray
 from movierec.evaluation.ratings import Float64Array
@@ -70,8 +69,9 @@ def popularity_percentile(shown: IntArray, popularity: IntArray) -> float:
     """
     if not shown.size:
         return NAN
-    percentile = (rankdata(popularity) - 0.5) / len(popularity)
-    return float(percentile[shown].mean())
+    _, place, equals = np.unique(popularity, return_inverse=True, return_counts=True)
+    below = np.cumsum(equals) - equals / 2
+    return float(below[place][shown].mean() / len(popularity))
 
 
 def novelty_bits(shown: IntArray, popularity: IntArray, n_raters: int) -> float:

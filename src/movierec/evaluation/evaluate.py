@@ -28,11 +28,13 @@ from movierec.models.protocol import Recommender
 __all__ = ["evaluate"]
 
 
-def evaluate(model: Recommender, dataset: Dataset, split: Split, *, k: int = 10) -> Evaluation:
+def evaluate(
+    model: Recommender, dataset: Dataset, split: Split, *, k: int = 10, told: bool = False
+) -> Evaluation:
     """Measure a fitted model on the test part of a split.
 
-    Where the split has a support part (cold-users), the model observes it first; the model must
-    not have seen it before. "Known" ratings are those of the train, validation and support part:
+    Where the split has a support part (cold-users), the model observes it first, unless it was
+    `told` of it already. "Known" ratings are those of the train, validation and support part:
     they are no candidates, and popularity and activity are counted on them.
 
     Raises:
@@ -41,7 +43,7 @@ def evaluate(model: Recommender, dataset: Dataset, split: Split, *, k: int = 10)
 
     """
     _require_fit(model, dataset, k)
-    if len(split.support):
+    if len(split.support) and not told:
         model = model.observe(dataset.ratings.take(split.support))
     held_out = HeldOut.of(dataset, split)
     prediction = predict_ratings(model, dataset, held_out.ratings)

@@ -36,6 +36,8 @@ def load_version(name: str = "current", settings: Settings | None = None) -> Loa
 def bring_back(record: VersionRecord, arrays: NamedArrays, dataset: Dataset) -> LoadedVersion:
     """Put a version together from its row, its arrays and its data set.
 
+    The arrays already know the split's support part: they answer as they were evaluated.
+
     Raises:
         ArtifactError: the data set or the split is not the one the version was trained on, or
             the arrays do not fit.
@@ -48,10 +50,9 @@ def bring_back(record: VersionRecord, arrays: NamedArrays, dataset: Dataset) -> 
             hint="Import the same data again, or train a new version.",
         )
     split = _split(record, dataset)
-    told = dataset.ratings.take(split.support)  # as when it was evaluated
     return LoadedVersion(
         record.name,
-        load_recommender(record.model, arrays).observe(told),
+        load_recommender(record.model, arrays),
         dataset,
         dataset.ratings.take(split.known),
         record.metadata,

@@ -5,48 +5,34 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from movierec.errors import MovierecError
 from movierec.jobs.heartbeat import Heartbeat
+from movierec.jobs.watcher import Progress, Watcher, complete_epochs
+from movierec.registry import Registry
 from movierec.settings import Settings
-from movierec.store import EpochRecord, RunRecord, RunState, Store, open_store
-from movierec.training.hooks import EpochResult, Hook, Plan
+from movierec.store import RunRecord, RunState, Store, open_store
+from movierec.store.runs import STARTABLE
+from movierec.training.hooks import Hook
 from movierec.workflows.requests import TrainRequest
 
-__all__ = ["Watcher", "execute"]
+__all__ = ["execute"]
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[str, float], None]
-TRAIN_SHARE = (0.02, 0.90)  # where training starts and how much of the bar it takes
 
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What the doing of one run needs."""
 
-class Watcher:
-    """A training hook that keeps the run's row, its epochs and a progress bar up to date."""
-
-    def __init__(self, store: Store, run_id: int, tell: Progress) -> None:
-        self.store = store
-        self.run_id = run_id
-        self.tell = tell
-        self.plan: Plan | None = None
-
-    def on_start(self, plan: Plan) -> None:
-        """Remember how much there is to do."""
-        self.plan = plan
-
-    def on_step(self, epoch: int, step: int) -> None:
-        """Move the bar."""
-        if self.plan is None:
-            return
-        done = (epoch - 1 + step / self.plan.steps_per_epoch) / self.plan.epochs
-        start, share = TRAIN_SHARE
-        self.tell(f"epoch {epoch} of {self.plan.epochs}", start + share * done)
-
-    def on_epoch(self, result: EpochResult) -> None:
-        """Keep the epoch as a row."""
-        self.store.runs.add_epoch(self.run_id, EpochRecord(**result.as_dict()))
+    settings: Settings
+    store: Store
+    run: RunRecord
+    tell: Progress
+    hooks: Sequence[Hook]
+    resume: bool
 
 
 def execute(
@@ -55,87 +41,111 @@ def execute(
     *,
     on_progress: Progress | None = None,
     hooks: Sequence[Hook] = (),
-    resume: bool = False,
+    states: Sequence[RunState] = STARTABLE,
 ) -> RunRecord:
-    """Take a queued or interrupted run and do it; return its row as it ended.
+    """Take a run that is in one of `states`, do it, and return its row as it ended.
 
-    Ctrl-C leaves it interrupted and a cancellation cancelled; both keep the checkpoint.
+    A run that was started before goes on from its checkpoint. Ctrl-C leaves it interrupted and
+    a cancellation cancelled; both keep the checkpoint, and so does a failure.
 
     Raises:
-        StoreError: the run is already running or has succeeded.
+        StoreError: the run is in another state.
+        MovierecError: what made the run fail, once the row is written.
         KeyboardInterrupt: Ctrl-C, once the row is written.
 
     """
     with open_store(settings) as store:
-        run = store.runs.start(run_id)
+        store.runs.mark_interrupted()
+        resume = store.runs.get(run_id).started_at is not None
+        run = store.runs.start(run_id, states)
         beat = Heartbeat(settings, run_id)
-
-        def tell(stage: str, done: float) -> None:
-            beat.tell(stage, done)
-            if on_progress is not None:
-                on_progress(stage, done)
-
+        tell = _both(beat.tell, on_progress)
         try:
             with beat:
-                version = _WORK[run.kind](settings, store, run, tell, hooks, resume)
+                version = _do(_Work(settings, store, run, tell, hooks, resume))
         except KeyboardInterrupt:
-            state: RunState = "cancelled" if beat.cancelled else "interrupted"
-            store.runs.finish(run_id, state, error="Stopped before it ended.")
-            if not beat.cancelled:
+            _stop(settings, store, run_id, "cancelled" if beat.cancelled else "interrupted")
+            if store.runs.get(run_id).state == "interrupted":
                 raise
         except Exception as error:
-            _fail(store, run_id, error)
+            raise _failure(store, run_id, error) from error
         else:
             store.runs.finish(run_id, "succeeded", version=version)
         return store.runs.get(run_id)
 
 
-def _fail(store: Store, run_id: int, error: Exception) -> None:
-    logger.exception("run=%d failed", run_id)
-    expected = isinstance(error, MovierecError)
-    message = str(error) if expected else f"{type(error).__name__}: {error}"
-    store.runs.finish(
-        run_id, "failed", error=message, traceback="".join(traceback.format_exception(error))
+def _both(first: Progress, second: Progress | None) -> Progress:
+    def tell(stage: str, done: float) -> None:
+        first(stage, done)
+        if second is not None:
+            second(stage, done)
+
+    return tell
+
+
+def _do(work: _Work) -> str | None:
+    kept = _kept_version(work.settings, work.store, work.run.id) if work.resume else None
+    return kept or _KINDS[work.run.kind](work)
+
+
+def _kept_version(settings: Settings, store: Store, run_id: int) -> str | None:
+    """Return the version a run left if it was killed between keeping it and saying so."""
+    registry = Registry(settings, store)
+    registry.reconcile()
+    return next((item.name for item in registry.list() if item.run_id == run_id), None)
+
+
+def _stop(settings: Settings, store: Store, run_id: int, state: RunState) -> None:
+    version = _kept_version(settings, store, run_id)
+    if version is None:
+        store.runs.finish(run_id, state, error="Stopped before it ended.")
+    else:
+        store.runs.finish(run_id, "succeeded", version=version)
+
+
+def _failure(store: Store, run_id: int, error: Exception) -> MovierecError:
+    """Write down why a run failed and return the error to raise."""
+    logger.info("run=%d failed", run_id, exc_info=True)
+    spoken = error if isinstance(error, MovierecError) else _unforeseen(run_id, error)
+    lines = "".join(traceback.format_exception(error))
+    store.runs.finish(run_id, "failed", error=str(spoken), traceback=lines)
+    return spoken
+
+
+def _unforeseen(run_id: int, error: Exception) -> MovierecError:
+    return MovierecError(
+        f"Run {run_id} failed: {type(error).__name__}: {error}.",
+        hint=f"`movierec runs logs {run_id}` shows where.",
     )
 
 
-def _train(
-    settings: Settings,
-    store: Store,
-    run: RunRecord,
-    tell: Progress,
-    hooks: Sequence[Hook],
-    resume: bool,
-) -> str:
+def _train(work: _Work) -> str:
     from movierec.workflows.train import train
 
-    request = TrainRequest.of(**run.request)
-    watcher = Watcher(store, run.id, tell)
+    request = TrainRequest.of(**work.run.request)
+    watcher = Watcher(work.store, work.run.id, work.tell)
     record = train(
-        request, settings,
-        hooks=(watcher, *hooks), on_progress=tell, run_id=run.id, resume=resume,
+        request, work.settings, hooks=(watcher, *work.hooks),
+        on_progress=work.tell, run_id=work.run.id, resume=work.resume,
     )  # fmt: skip
+    if work.resume:
+        complete_epochs(work.store, work.run.id, record.metadata["training_history"])
     return record.name
 
 
-def _import(
-    settings: Settings,
-    store: Store,  # noqa: ARG001 - imports open their own
-    run: RunRecord,
-    tell: Progress,
-    hooks: Sequence[Hook],  # noqa: ARG001
-    resume: bool,  # noqa: ARG001
-) -> None:
+def _import(work: _Work) -> None:
     from movierec.data.formats import ColumnChoice
     from movierec.workflows.data import fetch_and_import, import_data
 
-    request: Mapping[str, Any] = run.request
+    request = work.run.request
     if request["path"] is None:
-        fetch_and_import(settings, request["data_set"], on_progress=tell)
+        fetch_and_import(work.settings, request["data_set"], on_progress=work.tell)
         return
     columns = ColumnChoice(**request["columns"]) if request["columns"] else None
-    path = Path(request["path"])
-    import_data(path, settings, name=request["name"], columns=columns, on_progress=tell)
+    import_data(
+        Path(request["path"]), work.settings,
+        name=request["name"], columns=columns, on_progress=work.tell,
+    )  # fmt: skip
 
 
-_WORK: Mapping[str, Callable[..., str | None]] = {"train": _train, "import": _import}
+_KINDS: Mapping[str, Callable[[_Work], str | None]] = {"train": _train, "import": _import}

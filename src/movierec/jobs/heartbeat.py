@@ -10,7 +10,7 @@ from typing import Self
 
 from movierec.errors import MovierecError
 from movierec.settings import Settings
-from movierec.store import open_store
+from movierec.store import Store, open_store
 
 __all__ = ["Heartbeat"]
 
@@ -53,15 +53,18 @@ class Heartbeat:
 
     def _beat(self) -> None:
         with open_store(self.settings) as store:
-            while not self._ended.wait(BEAT_SECONDS):
-                stage, progress = self._now
+            ended = False
+            while not ended:
+                ended = self._ended.wait(BEAT_SECONDS)
                 try:
-                    store.runs.beat(self.run_id, progress=progress, stage=stage)
-                    stop = store.runs.cancel_requested(self.run_id)
+                    self._write(store, listen=not ended)
                 except MovierecError:
                     # a busy database: the next beat is a second away
                     logger.warning("run=%d missed a beat", self.run_id, exc_info=True)
-                    continue
-                if stop and not self.cancelled:
-                    self.cancelled = True
-                    _thread.interrupt_main()
+
+    def _write(self, store: Store, *, listen: bool) -> None:
+        stage, progress = self._now
+        store.runs.beat(self.run_id, progress=progress, stage=stage)
+        if listen and not self.cancelled and store.runs.cancel_requested(self.run_id):
+            self.cancelled = True
+            _thread.interrupt_main()

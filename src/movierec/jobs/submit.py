@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,17 @@ def submit_train(
     `request` holds further fields of `workflows.requests.TrainRequest`, as plain data.
 
     Raises:
+        HyperparameterError: the request asks for what cannot be.
         NotFoundError: there is no such data set.
         StoreError: the database cannot be written or the process cannot be started.
 
     """
+    from movierec.workflows.requests import TrainRequest
+
     with open_store(settings) as store:
         name = store.datasets.get(dataset).name
-        fields = {**request, "preset": preset, "dataset": name}
+        checked = TrainRequest.of(**request, preset=preset, dataset=name)
+        fields = checked.model_dump(mode="json")
         run = store.runs.add("train", preset=preset, dataset_name=name, request=fields)
     return launch(settings, run)
 
@@ -70,16 +75,8 @@ def cancel(settings: Settings, run_id: int) -> RunRecord:
 
 def launch(settings: Settings, run: RunRecord) -> RunRecord:
     """Start the run's process: detached, with a log file, outliving the one that called."""
-    log = Path(run.log_path)
-    command = [sys.executable, "-m", "movierec.jobs.worker", str(run.id)]
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, env=_environment(settings), cwd=settings.home,
-            )  # fmt: skip
+        process = _start(settings, run)
     except OSError as error:
         with open_store(settings) as store:
             store.runs.finish(run.id, "failed", error=f"Its process could not start: {error}.")
@@ -87,7 +84,23 @@ def launch(settings: Settings, run: RunRecord) -> RunRecord:
             f"The process of run {run.id} could not start: {error}.",
             hint="Check free memory and disk space, then try again.",
         ) from error
+    # a child that nobody waits for stays as a zombie until this process ends
+    threading.Thread(target=process.wait, name=f"run-{run.id}", daemon=True).start()
+    with open_store(settings) as store:
+        store.runs.assign(run.id, process.pid)
     return run
+
+
+def _start(settings: Settings, run: RunRecord) -> subprocess.Popen[bytes]:
+    log = Path(run.log_path)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # a log left by a run of the same number in an earlier database is not this run's
+    with log.open("wb" if run.started_at is None else "ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "movierec.jobs.worker", str(run.id)],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True, env=_environment(settings), cwd=settings.home,
+        )  # fmt: skip
 
 
 def _environment(settings: Settings) -> dict[str, str]:

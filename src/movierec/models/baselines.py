@@ -176,7 +176,9 @@ def _refusal(kind: BaselineKind, error: ValidationError) -> HyperparameterError:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     known = ", ".join(kind.hyperparameters.model_fields) or "nothing"
+    unknown = first["type"] == "extra_forbidden"
+    cause = "it has no such hyperparameter" if unknown else first["msg"]
     return HyperparameterError(
-        f"{kind.label}: {name} = {first['input']!r} cannot be used: {first['msg']}.",
+        f"{kind.label}: {name} = {first['input']!r} cannot be used: {cause}.",
         hint=f"What can be set: {known}.",
     )

@@ -148,6 +148,8 @@ def _max(pointer: Tensor, column: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _max_cpu(pointer: Tensor, column: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    if not len(column):  # the kernel then returns no winners at all
+        return _max_any(pointer, column, x)
     # the public torch.sparse.mm(..., reduce="amax") hides the winning edge the backward needs,
     # and the kernel behind it reports that edge only where a gradient is wanted
     matrix = _csr(pointer, column, x.new_ones(len(column)), x.shape[0])
@@ -159,8 +161,6 @@ def _max_cpu(pointer: Tensor, column: Tensor, x: Tensor) -> tuple[Tensor, Tensor
 
 def _winner(edge: Tensor, pointer: Tensor, column: Tensor) -> Tensor:
     """Return the node behind each winning edge; -1 in rows without edges."""
-    if not len(column):
-        return torch.full_like(edge, -1)
     node = column[edge.clamp(0, len(column) - 1)]
     return node.masked_fill_((pointer.diff() == 0)[:, None], -1)
 
@@ -179,10 +179,15 @@ def _max_any(pointer: Tensor, column: Tensor, x: Tensor) -> tuple[Tensor, Tensor
 @torch.library.impl("movierec::sddmm", "default")
 def _dots(pointer: Tensor, column: Tensor, left: Tensor, right: Tensor) -> Tensor:
     if left.device.type not in SPARSE_DEVICES:
-        return (left[_rows(pointer, column)] * right[column]).sum(1)
+        return _dots_any(pointer, column, left, right)
     pattern = _csr(pointer, column, left.new_zeros(len(column)), right.shape[0])
     dots: Tensor = torch.sparse.sampled_addmm(pattern, left, right.t(), beta=0.0).values()
     return dots.clone()
+
+
+def _dots_any(pointer: Tensor, column: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """Gather and multiply: what runs on devices without sparse products (MPS)."""
+    return (left[_rows(pointer, column)] * right[column]).sum(1)
 
 
 def _csr(pointer: Tensor, column: Tensor, value: Tensor, n_columns: int) -> Tensor:

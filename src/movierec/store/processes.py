@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-__all__ = ["ProcessMark", "is_alive", "own_mark"]
+__all__ = ["ProcessMark", "is_alive", "mark_of", "own_mark"]
 
 # Linux derives start times from the boot time, which moves a little when the clock is set.
 START_TOLERANCE_SECONDS = 2.0
@@ -25,7 +25,16 @@ class ProcessMark:
 
 def own_mark() -> ProcessMark:
     """Return the mark of the calling process."""
-    return ProcessMark(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+    return mark_of(os.getpid())
+
+
+def mark_of(pid: int) -> ProcessMark:
+    """Return the mark of a process of this host; of one that is gone, a mark nobody has."""
+    try:
+        started_at = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        started_at = 0.0
+    return ProcessMark(socket.gethostname(), pid, started_at)
 
 
 def is_alive(pid: int, started_at: float) -> bool:

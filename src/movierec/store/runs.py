@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from movierec.errors import NotFoundError, StoreError
 from movierec.store.engine import Database
 from movierec.store.plain import plain_dict
-from movierec.store.processes import is_alive, own_mark
+from movierec.store.processes import is_alive, mark_of, own_mark
 from movierec.store.records import ACTIVE_STATES, EpochRecord, RunKind, RunRecord, RunState
 from movierec.store.tables import EpochRow, RunRow
 
@@ -69,18 +69,25 @@ class RunStore:
             session.flush()
             return self._record(row)
 
-    def start(self, run_id: int) -> RunRecord:
-        """Take a run for this process; exactly one of several that try gets it.
+    def assign(self, run_id: int, pid: int) -> None:
+        """Note which process of this host will take a queued run, so that its end is noticed."""
+        mark = mark_of(pid)
+        values = {"host": mark.host, "pid": mark.pid, "pid_started_at": mark.started_at}
+        with self._database.writing() as session:
+            _change(session, run_id, RunRow.state == "queued", values)
+
+    def start(self, run_id: int, states: Sequence[RunState] = STARTABLE) -> RunRecord:
+        """Take a run in one of these states for this process; one of several that try gets it.
 
         A run that was interrupted, cancelled or failed may be started again: it keeps its
         epochs.
 
         Raises:
-            StoreError: the run is already running or has succeeded.
+            StoreError: the run is in another state, for one it is running or has succeeded.
 
         """
         mark, now = own_mark(), _now()
-        taken = RunRow.state.in_(STARTABLE)
+        taken = RunRow.state.in_(states)
         with self._database.writing() as session:
             row = _require(session, run_id)
             values = {
@@ -174,15 +181,18 @@ class RunStore:
         return self.get(run_id).cancel_requested
 
     def mark_interrupted(self) -> Runs:
-        """Find running runs whose process is gone, mark them and return them.
+        """Find runs whose process is gone, mark them and return them.
 
-        On this host the process is looked up; on another one the heartbeat decides.
+        On this host the process is looked up; on another one the heartbeat decides. A queued
+        run counts once it has a process.
         """
-        dead = [run for run in self.list(10_000, states=("running",)) if _is_dead(run)]
+        dead = [run for run in self.list(10_000, states=ACTIVE_STATES) if _is_dead(run)]
         return [self.get(run.id) for run in dead if self._interrupt(run)]
 
     def _interrupt(self, run: RunRecord) -> bool:
-        unchanged = (RunRow.state == "running") & (RunRow.heartbeat_at == run.heartbeat_at)
+        unchanged = (RunRow.state == run.state) & RunRow.heartbeat_at.is_not_distinct_from(
+            run.heartbeat_at
+        )
         values = {
             "state": "interrupted",
             "finished_at": _now(),
@@ -245,6 +255,8 @@ def _is_dead(run: RunRecord) -> bool:
     mark = own_mark()
     if run.host == mark.host and run.pid is not None and run.pid_started_at is not None:
         return not is_alive(run.pid, run.pid_started_at)
+    if run.state == "queued":
+        return False
     last = run.heartbeat_at or run.created_at
     return _now() - last > timedelta(seconds=HEARTBEAT_SECONDS)
 

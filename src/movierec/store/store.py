@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
 from movierec.errors import StoreError
 from movierec.settings import Settings
-from movierec.store.datasets import DatasetStore
 from movierec.store.engine import Database
 from movierec.store.migrate import migrate
 from movierec.store.runs import RunStore
-from movierec.store.snapshots import Snapshots
 from movierec.store.versions import VersionStore
+
+if TYPE_CHECKING:
+    from movierec.store.datasets import DatasetStore
 
 __all__ = ["Store", "open_store"]
 
@@ -24,9 +27,17 @@ class Store:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self.datasets = DatasetStore(database, Snapshots(settings.data_path / "cache"))
+        self._cache = settings.data_path / "cache"
         self.runs = RunStore(database, settings.runs_path)
         self.versions = VersionStore(database)
+
+    @cached_property
+    def datasets(self) -> DatasetStore:
+        """The data sets; imported when asked for, since pandas costs more than all the rest."""
+        from movierec.store.datasets import DatasetStore
+        from movierec.store.snapshots import Snapshots
+
+        return DatasetStore(self._database, Snapshots(self._cache))
 
     @property
     def engine(self) -> Engine:

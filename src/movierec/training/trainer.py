@@ -333,5 +333,5 @@ def _schedule(
 
 
 def _spoken(parts: dict[str, Tensor]) -> str:
-    values = [float(part) for part in parts.values()]
+    values = [float(part.detach()) for part in parts.values()]
     return "NaN" if any(math.isnan(value) for value in values) else "infinite"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -13,15 +14,15 @@ import numpy as np
 
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, make_split
-from movierec.errors import EvaluationError
+from movierec.errors import EvaluationError, MovierecError
 from movierec.evaluation import evaluate
 from movierec.models.protocol import Recommender
-from movierec.runtime import peak_memory_mb, pick_device, set_threads
+from movierec.runtime import peak_memory_mb
 from movierec.settings import Settings, load_settings
 from movierec.store import open_store
-from movierec.training.config import Circumstances
 from movierec.workflows.fitting import fit_model
 from movierec.workflows.requests import TrainRequest
+from movierec.workflows.train import circumstances_of, prepared
 
 __all__ = ["benchmark", "measure_row"]
 
@@ -36,21 +37,25 @@ def benchmark(
     """Return one row per request, in their order.
 
     Each is fitted and measured in a process of its own, one after the other, so that its peak
-    memory is its own (torch included where the model needs it) and it has all cores. A row has
-    model, split, seed, rmse, mae, full, full_4, rated, fit_seconds, predict_seconds,
-    peak_memory_mb and parameters; seconds are wall time, "not measured" is null.
+    memory is its own (torch included where the model needs it) and it has all cores.
 
     Raises:
+        HyperparameterError, NotFoundError, SplitError, SettingsError: one of the requests cannot
+            be done; then none is.
         EvaluationError: a model failed; the message holds its error.
 
     """
+    tell = on_progress or _silent
+    ready = [prepared(request, settings) for request in requests]
     rows = []
-    for number, request in enumerate(requests):
-        if on_progress is not None:
-            label = f"{request.preset}, seed {request.seed}, {request.split.label}"
-            on_progress(label, number / len(requests))
+    for number, request in enumerate(ready):
+        tell(f"{request.preset}, seed {request.seed}, {request.split.label}", number / len(ready))
         rows.append(_in_own_process(request, settings))
     return rows
+
+
+def _silent(stage: str, done: float) -> None:
+    """Report progress to nobody."""
 
 
 def _in_own_process(request: TrainRequest, settings: Settings) -> Row:
@@ -60,42 +65,53 @@ def _in_own_process(request: TrainRequest, settings: Settings) -> Row:
         command, input=json.dumps(job), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise EvaluationError(f"{request.preset} failed: {lines[-1]}")
+        raise EvaluationError(
+            f"{request.preset}, seed {request.seed}, failed: {_cause(done)}",
+            hint="Leave it out of --models to compare the others.",
+        )
     row: Row = json.loads(done.stdout.splitlines()[-1])
     return row
 
 
+def _cause(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return f"its process was ended by {name}, perhaps for want of memory."
+    lines = done.stderr.strip().splitlines()
+    return lines[-1] if lines else f"its process ended with exit code {done.returncode}."
+
+
 def measure_row(request: TrainRequest, settings: Settings) -> Row:
-    """Fit and measure one model in this process."""
-    set_threads(settings.threads)
+    """Fit and measure one model in this process.
+
+    A row has exactly model, split, seed, rmse, mae, full, full_4, rated, fit_seconds,
+    predict_seconds, peak_memory_mb and parameters: what readers of the JSON file rely on.
+    Seconds are wall time, memory is in MiB, "not measured" is None. `predict_seconds` is for
+    every test rating and every movie's score for each test user.
+    """
     with open_store(settings) as store:
         dataset = store.datasets.load(request.dataset)
     split = make_split(dataset, request.split)
-    device = str(pick_device(request.device or settings.device)) if request.is_graphsage else "cpu"
+    circumstances = circumstances_of(request, settings)
     started = time.perf_counter()
-    fitted = fit_model(request, dataset, split, Circumstances(device=device, seed=request.seed))
+    fitted = fit_model(request, dataset, split, circumstances)
     fit_seconds = time.perf_counter() - started
     predict_seconds = _predict(fitted.recommender, dataset, split)
     peak = peak_memory_mb()
-    found = evaluate(fitted.recommender, dataset, split)
+    found = evaluate(fitted.recommender, dataset, split).metrics()
     return {
         "model": request.preset,
         "split": request.split.name,
         "seed": request.seed,
-        **found.metrics(),
+        **{name: found[name] for name in ("rmse", "mae", "full", "full_4", "rated")},
         "fit_seconds": round(fit_seconds, 3),
         "predict_seconds": round(predict_seconds, 3),
         "peak_memory_mb": round(peak, 1),
         "parameters": fitted.parameters,
-        "best_epoch": fitted.best_epoch,
-        "hyperparameters": fitted.hyperparameters,
-        "protocol": found.as_dict()["protocol"],
     }
 
 
 def _predict(model: Recommender, dataset: Dataset, split: Split) -> float:
-    """Return the seconds for every test rating and every movie's score for each test user."""
     started = time.perf_counter()
     if len(split.support):
         model = model.observe(dataset.ratings.take(split.support))
@@ -107,11 +123,16 @@ def _predict(model: Recommender, dataset: Dataset, split: Split) -> float:
     return time.perf_counter() - started
 
 
-def _main() -> None:
+def _main() -> int:
     job = json.loads(sys.stdin.read())
-    row = measure_row(TrainRequest.of(**job["request"]), load_settings(**job["settings"]))
+    try:
+        row = measure_row(TrainRequest.of(**job["request"]), load_settings(**job["settings"]))
+    except MovierecError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
     sys.stdout.write(json.dumps(row) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    _main()
+    sys.exit(_main())

@@ -22,4 +22,5 @@ def evaluate_version(name: str, settings: Settings, *, k: int = 10) -> Evaluatio
     """
     loaded = load_version(name, settings)
     split = make_split(loaded.dataset, SplitSpec(**loaded.metadata["split"]))
-    return evaluate(loaded.recommender, loaded.dataset, split, k=k)
+    # its arrays were kept when it had been told of the support part
+    return evaluate(loaded.recommender, loaded.dataset, split, k=k, told=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import numpy as np
 from movierec.data.dataset import Dataset, Interactions
 from movierec.data.splits import Split
 from movierec.evaluation.ranking import RankingMetrics, ranking_at_k
-from movierec.models.baselines import GRAPHSAGE, make_baseline
+from movierec.models.baselines import BASELINES, GRAPHSAGE, make_baseline
 from movierec.models.factors import FactorModel
 from movierec.models.hyperparameters import hyperparameters
 from movierec.models.protocol import Recommender
@@ -23,9 +24,16 @@ from movierec.training.fit import SageFit, fit_sage
 from movierec.training.hooks import EpochResult, Hook
 from movierec.workflows.requests import TrainRequest
 
-__all__ = ["Fitted", "fit_model", "validation_metrics"]
+__all__ = ["Fitted", "fit_model", "learnable", "validation_metrics"]
 
 VALIDATED_USERS = 10_000  # ranking more of them each epoch would take longer than training
+
+# the first report's fields of `metadata.json`, and NDCG; a baseline has no validation part
+METRICS = (
+    "val_rmse", "val_mae", "val_precision_10", "val_recall_10", "val_ndcg_10",
+    "final_train_loss", "best_val_loss",
+)  # fmt: skip
+NOT_LEARNT = frozenset({"scale", "slope", "rating", "numbers"})  # arrays that are no weights
 
 
 @dataclass(frozen=True)
@@ -60,15 +68,21 @@ def fit_model(
     """
     if request.is_graphsage:
         return _fit_sage(request, dataset, split, circumstances, hooks, resume)
-    learned = dataset.ratings.take(np.sort(np.concatenate([split.train, split.validation])))
+    kind = BASELINES[request.preset]
     model = make_baseline(request.preset, request.hyperparameters)
-    recommender = model.fit(dataset, learned, seed=request.seed)
+    recommender = model.fit(dataset, learnable(dataset, split), seed=request.seed)
     return Fitted(
         kind=request.preset,
         recommender=recommender,
-        hyperparameters=dict(request.hyperparameters),
+        hyperparameters=kind.hyperparameters(**request.hyperparameters).model_dump(),
         parameters=_count(recommender),
+        metrics=dict.fromkeys(METRICS, math.nan),
     )
+
+
+def learnable(dataset: Dataset, split: Split) -> Interactions:
+    """Return the ratings of the train and validation part, in source order."""
+    return dataset.ratings.take(np.sort(np.concatenate([split.train, split.validation])))
 
 
 def _fit_sage(
@@ -87,11 +101,10 @@ def _fit_sage(
         dataset, train, validation, config, circumstances,
         measure=lambda factors: _headline(measure(factors)), hooks=hooks, resume=resume,
     )  # fmt: skip
-    known = dataset.ratings.take(np.sort(np.concatenate([split.train, split.validation])))
     at_best = measure(fit.recommender(dataset, train).factors)
     return Fitted(
         kind=GRAPHSAGE,
-        recommender=fit.recommender(dataset, known),
+        recommender=fit.recommender(dataset, learnable(dataset, split)),
         hyperparameters=config.model_dump(),
         parameters=fit.model.n_parameters,
         device=circumstances.device,
@@ -129,16 +142,12 @@ def _headline(measured: Mapping[str, float]) -> dict[str, float]:
 
 
 def _metrics(fit: SageFit, at_best: Mapping[str, float]) -> dict[str, float]:
-    """Return the fields of the first report's `metadata.json`."""
-    return {
-        "val_rmse": at_best["rmse"],
-        "val_mae": at_best["mae"],
-        "val_precision_10": at_best["precision"],
-        "val_recall_10": at_best["recall"],
-        "val_ndcg_10": at_best["ndcg"],
-        "final_train_loss": fit.result.history[-1].train_loss,
-        "best_val_loss": fit.result.best.val_loss,
-    }
+    values = (
+        *(at_best[name] for name in ("rmse", "mae", "precision", "recall", "ndcg")),
+        fit.result.history[-1].train_loss,
+        fit.result.best.val_loss,
+    )
+    return dict(zip(METRICS, values, strict=True))
 
 
 def _artifacts(fit: SageFit) -> dict[str, Callable[[Path], None]]:
@@ -157,6 +166,6 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _count(recommender: Recommender) -> int:
-    """Return how many numbers a baseline's arrays hold."""
-    arrays = recommender.arrays().values()
-    return int(sum(array.size for array in arrays if array.dtype.kind == "f"))
+    """Return how many numbers a baseline has learnt; ratings it keeps to look up are none."""
+    arrays = {k: v for k, v in recommender.arrays().items() if k not in NOT_LEARNT}
+    return int(sum(array.size for array in arrays.values() if array.dtype.kind == "f"))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split
 from movierec.evaluation import evaluate, floors
 from movierec.models.baselines import make_baseline
 from movierec.settings import Settings
+from movierec.workflows.fitting import learnable
 
 __all__ = ["measured_floors"]
+
+logger = logging.getLogger(__name__)
 
 # raised whenever a floor or a metric is defined anew, so that no old number is shown
 EDITION = 1
@@ -32,8 +35,7 @@ def measured_floors(dataset: Dataset, split: Split, settings: Settings) -> dict[
 
 
 def _measure(dataset: Dataset, split: Split) -> dict[str, Any]:
-    learned = dataset.ratings.take(np.sort(np.concatenate([split.train, split.validation])))
-    biases = make_baseline("biases").fit(dataset, learned, seed=0)
+    biases = make_baseline("biases").fit(dataset, learnable(dataset, split), seed=0)
     measured = {**floors(dataset, split), "biases": evaluate(biases, dataset, split)}
     return {name: evaluation.as_dict() for name, evaluation in measured.items()}
 
@@ -44,7 +46,12 @@ def _remembered(dataset: Dataset, split: Split, settings: Settings) -> Path:
 
 
 def _remember(path: Path, found: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".tmp")
-    beside.write_text(json.dumps(found), encoding="utf-8")
-    beside.replace(path)
+    """Write the cache in one step; where that fails, the next version measures again."""
+    beside = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(found), encoding="utf-8")
+        beside.replace(path)
+    except OSError:
+        logger.warning("floors not remembered", exc_info=True)
+        beside.unlink(missing_ok=True)

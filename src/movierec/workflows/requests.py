@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from movierec.data.splits import SplitSpec
-from movierec.errors import HyperparameterError, MovierecError
+from movierec.errors import HyperparameterError
 from movierec.models.baselines import BASELINES, make_baseline
 from movierec.models.hyperparameters import PRESETS, hyperparameters
 
@@ -54,7 +54,9 @@ class TrainRequest(BaseModel):
         try:
             request = cls(**fields)
         except ValidationError as error:
-            raise HyperparameterError(_spoken(error)) from error
+            raise HyperparameterError(
+                _spoken(error), hint="`movierec train --help` lists every option with its bounds."
+            ) from error
         request.check()
         return request
 
@@ -67,10 +69,9 @@ class TrainRequest(BaseModel):
 
 
 def _spoken(error: ValidationError) -> str:
-    if isinstance(error, MovierecError):
-        return str(error)
     parts = []
     for item in error.errors(include_url=False):
         name = ".".join(str(part) for part in item["loc"])
-        parts.append(f"{name} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+        cause = item["msg"].removeprefix("Value error, ")
+        parts.append(f"{name} = {item['input']!r}: {cause[0].lower()}{cause[1:]}")
     return "; ".join(parts) + "."

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, make_split
-from movierec.evaluation import Evaluation, evaluate
+from movierec.evaluation import evaluate
+from movierec.models.protocol import Arrays
 from movierec.registry import Registry, VersionDraft
+from movierec.registry.files import Content
 from movierec.runtime import git_state, library_versions, peak_memory_mb, pick_device, set_threads
 from movierec.settings import Settings
-from movierec.store import Store, VersionRecord, open_store
+from movierec.store import VersionRecord, open_store
 from movierec.training.config import Circumstances
 from movierec.training.hooks import Hook
 from movierec.workflows.fitting import Fitted, fit_model
 from movierec.workflows.floors import measured_floors
 from movierec.workflows.requests import TrainRequest
 
-__all__ = ["train"]
+__all__ = ["circumstances_of", "prepared", "train"]
 
 Progress = Callable[[str, float], None]
 
@@ -43,6 +47,23 @@ class _Clock:
 
     def with_total(self) -> dict[str, float]:
         return {**self.seconds, "total": round(sum(self.seconds.values()), 3)}
+
+
+def prepared(request: TrainRequest, settings: Settings) -> TrainRequest:
+    """Return the request with its data set named, once data, split and device allow it.
+
+    Raises:
+        NotFoundError: there is no such data set.
+        HyperparameterError, SplitError: the request asks for what cannot be.
+        SettingsError: this machine has no such device.
+
+    """
+    request.check()
+    _device(request, settings)
+    with open_store(settings) as store:
+        dataset = store.datasets.load(request.dataset)
+    make_split(dataset, request.split)
+    return request.model_copy(update={"dataset": dataset.name})
 
 
 def train(
@@ -67,8 +88,9 @@ def train(
     """
     request.check()
     tell, clock = on_progress or _silent, _Clock()
-    circumstances = _circumstances(request, settings, run_id)
-    set_threads(settings.threads)
+    circumstances = circumstances_of(request, settings, run_id)
+    if not resume:
+        _forget_checkpoint(circumstances.checkpoint)  # of a run in a database that is gone
     with open_store(settings) as store:
         tell("loading the data", 0.0)
         with clock.stage("load"):
@@ -79,30 +101,50 @@ def train(
         with clock.stage("fit"):
             fitted = fit_model(request, dataset, split, circumstances, hooks=hooks, resume=resume)
         tell("evaluating on the test part", 0.92)
+        trained = _Trained(request, settings, dataset, split, fitted)
         with clock.stage("evaluate"):
-            evaluation = evaluate(fitted.recommender, dataset, split)
-            floors = measured_floors(dataset, split, settings)
+            measured, frames = _measured(trained)
         tell("saving", 0.98)
-        facts = _metadata(request, settings, dataset, split, fitted)
-        measured = {"evaluation": evaluation.as_dict(), "floors": floors}
-        record = _save(
-            store, settings, request, dataset, split, fitted, evaluation, run_id,
-            {**facts, **measured, "slices": evaluation.slice_rows()}, clock,
-        )  # fmt: skip
+        with clock.stage("export"):
+            arrays = _serving_arrays(trained)
+        facts = {**_metadata(trained), **measured, "durations": clock.with_total()}
+        record = Registry(settings, store).save(_draft(trained, facts, frames, arrays, run_id))
     _forget_checkpoint(circumstances.checkpoint)
     tell("saved", 1.0)
     return record
+
+
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """A request and what came of it."""
+
+    request: TrainRequest
+    settings: Settings
+    dataset: Dataset
+    split: Split
+    fitted: Fitted
 
 
 def _silent(stage: str, done: float) -> None:
     """Report progress to nobody."""
 
 
-def _circumstances(request: TrainRequest, settings: Settings, run_id: int | None) -> Circumstances:
-    device = pick_device(request.device or settings.device)
-    folder = None if run_id is None else settings.runs_path / str(run_id)
-    checkpoint = None if folder is None else folder / "checkpoint.pt"
-    return Circumstances(device=str(device), seed=request.seed, checkpoint=checkpoint)
+def circumstances_of(
+    request: TrainRequest, settings: Settings, run_id: int | None = None
+) -> Circumstances:
+    """Return where and how a request is to be trained; with a run's id, with its checkpoint."""
+    checkpoint = None if run_id is None else settings.runs_path / str(run_id) / "checkpoint.pt"
+    return Circumstances(
+        device=_device(request, settings), seed=request.seed, checkpoint=checkpoint
+    )
+
+
+def _device(request: TrainRequest, settings: Settings) -> str:
+    """Return the device to train on; baselines know only the CPU and need no torch."""
+    if not request.is_graphsage:
+        return "cpu"
+    set_threads(settings.threads)
+    return str(pick_device(request.device or settings.device))
 
 
 def _forget_checkpoint(path: Path | None) -> None:
@@ -110,72 +152,93 @@ def _forget_checkpoint(path: Path | None) -> None:
         path.unlink(missing_ok=True)
 
 
-def _save(
-    store: Store,
-    settings: Settings,
-    request: TrainRequest,
-    dataset: Dataset,
-    split: Split,
-    fitted: Fitted,
-    evaluation: Evaluation,
-    run_id: int | None,
-    metadata: Mapping[str, Any],
-    clock: _Clock,
-) -> VersionRecord:
-    frames = {
-        "per_user.parquet": evaluation.per_user.to_parquet,
-        "per_rating.parquet": evaluation.per_rating.to_parquet,
+def _measured(trained: _Trained) -> tuple[dict[str, Any], dict[str, Content]]:
+    """Return what metadata.json says of the test part, and the frames kept as files."""
+    dataset, split = trained.dataset, trained.split
+    found = evaluate(trained.fitted.recommender, dataset, split)
+    facts = {
+        "evaluation": found.as_dict(),
+        "slices": found.slice_rows(),
+        "floors": measured_floors(dataset, split, trained.settings),
     }
-    with clock.stage("export"):
-        told = dataset.ratings.take(split.support)  # as it was when it was evaluated
-        arrays = fitted.recommender.observe(told).arrays()
-    draft = VersionDraft(
+    frames: dict[str, Content] = {
+        "per_user.parquet": found.per_user.to_parquet,
+        "per_rating.parquet": found.per_rating.to_parquet,
+    }
+    return facts, frames
+
+
+def _serving_arrays(trained: _Trained) -> Arrays:
+    """Return the model's arrays, told of the support part as when it was evaluated.
+
+    A GraphSAGE's serving form cannot be told later: it has no graph any more.
+    """
+    told = trained.dataset.ratings.take(trained.split.support)
+    return trained.fitted.recommender.observe(told).arrays()
+
+
+def _draft(
+    trained: _Trained,
+    facts: Mapping[str, Any],
+    frames: Mapping[str, Content],
+    arrays: Arrays,
+    run_id: int | None,
+) -> VersionDraft:
+    request, fitted = trained.request, trained.fitted
+    return VersionDraft(
         model=fitted.kind,
         preset=request.preset,
-        dataset_name=dataset.name,
-        fingerprint=dataset.fingerprint,
-        split_label=split.spec.label,
-        metadata={**metadata, "durations": clock.with_total()},
+        dataset_name=trained.dataset.name,
+        fingerprint=trained.dataset.fingerprint,
+        split_label=trained.split.spec.label,
+        metadata=facts,
         files={**fitted.files, **frames},
         arrays=arrays,
         run_id=run_id,
         parameters=fitted.parameters,
         make_current=request.make_current,
     )
-    return Registry(settings, store).save(draft)
 
 
-def _metadata(
-    request: TrainRequest, settings: Settings, dataset: Dataset, split: Split, fitted: Fitted
-) -> dict[str, Any]:
+def _metadata(trained: _Trained) -> dict[str, Any]:
     """Return the first report's fields of `metadata.json` and those beyond them."""
+    request, settings, fitted = trained.request, trained.settings, trained.fitted
     return {
         "training_date": datetime.now(UTC).isoformat(),
-        "num_users_trained": len(set(dataset.ratings.user[split.train].tolist())),
-        "num_movies": dataset.n_movies,
-        "num_ratings": dataset.n_ratings,
         "num_parameters": fitted.parameters,
         "hyperparameters": fitted.hyperparameters,
         "metrics": dict(fitted.metrics),
         "metrics_protocol": "validation part; ranking over all movies but the user's train ones, "
         "every held-out rating counts",
+        "final_train_loss": fitted.metrics["final_train_loss"],
+        "best_val_loss": fitted.metrics["best_val_loss"],
         "epochs_trained": len(fitted.history),
         "best_epoch": fitted.best_epoch,
         "training_history": [item.as_dict() for item in fitted.history],
         **fitted.facts,
+        **_data_facts(trained),
         "seed": request.seed,
         "device": fitted.device,
         "threads": settings.threads or os.cpu_count(),
         "database_path": _database_path(settings),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "libraries": library_versions(),
+        "git": git_state(settings.home),
+    }
+
+
+def _data_facts(trained: _Trained) -> dict[str, Any]:
+    dataset, split = trained.dataset, trained.split
+    return {
+        "num_users_trained": len(np.unique(dataset.ratings.user[split.train])),
+        "num_movies": dataset.n_movies,
+        "num_ratings": dataset.n_ratings,
         "data_source": dataset.source,
         "data_fingerprint": dataset.fingerprint,
         "user_ids_sha256": dataset.users.sha256,
         "movie_ids_sha256": dataset.movies.sha256,
         "split": split.spec.model_dump(),
         "split_test_sha256": split.sha256,
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "libraries": library_versions(),
-        "git": git_state(settings.home),
     }
 
 
@@ -185,8 +248,3 @@ def _database_path(settings: Settings) -> str:
     if path is None:
         return settings.database.split(":", 1)[0]
     return str(path.relative_to(settings.home)) if path.is_relative_to(settings.home) else path.name
-
-
-def remove_run_folder(settings: Settings, run_id: int) -> None:
-    """Delete a run's checkpoint and log."""
-    shutil.rmtree(settings.runs_path / str(run_id), ignore_errors=True)

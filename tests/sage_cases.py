@@ -1,0 +1,148 @@
+"""Small GraphSAGEs, graphs and trainings, made from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from movierec.data.dataset import Dataset, Interactions
+from movierec.graph import RatingGraph
+from movierec.models.factors import FactorModel
+from movierec.models.features import FeaturePreprocessor
+from movierec.models.hyperparameters import SageHyperparameters, hyperparameters
+from movierec.models.sage import GraphSage, Sizes
+from movierec.models.sage_recommender import feature_tensors
+from movierec.training.config import Circumstances
+from movierec.training.fit import SageFit, fit_sage
+from movierec.training.hooks import EpochResult, Hook, Plan
+from tests.factories import make_dataset
+
+# every switch that differs between the presets, small: what the product's pride is made of
+RICH = {
+    "messages": "rating", "weights": "per_type", "aggregator": "mean", "feature_layers": 2,
+    "feature_bands": True, "normalisation": "layer", "readout": "all", "head": "projection",
+    "feature_dropout": 0.1, "loss_type": "ordinal", "ranking_weight": 0.5, "optimizer": "adamw",
+    "schedule": "one_cycle", "learning_rate": 0.01, "weight_decay": 0.01, "gradient_clip": 1.0,
+    "target_fraction": 0.3, "weight_average": 0.9,
+}  # fmt: skip
+PLAIN = {"batch_size": 64, "learning_rate": 0.005}
+
+
+def small(**changes: object) -> SageHyperparameters:
+    return hyperparameters("report", **{"hidden_dim": 8, "num_layers": 2, "epochs": 6, **changes})
+
+
+def random_graph(n_users: int = 7, n_movies: int = 9, share: float = 0.4, seed: int = 0):
+    """Make a graph in which the last user and the last two movies have no edge."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.random((n_users, n_movies)) < share
+    chosen[-1] = chosen[:, -2:] = False
+    user, movie = (side.astype(np.int64) for side in np.nonzero(chosen))
+    rating = rng.integers(1, 6, len(user)).astype(np.float32)
+    return RatingGraph.build(Interactions(user, movie, rating), n_users, n_movies)
+
+
+def parts_of(dataset: Dataset) -> tuple[Interactions, Interactions]:
+    """Divide the ratings: every fifth one validates."""
+    place = np.arange(dataset.n_ratings)
+    held = place % 5 == 0
+    return dataset.ratings.take(place[~held]), dataset.ratings.take(place[held])
+
+
+def graph_of(dataset: Dataset, ratings: Interactions) -> RatingGraph:
+    return RatingGraph.build(ratings, dataset.n_users, dataset.n_movies)
+
+
+@dataclass(frozen=True)
+class Made:
+    """An untrained model and all it is called with."""
+
+    dataset: Dataset
+    train: Interactions
+    validation: Interactions
+    graph: RatingGraph
+    features: tuple[Tensor, Tensor]
+    model: GraphSage
+
+
+def make_model(config: SageHyperparameters, dataset: Dataset | None = None, seed: int = 0) -> Made:
+    dataset = dataset or make_dataset()
+    train, validation = parts_of(dataset)
+    preprocessor = FeaturePreprocessor(config.feature_bands).fit(dataset, train)
+    features = feature_tensors(preprocessor, dataset)
+    torch.manual_seed(seed)
+    model = GraphSage(config, sizes_of(dataset, train, features)).eval()
+    return Made(dataset, train, validation, graph_of(dataset, train), features, model)
+
+
+def sizes_of(dataset: Dataset, train: Interactions, features: tuple[Tensor, Tensor]) -> Sizes:
+    return Sizes(
+        user_features=features[0].shape[1],
+        movie_features=features[1].shape[1],
+        rating_low=dataset.scale.low,
+        rating_step=dataset.scale.step,
+        n_levels=len(dataset.scale.levels),
+        mean_rating=float(train.rating.mean()),
+    )
+
+
+def rmse_on(ratings: Interactions) -> Callable[[FactorModel], dict[str, float]]:
+    def measure(factors: FactorModel) -> dict[str, float]:
+        error = factors.predict(ratings.user, ratings.movie) - ratings.rating
+        return {"val_rmse": float(np.sqrt(np.mean(error**2)))}
+
+    return measure
+
+
+def fit(
+    config: SageHyperparameters,
+    dataset: Dataset | None = None,
+    *,
+    seed: int = 0,
+    hooks: Sequence[Hook] = (),
+    checkpoint=None,
+    resume: bool = False,
+    device: str = "cpu",
+) -> SageFit:
+    """Train as the product does, the validation part picking the epoch."""
+    dataset = dataset or make_dataset()
+    train, validation = parts_of(dataset)
+    return fit_sage(
+        dataset,
+        train,
+        validation,
+        config,
+        Circumstances(device=device, seed=seed, checkpoint=checkpoint),
+        measure=None if config.ranks_only else rmse_on(validation),
+        hooks=hooks,
+        resume=resume,
+    )
+
+
+class Recorder:
+    """A hook that writes down each call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple] = []
+
+    def on_start(self, plan: Plan) -> None:
+        self.calls.append(("start", plan.first_epoch))
+
+    def on_step(self, epoch: int, step: int) -> None:
+        self.calls.append(("step", epoch, step))
+
+    def on_epoch(self, result: EpochResult) -> None:
+        self.calls.append(("epoch", result.epoch))
+
+
+def weights_of(model: GraphSage) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same_weights(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+    """Tell whether two state dicts are equal to the bit."""
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
