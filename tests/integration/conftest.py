@@ -1,0 +1,22 @@
+"""Projects that tests of a module share, because making them takes a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from movierec.settings import Settings
+from tests.integration.project import project_in
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A project of this module's own, with the data set `tiny`."""
+    yield project_in(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A project without data."""
+    return project_in(tmp_path_factory.mktemp("empty"), with_data=False)
