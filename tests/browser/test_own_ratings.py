@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from movierec.settings import Settings
+from movierec.store import open_store
 from tests.browser.conftest import Watched
 from tests.conftest import PROJECT
 from tests.factories import make_dataset
@@ -49,12 +50,14 @@ def test_own_ratings_become_a_version(settings: Settings, watched: Watched) -> N
 
 
 def test_an_interrupted_run_is_taken_up_again(settings: Settings, watched: Watched) -> None:
+    with open_store(settings) as store:
+        store.datasets.add(make_dataset(), {})
     dies_at_once = (
         "from movierec.settings import load_settings\n"
         "from movierec.store import open_store\n"
         "store = open_store(load_settings())\n"
-        "request = {'preset': 'report', 'hyperparameters': {'epochs': 3}}\n"
-        "run = store.runs.add('train', preset='report', dataset_name='mine', request=request)\n"
+        "request = {'preset': 'report', 'dataset': 'planted', 'hyperparameters': {'epochs': 3}}\n"
+        "run = store.runs.add('train', preset='report', dataset_name='planted', request=request)\n"
         "store.runs.start(run.id)\n"
     )
     environment = os.environ | {"MOVIEREC_HOME": str(settings.home)}
@@ -64,7 +67,7 @@ def test_an_interrupted_run_is_taken_up_again(settings: Settings, watched: Watch
     expect(page.get_by_test_id("stAlert")).to_contain_text("was interrupted at 0")
     page.get_by_role("button", name=re.compile("Resume run")).click()
     expect(page.get_by_test_id("stProgress")).to_be_visible()
-    succeeded = re.compile("report on mine .* succeeded")
+    succeeded = re.compile("report on planted .* succeeded")
     expect(page.get_by_role("row", name=succeeded)).to_be_visible(timeout=RUN_MS)
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     watched.check()

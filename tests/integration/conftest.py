@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from movierec.settings import Settings
@@ -11,9 +9,9 @@ from tests.integration.project import project_in
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A project of this module's own, with the data set `tiny`."""
-    yield project_in(tmp_path_factory.mktemp("project"))
+    return project_in(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")

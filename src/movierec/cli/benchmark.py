@@ -14,6 +14,7 @@ from movierec.cli.options import accept, given
 from movierec.cli.output import console, emit, number, progress_bar, table, to_json
 from movierec.cli.train import RENAMED
 from movierec.data.splits import SplitSpec
+from movierec.errors import SettingsError
 from movierec.settings import load_settings
 
 __all__ = ["benchmark"]
@@ -57,14 +58,27 @@ def benchmark(
         for model in models.split(",")
         for seed in range(seeds)
     ]
+    file = None if json_file is None or str(json_file) == "-" else json_file
+    if file is not None:
+        _require_writable(file)
     with progress_bar("Benchmark") as tell:
         rows = run_benchmark(requests, load_settings(), on_progress=tell)
-    if json_file is not None and str(json_file) != "-":
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(to_json(rows) + "\n", encoding="utf-8")
-        console(stderr=True).print(f"Rows written to {json_file}.")
+    if file is not None:
+        file.write_text(to_json(rows) + "\n", encoding="utf-8")
+        console(stderr=True).print(f"Rows written to {file}.", markup=False, soft_wrap=True)
     title = f"Test part of {requests[0].split.label}, {seeds} seed{'s' * (seeds > 1)}"
     emit(str(json_file) == "-", rows, lambda: _drawn(title, rows))
+
+
+def _require_writable(file: Path) -> None:
+    """Make the folder and try the file before the long work, not after it."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.open("a").close()
+    except OSError as error:
+        raise SettingsError(
+            f"{file} cannot be written: {error.strerror}.", hint="Name another file with --json."
+        ) from error
 
 
 def _drawn(title: str, rows: Sequence[dict[str, Any]]) -> Table:

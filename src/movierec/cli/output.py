@@ -16,7 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 __all__ = [
     "JsonOption",
@@ -104,7 +104,7 @@ class _FittingTable(Table):
 
     def _cell_by_cell(self) -> RenderResult:
         for cells in zip(*(column.cells for column in self.columns), strict=True):
-            lines = Table.grid(padding=(0, 1))
+            lines = Table.grid(Column(), Column(overflow="fold"), padding=(0, 1))
             for column, cell in zip(self.columns, cells, strict=True):
                 lines.add_row(str(column.header).replace("\n", " "), cell)
             yield lines

@@ -60,7 +60,7 @@ class Heartbeat:
                     self._write(store, listen=not ended)
                 except MovierecError:
                     # a busy database: the next beat is a second away
-                    logger.warning("run=%d missed a beat", self.run_id, exc_info=True)
+                    logger.info("run=%d missed a beat", self.run_id, exc_info=True)
 
     def _write(self, store: Store, *, listen: bool) -> None:
         stage, progress = self._now

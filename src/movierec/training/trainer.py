@@ -26,6 +26,7 @@ __all__ = ["FitResult", "Trainer", "Validator"]
 
 logger = logging.getLogger(__name__)
 
+FEWEST_STEPS_OF_A_CYCLE = 4
 Weights = dict[str, Tensor]
 # measures the model as it stands: {"val_rmse": stars, "val_ndcg_10": share}
 Validator = Callable[[GraphSage], dict[str, float]]
@@ -322,13 +323,15 @@ def _optimizer(model: GraphSage) -> torch.optim.Optimizer:
 def _schedule(
     optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    if config.schedule == "constant":
+    steps = config.epochs * steps_per_epoch
+    if config.schedule == "constant" or steps < FEWEST_STEPS_OF_A_CYCLE:
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    # torch divides by zero where either half of the cycle has a single step
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=config.learning_rate,
-        total_steps=config.epochs * steps_per_epoch,
-        pct_start=0.1,
+        total_steps=steps,
+        pct_start=max(0.1, 2 / steps),
     )
 
 

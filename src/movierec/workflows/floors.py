@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,5 +54,6 @@ def _remember(path: Path, found: dict[str, Any]) -> None:
         beside.write_text(json.dumps(found), encoding="utf-8")
         beside.replace(path)
     except OSError:
-        logger.warning("floors not remembered", exc_info=True)
-        beside.unlink(missing_ok=True)
+        logger.info("floors not remembered", exc_info=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
