@@ -24,10 +24,13 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def check_model(
     version: Annotated[str, typer.Argument(help="Which version.")] = "current",
-    db_path: Annotated[Path | None, typer.Option(help="SQLite database with the ratings.")] = None,
+    db_path: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="SQLite database with the ratings."),
+    ] = None,
     models_dir: Annotated[Path | None, typer.Option(help="Folder of the versions.")] = None,
     user: Annotated[str | None, typer.Option(help="Whom to recommend to.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
 ) -> None:
     """Check that the artifacts exist and are whole, load them, and use them."""
     changes: dict[str, object] = {}
@@ -37,9 +40,9 @@ def check_model(
         changes["models_dir"] = models_dir.resolve()
     settings = load_settings(**changes)
     record = _whole(settings, version)
-    console().print(headline(record))
+    console().print(headline(record), markup=False, soft_wrap=True)
     console().print(metrics_table(record))
-    _load_weights(settings, record, device)
+    _load_weights(settings, record, device or settings.device)
     _recommend(settings, record, user)
 
 
@@ -76,7 +79,7 @@ def _recommend(settings: Settings, record: VersionRecord, user: str | None) -> N
     loaded = load_version(record.name, settings)
     someone = user or str(loaded.dataset.users.ids[0])
     lines = loaded.recommend(someone, 5)
-    console().print(f"For user {someone}:")
+    console().print(f"For user {someone}:", markup=False)
     for line in lines:
         stars = "" if line.predicted_rating is None else f", {line.predicted_rating:.2f} stars"
         console().print(f"  {line.rank}. {line.title}{stars}", markup=False)

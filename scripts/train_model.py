@@ -16,6 +16,7 @@ from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of, 
 from movierec.data.splits import SplitSpec
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.settings import load_settings
+from movierec.workflows.export import export_version
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -23,9 +24,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 @accept(SplitSpec, SageHyperparameters, renamed=RENAMED, aliases=ALIASES)
 def train_model(
-    db_path: Annotated[Path | None, typer.Option(help="SQLite database with the ratings.")] = None,
-    output_dir: Annotated[Path | None, typer.Option(help="Folder of the versions.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    db_path: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="SQLite database with the ratings."),
+    ] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Also copy the version into this folder.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
     preset: Annotated[str, typer.Option(help="report, default or a baseline.")] = "report",
     dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, dropout and batches.")] = 0,
@@ -33,11 +39,7 @@ def train_model(
     **fields: Any,
 ) -> None:
     """Train, evaluate once on the test part, and save a version."""
-    changes: dict[str, Any] = {}
-    if db_path is not None:
-        changes["database_url"] = f"sqlite:///{db_path.resolve()}"
-    if output_dir is not None:
-        changes["models_dir"] = output_dir.resolve()
+    changes = {} if db_path is None else {"database_url": f"sqlite:///{db_path.resolve()}"}
     settings = load_settings(**changes)
     request = {
         "preset": preset,
@@ -50,7 +52,10 @@ def train_model(
     record = train_here(settings, request)
     console().print(headline(record), markup=False, soft_wrap=True)
     console().print(metrics_table(record))
-    console().print(f"Saved in {settings.models_path / record.name}.", markup=False, soft_wrap=True)
+    place = settings.models_path / record.name
+    if output_dir is not None:
+        place = export_version(record.name, output_dir, settings)
+    console().print(f"Saved in {place}.", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

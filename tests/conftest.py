@@ -50,14 +50,12 @@ def calm_torch() -> Iterator[None]:
     """One thread and a seed; torch's own switches are as before afterwards."""
     import torch
 
-    threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+    torch.set_deterministic_debug_mode(deterministic)
 
 
 @pytest.fixture

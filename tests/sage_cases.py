@@ -123,6 +123,10 @@ def fit(
     )
 
 
+def nothing(*args: object, **kwargs: object) -> None:
+    """Stands in for a step that a planted bug leaves out."""
+
+
 class Recorder:
     """A hook that writes down each call."""
 

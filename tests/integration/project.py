@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -98,7 +99,12 @@ class Said:
 def movierec(settings: Settings, *arguments: object, width: int = 100, program: Any = app) -> Said:
     """Call the command line on a project, in this process."""
     out, err = io.StringIO(), io.StringIO()
-    with environment(settings, COLUMNS=str(width)), redirect_stdout(out), redirect_stderr(err):
+    with (
+        environment(settings, COLUMNS=str(width)),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        nobody_answering(),
+    ):
         code = run(program, [str(argument) for argument in arguments])
     return Said(code, out.getvalue(), err.getvalue())
 
@@ -113,6 +119,15 @@ def environment(settings: Settings, **more: str) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ |= kept
+
+
+@contextmanager
+def nobody_answering() -> Iterator[None]:
+    kept, sys.stdin = sys.stdin, io.StringIO()
+    try:
+        yield
+    finally:
+        sys.stdin = kept
 
 
 def process_environment(settings: Settings) -> Mapping[str, str]:

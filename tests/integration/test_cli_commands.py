@@ -77,7 +77,7 @@ def test_delete_asks_on_stderr_and_says_what_it_freed(project):
     refused = movierec(project, "versions", "delete", name)
     assert refused.code == 1  # nobody answers
     assert f"Delete {name} (mean) and free" in refused.err
-    assert refused.out == ""
+    assert refused.out.strip() == ""
     facts = ok(movierec(project, "versions", "delete", name, "--yes", "--json")).facts
     assert facts["deleted"] == name
     assert facts["freed_bytes"] > 0

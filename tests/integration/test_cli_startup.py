@@ -14,9 +14,9 @@ from tests.integration.project import process_environment, train_version
 STEPS = [
     (
         ["--help"],
-        "torch surprise streamlit pandas scipy pyarrow sqlalchemy pydantic numpy requests",
+        "torch surprise streamlit pandas scipy pyarrow sqlalchemy numpy requests",
     ),
-    (["--version"], "torch surprise streamlit pandas scipy pyarrow sqlalchemy pydantic numpy"),
+    (["--version"], "torch surprise streamlit pandas scipy pyarrow sqlalchemy numpy"),
     (["versions", "list"], "torch surprise streamlit pandas scipy pyarrow requests alembic"),
     (["runs", "list"], "torch surprise streamlit pandas scipy pyarrow requests alembic"),
     (["setup"], "torch surprise streamlit scipy requests alembic"),

@@ -24,7 +24,7 @@ from movierec.models.losses import step_loss
 from movierec.models.sage import GraphSage
 from movierec.training.config import Circumstances
 from movierec.training.trainer import Trainer
-from tests.sage_cases import RICH, Made, graph_of, make_model, small
+from tests.sage_cases import RICH, Made, graph_of, make_model, nothing, small
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
 
@@ -99,7 +99,7 @@ def trainer_for(made: Made, graph: RatingGraph, features, device: str) -> Traine
 Spoil = Callable[[Trainer], None]
 
 
-def train_on_cuda(monkeypatch, config, spoil: Spoil = lambda trainer: None) -> Trainer:
+def train_on_cuda(monkeypatch, config, spoil: Spoil = nothing) -> Trainer:
     """Run the real trainer, all but the backward pass; `spoil` may plant a bug before it."""
     made = make_model(config)
     with imagined_gpu(monkeypatch) as empty:
@@ -107,7 +107,7 @@ def train_on_cuda(monkeypatch, config, spoil: Spoil = lambda trainer: None) -> T
         trainer = trainer_for(made, imagined_graph(made.graph, empty), features, "cuda")
         for weight in trainer.model.parameters():
             weight.grad = torch.zeros_like(weight)
-        monkeypatch.setattr(trainer.optimizer, "zero_grad", lambda set_to_none: None)
+        monkeypatch.setattr(trainer.optimizer, "zero_grad", nothing)
         spoil(trainer)
         trainer.fit()
     return trainer
@@ -175,7 +175,9 @@ def move_column(trainer: Trainer) -> None:
     trainer.graph = dataclasses.replace(trainer.graph, by_movie=stays)
 
 
-SPOILT = [(preset, spoil) for preset in PRESETS for spoil in (move_features, move_stars, move_column)]
+SPOILT = [
+    (preset, spoil) for preset in PRESETS for spoil in (move_features, move_stars, move_column)
+]
 
 
 # with hidden targets each step makes its own pointers, out of those it is given
@@ -201,7 +203,7 @@ def test_the_layers_of_a_cuda_training_run_in_half_precision(monkeypatch):
 
     def watch(trainer: Trainer) -> None:
         layer = trainer.model.user_layers[0].own
-        layer.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
+        layer.register_forward_hook(lambda *given: seen.add(given[-1].dtype))
 
     trainer = train_on_cuda(monkeypatch, CASES["report"], watch)
     assert seen == {torch.bfloat16}

@@ -93,7 +93,7 @@ def test_bpr_compares_each_target_with_its_drawn_movie(monkeypatch):
     graph = random_graph()
     factors = factors_for(graph)
     drawn = torch.randint(graph.n_movies, graph.user.shape)
-    monkeypatch.setattr(losses, "_unrated", lambda targets, visible: drawn)
+    monkeypatch.setattr(losses, "_unrated", lambda *_: drawn)
     table = factors.of_users(torch.arange(graph.n_users))
     difference = table[graph.user, graph.movie] - table[graph.user, drawn]
     found = losses._bpr(factors, graph, graph)

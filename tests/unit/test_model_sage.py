@@ -108,7 +108,11 @@ def test_states_travel_as_far_as_there_are_layers():
     users, movies = torch.randn(3, 4), torch.randn(3, 4)
     changed = movies.clone()
     changed[2] += 1
-    for layers, reached_users, reached_movies in [(1, [2], [2]), (2, [2], [1, 2]), (3, [1, 2], [1, 2])]:
+    for layers, reached_users, reached_movies in [
+        (1, [2], [2]),
+        (2, [2], [1, 2]),
+        (3, [1, 2], [1, 2]),
+    ]:
         model = GraphSage(small(num_layers=layers, aggregator="mean"), sizes).eval()
         before, after = model.encode(graph, users, movies), model.encode(graph, users, changed)
         assert (before.user != after.user).any(1).nonzero()[:, 0].tolist() == reached_users

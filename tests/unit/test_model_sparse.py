@@ -178,7 +178,9 @@ def test_softmax_holds_where_states_are_far_apart(side, scale):
 
 def test_softmax_of_states_far_below_the_others_stays_among_them():
     # nodes 0 and 1 are the neighbours of one row, node 2, far above them, of the other
-    graph = random_graph(3, 5, share=1.0).keep(torch.tensor([True, True, False, False, False, True]))
+    graph = random_graph(3, 5, share=1.0).keep(
+        torch.tensor([True, True, False, False, False, True])
+    )
     x = torch.tensor([[-300.0], [-200.0], [100.0], [0.0], [0.0]], requires_grad=True)
     found = aggregate("softmax", graph.by_user, graph.by_movie, x)
     assert -300 <= found[0] <= -200

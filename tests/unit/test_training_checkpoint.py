@@ -207,7 +207,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
     path = tmp_path / "checkpoint.pt"
     fit(small(epochs=1, weight_average=0.5), checkpoint=path)
     damage(path)
-    with pytest.raises(ArtifactError, match="checkpoint.pt cannot be read"):
+    with pytest.raises(ArtifactError, match=r"checkpoint\.pt cannot be read"):
         fit(small(epochs=1, weight_average=0.5), checkpoint=path, resume=True)
 
 

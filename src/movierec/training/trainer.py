@@ -21,12 +21,12 @@ from movierec.training.averaging import WeightAverage
 from movierec.training.checkpoint import read_checkpoint, unusable, write_checkpoint
 from movierec.training.config import Circumstances
 from movierec.training.hooks import EpochResult, Hook, Plan
+from movierec.training.optimisation import make_optimizer, make_schedule
 
 __all__ = ["FitResult", "Trainer", "Validator"]
 
 logger = logging.getLogger(__name__)
 
-FEWEST_STEPS_OF_A_CYCLE = 4
 Weights = dict[str, Tensor]
 # measures the model as it stands: {"val_rmse": stars, "val_ndcg_10": share}
 Validator = Callable[[GraphSage], dict[str, float]]
@@ -81,8 +81,8 @@ class Trainer:
         self.validator = validator
         self.hooks = hooks
         self.batches = torch.Generator().manual_seed(circumstances.seed)
-        self.optimizer = _optimizer(model)
-        self.schedule = _schedule(self.optimizer, self.config, self.steps_per_epoch)
+        self.optimizer = make_optimizer(model)
+        self.schedule = make_schedule(self.optimizer, self.config, self.steps_per_epoch)
         self.average = WeightAverage(model, self.config.weight_average)
         self.best_weights: Weights = self.average.weights()
         self.best_value = math.inf
@@ -312,27 +312,6 @@ class Trainer:
         for device, rng in zip(self._cuda_devices(), state["random"]["cuda"], strict=False):
             torch.cuda.set_rng_state(rng, device)
         self.batches.set_state(state["batches"])
-
-
-def _optimizer(model: GraphSage) -> torch.optim.Optimizer:
-    config = model.config
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-
-
-def _schedule(
-    optimizer: torch.optim.Optimizer, config: Any, steps_per_epoch: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    steps = config.epochs * steps_per_epoch
-    if config.schedule == "constant" or steps < FEWEST_STEPS_OF_A_CYCLE:
-        return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    # torch divides by zero where either half of the cycle has a single step
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=config.learning_rate,
-        total_steps=steps,
-        pct_start=max(0.1, 2 / steps),
-    )
 
 
 def _spoken(parts: dict[str, Tensor]) -> str:

@@ -8,21 +8,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.data.splits import Split
+from movierec.errors import NonFiniteError
 from movierec.evaluation.ranking import RankingMetrics, ranking_at_k
 from movierec.models.baselines import BASELINES, GRAPHSAGE, make_baseline
 from movierec.models.factors import FactorModel
 from movierec.models.hyperparameters import hyperparameters
 from movierec.models.protocol import Recommender
 from movierec.training.config import Circumstances
-from movierec.training.fit import SageFit, fit_sage
 from movierec.training.hooks import EpochResult, Hook
 from movierec.workflows.requests import TrainRequest
+
+if TYPE_CHECKING:
+    from movierec.training.fit import SageFit
 
 __all__ = ["Fitted", "fit_model", "learnable", "validation_metrics"]
 
@@ -93,6 +96,8 @@ def _fit_sage(
     hooks: Sequence[Hook],
     resume: bool,
 ) -> Fitted:
+    from movierec.training.fit import fit_sage  # brings torch, which no baseline needs
+
     config = hyperparameters(request.preset, **request.hyperparameters)
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
@@ -122,12 +127,22 @@ def validation_metrics(
     """Return RMSE and MAE in stars and the `full` ranking metrics (threshold 0) on validation.
 
     The candidates are all movies but the user's train ones. At most 10,000 users are ranked.
+
+    Raises:
+        NonFiniteError: a score is NaN or infinite: the last update blew the weights up.
+
     """
     error = factors.predict(validation.user, validation.movie) - validation.rating
     users = np.unique(validation.user)[:VALIDATED_USERS]
+    scores = factors.score(users)
+    if not np.isfinite(scores).all():
+        raise NonFiniteError(
+            "The scores of the validation users became NaN or infinite at the end of an epoch.",
+            hint="Lower learning_rate or set gradient_clip to 1.",
+        )
     shape = (dataset.n_users, dataset.n_movies)
     seen, relevant = train.matrix(*shape)[users], validation.matrix(*shape)[users]
-    ranking: RankingMetrics = ranking_at_k(factors.score(users), seen, relevant, 10).summary()
+    ranking: RankingMetrics = ranking_at_k(scores, seen, relevant, 10).summary()
     return {
         "rmse": float(np.sqrt(np.mean(error.astype(np.float64) ** 2))),
         "mae": float(np.mean(np.abs(error.astype(np.float64)))),

@@ -1,0 +1,129 @@
+"""Trainings in processes of their own that are killed, truly, at a chosen moment.
+
+Started as `python -W error -m tests.integration.training_victims`, reads one order per line and
+forks a child for each, so that importing torch is paid once. Nothing may warn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from movierec.runtime import seed_everything
+from tests.sage_cases import RICH, Recorder, fit, small
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONFIG = small(**{**RICH, "dropout": 0.2, "epochs": 12, "early_stopping_patience": 99})
+
+
+@dataclass(frozen=True)
+class Order:
+    """Train with a checkpoint here; be killed at `moment`.
+
+    Moments: "step E S", "epoch E", "writing E" (between a checkpoint's writing and its renaming)
+    or "after SECONDS" from the first step on; "never" trains to the end.
+    """
+
+    checkpoint: str
+    moment: str
+
+
+class Killer(Recorder):
+    """A hook that kills its own process."""
+
+    def __init__(self, moment: str) -> None:
+        super().__init__()
+        self.kind, *self.place = moment.split()
+
+    def on_step(self, epoch: int, step: int) -> None:
+        if self.kind == "after" and (epoch, step) == (1, 1):
+            kill = (os.getpid(), signal.SIGKILL)
+            threading.Timer(float(self.place[0]), os.kill, kill).start()
+        self.at("step", epoch, step)
+
+    def on_epoch(self, result) -> None:
+        self.at("epoch", result.epoch)
+
+    def at(self, kind: str, *place: int) -> None:
+        if kind == self.kind and [str(number) for number in place] == self.place:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch_writing(self) -> None:
+        replace, writes = Path.replace, []
+
+        def watched(path: Path, target: Path) -> Path:
+            writes.append(path)
+            self.at("writing", len(writes))
+            return replace(path, target)
+
+        Path.replace = watched  # type: ignore[method-assign]
+
+
+def work(order: Order) -> None:
+    torch.set_num_threads(1)
+    killer = Killer(order.moment)
+    killer.watch_writing()
+    fit(CONFIG, hooks=[killer], checkpoint=Path(order.checkpoint), resume=True)
+
+
+def load_what_torch_loads_late() -> None:
+    """The first optimizer and the first seed make torch import its compiler, for seconds."""
+    seed_everything(0)
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))]).zero_grad()
+
+
+def serve() -> None:
+    load_what_torch_loads_late()
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                work(Order(**json.loads(line)))
+                status = 0
+            finally:
+                os._exit(status)  # the timer, if it has not fired, must not hold the child
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class Victims:
+    """Hands orders to the forking process."""
+
+    process: subprocess.Popen[str]
+
+    def run(self, order: Order) -> int:
+        """Return the child's exit code: 0, or -9 when it was killed."""
+        if self.process.stdin is None or self.process.stdout is None:
+            raise RuntimeError("the process has no pipes")
+        self.process.stdin.write(json.dumps(asdict(order)) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@contextmanager
+def victims() -> Iterator[Victims]:
+    """Keep a forking process until the block ends."""
+    command = [sys.executable, "-W", "error", "-m", "tests.integration.training_victims"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    ) as process:
+        yield Victims(process)
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+if __name__ == "__main__":
+    serve()
