@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from movierec.settings import Settings
 from tests.factories import make_dataset
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # a shell's background job ignores SIGINT, and so would every process started here
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def refuse_user_paths(settings: Settings, tmp_root: Path) -> Settings:

@@ -86,7 +86,8 @@ def seed_everything(seed: int) -> None:
     import torch
 
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # use_deterministic_algorithms() would say the same and load torch's compiler for seconds
+    torch.set_deterministic_debug_mode("warn")
 
 
 def configure_logging(level: int = logging.INFO, *, stream: Any = None) -> None:
