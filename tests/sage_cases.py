@@ -80,14 +80,7 @@ def make_model(config: SageHyperparameters, dataset: Dataset | None = None, seed
 
 
 def sizes_of(dataset: Dataset, train: Interactions, features: tuple[Tensor, Tensor]) -> Sizes:
-    return Sizes(
-        user_features=features[0].shape[1],
-        movie_features=features[1].shape[1],
-        rating_low=dataset.scale.low,
-        rating_step=dataset.scale.step,
-        n_levels=len(dataset.scale.levels),
-        mean_rating=float(train.rating.mean()),
-    )
+    return Sizes.of(dataset.scale, features, float(train.rating.mean()))
 
 
 def rmse_on(ratings: Interactions) -> Callable[[FactorModel], dict[str, float]]:

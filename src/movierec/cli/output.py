@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -97,6 +98,9 @@ class _FittingTable(Table):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield f"[bold]{self.heading}[/]"
+        for column in self.columns:
+            if column.no_wrap:
+                column.min_width = _widest(column)
         if self.__rich_measure__(console, options).minimum <= options.max_width:
             yield from super().__rich_console__(console, options)
         else:
@@ -109,6 +113,12 @@ class _FittingTable(Table):
                 lines.add_row(str(column.header).replace("\n", " "), cell)
             yield lines
             yield ""
+
+
+def _widest(column: Column) -> int:
+    """Return the width no cell needs more of: Rich itself counts only the longest word."""
+    texts = (str(column.header), *(str(cell) for cell in column.cells))
+    return max(cell_len(line) for text in texts for line in (text or " ").splitlines())
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from movierec.data.dataset import RatingScale
 from movierec.errors import HyperparameterError
 from movierec.graph import Layout, RatingGraph
 from movierec.models.aggregators import aggregate
@@ -35,6 +36,18 @@ class Sizes:
     rating_step: float
     n_levels: int
     mean_rating: float
+
+    @classmethod
+    def of(cls, scale: RatingScale, features: tuple[Tensor, Tensor], mean_rating: float) -> Sizes:
+        """Read the sizes off a scale and the features of all users and all movies."""
+        return cls(
+            user_features=features[0].shape[1],
+            movie_features=features[1].shape[1],
+            rating_low=scale.low,
+            rating_step=scale.step,
+            n_levels=len(scale.levels),
+            mean_rating=mean_rating,
+        )
 
 
 @dataclass(frozen=True, eq=False)

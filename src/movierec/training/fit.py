@@ -63,7 +63,7 @@ def fit_sage(
     seed_everything(circumstances.seed)
     preprocessor = FeaturePreprocessor(config.feature_bands).fit(dataset, train)
     features = feature_tensors(preprocessor, dataset)
-    model = GraphSage(config, _sizes(dataset, train, features))
+    model = GraphSage(config, Sizes.of(dataset.scale, features, float(train.rating.mean())))
     graph = _graph(dataset, train)
     trainer = Trainer(
         model,
@@ -90,14 +90,3 @@ def _validator(
     if measure is None:
         return None
     return lambda model: measure(export_factors(model, graph, features, dataset.scale))
-
-
-def _sizes(dataset: Dataset, train: Interactions, features: tuple[Tensor, Tensor]) -> Sizes:
-    return Sizes(
-        user_features=features[0].shape[1],
-        movie_features=features[1].shape[1],
-        rating_low=dataset.scale.low,
-        rating_step=dataset.scale.step,
-        n_levels=len(dataset.scale.levels),
-        mean_rating=float(train.rating.mean()),
-    )

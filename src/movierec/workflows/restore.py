@@ -63,14 +63,7 @@ def _model(
     facts = record.metadata
     try:
         config = SageHyperparameters(**facts["hyperparameters"])
-        sizes = Sizes(
-            user_features=features[0].shape[1],
-            movie_features=features[1].shape[1],
-            rating_low=dataset.scale.low,
-            rating_step=dataset.scale.step,
-            n_levels=len(dataset.scale.levels),
-            mean_rating=float(facts["mean_rating"]),
-        )
+        sizes = Sizes.of(dataset.scale, features, float(facts["mean_rating"]))
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise _misfit(record, f"metadata.json: {error}") from error
     return GraphSage(config, sizes)
