@@ -72,7 +72,9 @@ def learning_curve(
     if name == "Loss":
         line = {"color": NEUTRAL, "width": 2, "dash": "dot"}
         figure.add_trace(_over_epochs(rows, "train_loss", "train", line))
-    clear = "top center" if curve.lower_is_better else "bottom center"
+    above = "top" if curve.lower_is_better else "bottom"
+    side = "left" if epoch > len(history) / 2 else "right"  # a narrow chart would cut a centred one
+    clear = f"{above} {side}"
     mark(figure, epoch, value, f"{sign}: epoch {epoch}", clear, colour)
     figure.update_layout(showlegend=name == "Loss")
     figure.update_xaxes(rangemode="nonnegative", tickformat="d")
