@@ -9,18 +9,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from movierec.settings import Settings
 from movierec.workflows.data import fetch_and_import, import_data
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.integration.forking import Victims, forking
 
 
 @dataclass(frozen=True)
@@ -62,31 +59,9 @@ def serve() -> None:
         sys.stdout.flush()
 
 
-@dataclass(frozen=True)
-class Victims:
-    """Hands orders to the forking process."""
-
-    process: subprocess.Popen[str]
-
-    def run(self, order: Order) -> int:
-        """Return the child's exit code: 0, or -9 when it was killed."""
-        if self.process.stdin is None or self.process.stdout is None:
-            raise RuntimeError("the process has no pipes")
-        self.process.stdin.write(json.dumps(asdict(order)) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-
-@contextmanager
-def victims() -> Iterator[Victims]:
+def victims() -> AbstractContextManager[Victims]:
     """Keep a forking process until the block ends."""
-    command = [sys.executable, "-m", "tests.integration.killing"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT
-    ) as process:
-        yield Victims(process)
-        if process.stdin is not None:
-            process.stdin.close()
+    return forking("-m", "tests.integration.killing")
 
 
 if __name__ == "__main__":

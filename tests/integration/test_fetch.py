@@ -24,7 +24,8 @@ from movierec.settings import Settings
 from movierec.workflows.data import fetch_and_import
 from tests import data_files
 from tests.integration.file_server import FileServer, serving
-from tests.integration.killing import Order, Victims, victims
+from tests.integration.forking import Victims
+from tests.integration.killing import Order, victims
 
 NOBODY = "http://127.0.0.1:9/ml-100k.zip"  # the discard port: the connection is refused
 

@@ -14,7 +14,8 @@ from movierec.settings import Settings
 from movierec.store import open_store
 from movierec.workflows.data import import_data, load_dataset
 from tests import data_files
-from tests.integration.killing import Order, Victims, victims
+from tests.integration.forking import Victims
+from tests.integration.killing import Order, victims
 
 pytestmark = pytest.mark.realdata
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from movierec.training.checkpoint import read_checkpoint
-from tests.integration.training_victims import CONFIG, Order, Victims, victims
+from tests.integration.forking import Victims
+from tests.integration.training_victims import CONFIG, Order, victims
 from tests.sage_cases import fit, same_weights
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
