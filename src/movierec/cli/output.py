@@ -19,6 +19,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from movierec.progress import Progress as ProgressCallback
+
 __all__ = [
     "JsonOption",
     "ProgressCallback",
@@ -31,7 +33,6 @@ __all__ = [
 ]
 
 LARGE = 1e9  # from here on digits after the point say nothing
-ProgressCallback = Callable[[str, float], None]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the facts as JSON and nothing else.")
 ]

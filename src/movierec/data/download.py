@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,10 +11,10 @@ from urllib.parse import urlsplit
 import requests
 
 from movierec.errors import SourceError
+from movierec.progress import Progress
 
 __all__ = ["PartialFile", "Progress", "UnavailableError", "download"]
 
-Progress = Callable[[str, float], None]
 ATTEMPTS = 4  # of which three resume a connection that broke
 CHUNK = 64 << 10  # bytes
 CONNECT_TIMEOUT = 5.0  # seconds, so that a network without a way out is noticed soon

@@ -16,10 +16,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from movierec.data.checksums import PACKAGE_SHA256, ZIP_SHA256, sha256_of, verify_ml_100k
-from movierec.data.download import PartialFile, Progress, UnavailableError, download
+from movierec.data.download import PartialFile, UnavailableError, download
 from movierec.data.files import open_files
 from movierec.data.package_copy import download_package_copy
 from movierec.errors import DataError, NotFoundError, SourceError
+from movierec.progress import Progress
 from movierec.settings import Settings
 
 __all__ = [

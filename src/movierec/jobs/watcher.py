@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from movierec.progress import Progress
 from movierec.store import EpochRecord, Store
 from movierec.training.hooks import EpochResult, Plan
 
 __all__ = ["Progress", "Watcher", "complete_epochs"]
 
-Progress = Callable[[str, float], None]
 TRAIN_SHARE = (0.02, 0.90)  # where training starts and how much of the bar it takes
 
 

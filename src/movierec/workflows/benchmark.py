@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from movierec.data.splits import Split, make_split
 from movierec.errors import EvaluationError, MovierecError
 from movierec.evaluation import evaluate
 from movierec.models.protocol import Recommender
+from movierec.progress import Progress, silent
 from movierec.runtime import peak_memory_mb
 from movierec.settings import Settings, load_settings
 from movierec.store import open_store
@@ -27,7 +28,6 @@ from movierec.workflows.train import circumstances_of, prepared
 __all__ = ["benchmark", "measure_row"]
 
 Row = dict[str, Any]
-Progress = Callable[[str, float], None]
 SCORED_AT_ONCE = 512
 
 
@@ -45,17 +45,13 @@ def benchmark(
         EvaluationError: a model failed; the message holds its error.
 
     """
-    tell = on_progress or _silent
+    tell = on_progress or silent
     ready = [prepared(request, settings) for request in requests]
     rows = []
     for number, request in enumerate(ready):
         tell(f"{request.preset}, seed {request.seed}, {request.split.label}", number / len(ready))
         rows.append(_in_own_process(request, settings))
     return rows
-
-
-def _silent(stage: str, done: float) -> None:
-    """Report progress to nobody."""
 
 
 def _in_own_process(request: TrainRequest, settings: Settings) -> Row:

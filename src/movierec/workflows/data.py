@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from movierec.data.formats import ColumnChoice, read_raw
 from movierec.data.report import ImportReport
 from movierec.data.sources import fetch_data_set
 from movierec.errors import DataError
+from movierec.progress import Progress, silent
 from movierec.settings import Settings
 from movierec.store import DatasetRecord, open_store
 
 __all__ = ["ImportOutcome", "fetch_and_import", "import_data", "load_dataset"]
 
-Progress = Callable[[str, float], None]
 MAX_NAME = 64  # characters
 _NAME = re.compile(r"[\w.+ -]+")
 FETCH_SHARE = 0.6  # of a progress bar that spans fetch and import
@@ -56,7 +55,7 @@ def import_data(
         StoreError: the database cannot be written.
 
     """
-    report_progress = on_progress or _silent
+    report_progress = on_progress or silent
     _require_name(name)
     report_progress("reading", 0.0)
     started = time.perf_counter()
@@ -69,10 +68,6 @@ def import_data(
     outcome = _store(dataset, report, settings)
     report_progress("stored", 1.0)
     return outcome
-
-
-def _silent(stage: str, done: float) -> None:
-    """Report progress to nobody."""
 
 
 def _require_name(name: str | None) -> None:
@@ -106,7 +101,7 @@ def fetch_and_import(
         StoreError: the database cannot be written.
 
     """
-    report = on_progress or _silent
+    report = on_progress or silent
     fetched = fetch_data_set(
         name,
         settings,

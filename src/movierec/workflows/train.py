@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, make_split
 from movierec.evaluation import evaluate
 from movierec.models.protocol import Arrays
+from movierec.progress import Progress, silent
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.files import Content
 from movierec.runtime import git_state, library_versions, peak_memory_mb, pick_device, set_threads
@@ -29,8 +30,6 @@ from movierec.workflows.floors import measured_floors
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["circumstances_of", "prepared", "train"]
-
-Progress = Callable[[str, float], None]
 
 
 class _Clock:
@@ -87,7 +86,7 @@ def train(
 
     """
     request.check()
-    tell, clock = on_progress or _silent, _Clock()
+    tell, clock = on_progress or silent, _Clock()
     circumstances = circumstances_of(request, settings, run_id)
     if not resume:
         _forget_checkpoint(circumstances.checkpoint)  # of a run in a database that is gone
@@ -123,10 +122,6 @@ class _Trained:
     dataset: Dataset
     split: Split
     fitted: Fitted
-
-
-def _silent(stage: str, done: float) -> None:
-    """Report progress to nobody."""
 
 
 def circumstances_of(
