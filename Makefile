@@ -38,7 +38,8 @@ type: dev
 contracts: dev
 	$(BIN)/lint-imports
 
-bench: install ## compare the models on one split (BENCH_ARGS=…)
+bench: ## compare the models on one split (BENCH_ARGS=…)
+	@$(BOOTSTRAP) bench
 	$(BIN)/movierec benchmark $(BENCH_ARGS)
 
 lock: ## lock again after a change of the dependencies in pyproject.toml

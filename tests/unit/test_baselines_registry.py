@@ -12,7 +12,10 @@ from movierec.models.serving import RatingLists
 
 
 def test_the_names_are_the_documented_ones():
-    assert list(BASELINES) == ["mean", "biases", "popular", "random", "svd", "svdpp", "knn", "ease"]
+    assert list(BASELINES) == [
+        "mean", "biases", "popular", "random", "svd", "svdpp", "knn", "ease",
+        "als", "bpr", "lightgcn", "myfm",
+    ]  # fmt: skip
     assert all(kind.name == name for name, kind in BASELINES.items())
 
 
@@ -39,6 +42,10 @@ def test_everything_that_can_be_set_is_explained_and_bounded(kind):
         ("biases", {"user_regularization": 0.0}, "user_regularization = 0.0"),
         ("ease", {"regularization": -1.0}, "regularization = -1.0"),
         ("ease", {"regularization": float("inf")}, "regularization = inf"),
+        ("als", {"confidence": 0.0}, "confidence = 0.0"),
+        ("bpr", {"learning_rate": 2.0}, "learning_rate = 2.0"),
+        ("lightgcn", {"num_layers": 0}, "num_layers = 0"),
+        ("myfm", {"samples": 0}, "samples = 0"),
         ("mean", {"anything": 1}, "anything = 1"),
     ],
 )

@@ -28,8 +28,18 @@ class Case:
     solves_checkerboard: bool | None = None  # None: not asked
 
 
-SMALL = {"svd": {"factors": 8}, "svdpp": {"factors": 4}}
-SOLVES = {"ease": True, "knn": True, "mean": False, "popular": False, "random": False}
+SMALL = {
+    "svd": {"factors": 8},
+    "svdpp": {"factors": 4},
+    "als": {"factors": 8, "regularization": 1.0},
+    "bpr": {"factors": 8, "epochs": 300, "learning_rate": 0.05, "regularization": 0.01},
+    "lightgcn": {"factors": 8, "epochs": 5, "batch_size": 256},
+    "myfm": {"factors": 4, "samples": 30},
+}
+SOLVES = {
+    "ease": True, "knn": True, "als": True, "bpr": True, "lightgcn": True, "myfm": True,
+    "mean": False, "popular": False, "random": False,
+}  # fmt: skip
 
 CASES = [
     Case(
@@ -116,7 +126,8 @@ def test_scores_are_finite_also_without_a_training_rating(model):
 def test_a_batch_answers_like_single_calls(model, dataset):
     scores, users, movies = all_scores(model), *all_pairs(dataset)
     for user in range(0, dataset.n_users, 7):
-        np.testing.assert_allclose(model.score(np.array([user]))[0], scores[user], rtol=1e-5)
+        one = model.score(np.array([user]))[0]
+        np.testing.assert_allclose(one, scores[user], rtol=1e-5, atol=1e-6)
     stars = model.predict(users, movies)
     for at in range(0, len(users), 97):
         one = model.predict(users[at : at + 1], movies[at : at + 1])

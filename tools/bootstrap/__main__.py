@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m tools.bootstrap run | dev | install | poetry`."""
+"""The commands behind the Makefile: `python -m tools.bootstrap run | install | bench | dev | poetry`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ def main(arguments: list[str]) -> int:
             return _run(os.environ.get("PORT") or "8501")
         case ["install"]:
             ensure_environment(ROOT, ["main"])
+        case ["bench"]:
+            ensure_environment(ROOT, ["main", "bench"])
         case ["dev"]:
-            ensure_environment(ROOT, ["main", "dev"])
+            ensure_environment(ROOT, ["main", "bench", "dev"])
             ensure_chromium(os.environ)
         case ["poetry", *rest]:
             run_poetry(ROOT, rest)
         case _:
-            raise SetupError("Say which: run, install, dev, or poetry with its arguments.")
+            raise SetupError("Say which: run, install, bench, dev, or poetry with its arguments.")
     return 0
 
 

@@ -11,20 +11,28 @@ from pydantic import ValidationError
 
 from movierec.errors import ArtifactError, HyperparameterError, NotFoundError
 from movierec.models.baselines_config import (
+    ALSHyperparameters,
     BaselineHyperparameters,
     BiasesHyperparameters,
+    BPRHyperparameters,
     EASEHyperparameters,
+    LightGCNHyperparameters,
+    MyFMHyperparameters,
     NeighboursHyperparameters,
     SVDHyperparameters,
     SVDppHyperparameters,
 )
 from movierec.models.baselines_floors import GlobalMean, MostPopular, RandomModel, RandomOrder
+from movierec.models.baselines_implicit import ALS, BPR
+from movierec.models.baselines_lightgcn import LightGCN
+from movierec.models.baselines_myfm import MyFM
 from movierec.models.baselines_surprise import SVD, Biases, NearestNeighbours, SVDpp
 from movierec.models.ease import EASE, EASEModel
 from movierec.models.factors import FactorModel
 from movierec.models.neighbours import NeighbourModel
 from movierec.models.protocol import Estimator, Recommender
 from movierec.models.serving import NamedArrays
+from movierec.models.table import RatingTable
 
 __all__ = [
     "BASELINES",
@@ -123,6 +131,42 @@ _KINDS = (
         EASE,
         EASEModel.from_arrays,
         predicts_ratings=False,
+    ),
+    BaselineKind(
+        "als",
+        "ALS",
+        "Weighted matrix factorization of who rated what (implicit).",
+        ALSHyperparameters,
+        ALS,
+        FactorModel.from_arrays,
+        predicts_ratings=False,
+    ),
+    BaselineKind(
+        "bpr",
+        "BPR",
+        "Matrix factorization that ranks rated movies above others (implicit).",
+        BPRHyperparameters,
+        BPR,
+        FactorModel.from_arrays,
+        predicts_ratings=False,
+    ),
+    BaselineKind(
+        "lightgcn",
+        "LightGCN",
+        "Embeddings averaged over neighbours, trained to rank (torch-geometric).",
+        LightGCNHyperparameters,
+        LightGCN,
+        FactorModel.from_arrays,
+        predicts_ratings=False,
+    ),
+    BaselineKind(
+        "myfm",
+        "myFM",
+        "Bayesian factorization machine with all side information (myfm).",
+        MyFMHyperparameters,
+        MyFM,
+        RatingTable.from_arrays,
+        predicts_ratings=True,
     ),
 )
 
