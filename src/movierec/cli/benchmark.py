@@ -1,103 +1,176 @@
-"""`movierec benchmark`: models side by side on one split."""
+"""`movierec benchmark`: models side by side on the same splits."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Group
 from rich.table import Table
 
 from movierec.cli.options import accept, given
-from movierec.cli.output import console, emit, number, progress_bar, table, to_json
+from movierec.cli.output import console, emit, progress_bar, table, to_json
 from movierec.cli.train import RENAMED
 from movierec.data.splits import SplitSpec
 from movierec.errors import SettingsError
-from movierec.settings import load_settings
+from movierec.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from movierec.workflows.benchmark_report import ReportFile
+    from movierec.workflows.benchmark_row import Row
 
 __all__ = ["benchmark"]
 
 DEFAULT_MODELS = "report,default,svd,svdpp,knn,ease,popular"
-_COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], float | None], int], ...] = (
-    ("RMSE", lambda row: row["rmse"], 4),
-    ("MAE", lambda row: row["mae"], 4),
-    ("NDCG@10 full", lambda row: row["full"]["ndcg_at_10"], 4),
-    ("NDCG@10 rated", lambda row: row["rated"]["ndcg_at_10"], 4),
-    ("Fit s", lambda row: row["fit_seconds"], 1),
-    ("Predict s", lambda row: row["predict_seconds"], 2),
-    ("Peak MiB", lambda row: row["peak_memory_mb"], 0),
-    ("Parameters", lambda row: row["parameters"], 0),
-)
+UNSHOWN = "whole"  # the terminal is narrow
 
 
 @accept(SplitSpec, renamed=RENAMED, aliases={})
 def benchmark(
     models: Annotated[
-        str, typer.Option(help="Presets and baselines, joined with commas.")
+        str,
+        typer.Option(
+            help="Presets and baselines, joined with commas; changes follow after colons: "
+            "default:refit:members=5, ease:regularization=300."
+        ),
     ] = DEFAULT_MODELS,
+    splits: Annotated[
+        str | None,
+        typer.Option(help="Several splits in place of --split: u1,random,cold-users:given=3."),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Fits per model, seeds 0, 1, …")] = 1,
     dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Also write the rows to this file; - prints them instead."),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Keep every row with machine, versions and command in this file, and write a page "
+            "and pictures beside it. Rows that are in it already are not measured again.",
+        ),
+    ] = None,
     **fields: Any,
 ) -> None:
-    """Fit models on the same split and measure them with the same code.
+    """Fit models on the same splits and measure them with the same code.
 
-    A model is fitted once per seed, in a process of its own, one after the other.
+    A model is fitted once per split and seed, in a process of its own, one after the other; for
+    new users (cold-users) one fit serves every number of given ratings.
     """
+    from movierec.cli.benchmark_entries import requests_of
     from movierec.workflows.benchmark import benchmark as run_benchmark
-    from movierec.workflows.requests import TrainRequest
 
-    split = given(fields, SplitSpec, RENAMED)
-    requests = [
-        TrainRequest.of(preset=model.strip(), seed=seed, dataset=dataset, split=split)
-        for model in models.split(",")
-        for seed in range(seeds)
-    ]
-    file = None if json_file is None or str(json_file) == "-" else json_file
-    if file is not None:
+    base = given(fields, SplitSpec, RENAMED)
+    requests = requests_of(
+        models.split(","), _split_entries(splits, base), seeds, dataset=dataset, base=base
+    )
+    rows_file = None if json_file is None or str(json_file) == "-" else json_file
+    for file in filter(None, (rows_file, report)):
         _require_writable(file)
+    settings = load_settings()
+    options = {"models": models, "splits": splits, "seeds": seeds, "dataset": dataset, **fields}
+    kept = None if report is None else _report_file(report, options, settings)
     with progress_bar("Benchmark") as tell:
-        rows = run_benchmark(requests, load_settings(), on_progress=tell)
-    if file is not None:
-        file.write_text(to_json(rows) + "\n", encoding="utf-8")
-        console(stderr=True).print(f"Rows written to {file}.", markup=False, soft_wrap=True)
-    title = f"Test part of {requests[0].split.label}, {seeds} seed{'s' * (seeds > 1)}"
-    emit(str(json_file) == "-", rows, lambda: _drawn(title, rows))
+        rows = run_benchmark(requests, settings, report=kept, on_progress=tell)
+    _write(rows, rows_file, kept)
+    emit(str(json_file) == "-", _plain(rows), lambda: _drawn(rows))
+
+
+def _split_entries(splits: str | None, base: Mapping[str, Any]) -> list[str]:
+    if splits is None:
+        return [base.get("name", SplitSpec().name)]
+    if "name" in base:
+        raise SettingsError(
+            "--split and --splits cannot both be given.", hint="Put every split into --splits."
+        )
+    return splits.split(",")
+
+
+def _report_file(path: Path, options: Mapping[str, Any], settings: Settings) -> ReportFile:
+    from movierec.workflows.benchmark_report import ReportFile, circumstances
+
+    # an absolute path says where somebody lives and not what was done
+    shown = Path(path.name) if path.is_absolute() else path
+    command = _command({**options, "report": shown.as_posix()})
+    return ReportFile(path, circumstances(command, settings))
+
+
+def _command(options: Mapping[str, Any]) -> str:
+    """Return the command that gives these options, to be typed again."""
+    words = [
+        word
+        for name, value in options.items()
+        if value is not None
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    return shlex.join(["movierec", "benchmark", *words])
 
 
 def _require_writable(file: Path) -> None:
     """Make the folder and try the file before the long work, not after it."""
+    is_new = not file.exists()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.open("a").close()
     except OSError as error:
         raise SettingsError(
-            f"{file} cannot be written: {error.strerror}.", hint="Name another file with --json."
+            f"{file} cannot be written: {error.strerror}.",
+            hint="Name another file with --json or --report.",
         ) from error
+    if is_new:
+        file.unlink()
 
 
-def _drawn(title: str, rows: Sequence[dict[str, Any]]) -> Table:
-    names = tuple(name for name, _, _ in _COLUMNS)
-    drawn = table(title, "Model", *names, right=names)
-    for model in dict.fromkeys(row["model"] for row in rows):
-        group = [row for row in rows if row["model"] == model]
-        drawn.add_row(
-            model, *(_cell([read(row) for row in group], digits) for _, read, digits in _COLUMNS)
-        )
+def _write(rows: Sequence[Row], rows_file: Path | None, kept: ReportFile | None) -> None:
+    said = console(stderr=True)
+    if rows_file is not None:
+        rows_file.write_text(to_json(_plain(rows)) + "\n", encoding="utf-8")
+        said.print(f"Rows written to {rows_file}.", markup=False, soft_wrap=True)
+    if kept is not None:
+        for line in (*kept.doubts(), *_write_page(kept)):
+            said.print(line, markup=False, soft_wrap=True)
+
+
+def _write_page(kept: ReportFile) -> list[str]:
+    from movierec.workflows.benchmark_page import write_page
+
+    path, name = kept.path, kept.path.stem
+    page = path.with_suffix(".md")
+    problems = write_page(kept.report, page, f"Benchmark {name}", pictures=path.parent, prefix=name)
+    return [*problems, f"{len(kept.report.rows)} rows are in {path}, the page is {page}."]
+
+
+def _plain(rows: Sequence[Row]) -> list[Row]:
+    from movierec.workflows.benchmark_row import ROW_KEYS
+
+    return [{key: row[key] for key in ROW_KEYS} for row in rows]
+
+
+def _drawn(rows: Sequence[Row]) -> Group:
+    labels = dict.fromkeys(row["split_label"] for row in rows)
+    groups = ([row for row in rows if row["split_label"] == label] for label in labels)
+    return Group(*(_table(group) for group in groups))
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    from movierec.workflows.benchmark_summary import COLUMNS, summaries
+
+    columns = {name: column for name, column in COLUMNS.items() if name != UNSHOWN}
+    heads = [_head(column.heading) for column in columns.values()]
+    seeds = len({row["seed"] for row in rows})
+    title = f"Test part of {rows[0]['split_label']}, {seeds} seed{'s' * (seeds > 1)}"
+    drawn = table(title, "Model", *heads, right=tuple(heads))
+    for item in summaries(rows):
+        cells = (item.values[name].text(column.digits) for name, column in columns.items())
+        drawn.add_row(item.label, *cells)
     return drawn
 
 
-def _cell(values: Sequence[float | None], digits: int) -> str:
-    """Return the mean and, over several seeds that differ, the standard deviation."""
-    known = [float(value) for value in values if value is not None]
-    if not known:
-        return number(None)
-    mean = number(statistics.fmean(known), digits)
-    if len(known) == 1 or len(set(known)) == 1:
-        return mean
-    return f"{mean} ± {number(statistics.stdev(known), digits)}"
+def _head(heading: str) -> str:
+    plain = heading.replace("`", "")
+    return plain[0].upper() + plain[1:]

@@ -6,38 +6,33 @@ import json
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
-from movierec.data.dataset import Dataset
-from movierec.data.splits import Split, make_split
-from movierec.errors import EvaluationError, MovierecError
-from movierec.evaluation import evaluate
-from movierec.models.protocol import Recommender
+from movierec.errors import EvaluationError
 from movierec.progress import Progress, silent
-from movierec.runtime import peak_memory_mb
-from movierec.settings import Settings, load_settings
-from movierec.store import open_store
-from movierec.workflows.fitting import fit_model
+from movierec.settings import Settings
+from movierec.workflows.benchmark_report import ReportFile
+from movierec.workflows.benchmark_row import Row, label_of
 from movierec.workflows.requests import TrainRequest
-from movierec.workflows.train import circumstances_of, prepared
+from movierec.workflows.train import prepared
 
-__all__ = ["benchmark", "measure_row"]
-
-Row = dict[str, Any]
-SCORED_AT_ONCE = 512
+__all__ = ["benchmark"]
 
 
 def benchmark(
-    requests: Sequence[TrainRequest], settings: Settings, *, on_progress: Progress | None = None
+    requests: Sequence[TrainRequest],
+    settings: Settings,
+    *,
+    report: ReportFile | None = None,
+    on_progress: Progress | None = None,
 ) -> list[Row]:
-    """Return one row per request, in their order.
+    """Return one row per request, in their order; `measure_rows` says what a row holds.
 
-    Each is fitted and measured in a process of its own, one after the other, so that its peak
-    memory is its own (torch included where the model needs it) and it has all cores.
+    Each model is fitted and measured in a process of its own, one after the other, so that its
+    peak memory is its own (torch included where the model needs it) and it has all cores. One
+    fit serves requests that differ only in how many ratings of new users are given. A row that
+    is in the report already is not measured again; each fit's rows are added to it as it ends.
 
     Raises:
         HyperparameterError, NotFoundError, SplitError, SettingsError: one of the requests cannot
@@ -47,88 +42,90 @@ def benchmark(
     """
     tell = on_progress or silent
     ready = [prepared(request, settings) for request in requests]
-    rows = []
-    for number, request in enumerate(ready):
-        tell(f"{request.preset}, seed {request.seed}, {request.split.label}", number / len(ready))
-        rows.append(_in_own_process(request, settings))
+    rows = _known(ready, settings, report)
+    jobs = _jobs(ready, [place for place in range(len(ready)) if place not in rows])
+    for number, places in enumerate(jobs):
+        job = [ready[place] for place in places]
+        tell(_named(job[0]), number / len(jobs))
+        measured = _in_own_process(job, settings)
+        if report is not None:
+            report.add(measured)
+        rows |= zip(places, measured, strict=True)
+    return [rows[place] for place in range(len(ready))]
+
+
+def _known(
+    requests: Sequence[TrainRequest], settings: Settings, report: ReportFile | None
+) -> dict[int, Row]:
+    if report is None:
+        return {}
+    find = report.finder(settings)
+    return {place: row for place, request in enumerate(requests) if (row := find(request))}
+
+
+def _jobs(requests: Sequence[TrainRequest], places: Sequence[int]) -> list[list[int]]:
+    """Group the places of requests that one fit can serve."""
+    jobs: dict[str, list[int]] = {}
+    for place in places:
+        jobs.setdefault(_fit_of(requests[place]).model_dump_json(), []).append(place)
+    return list(jobs.values())
+
+
+def _fit_of(request: TrainRequest) -> TrainRequest:
+    """Return the request without what moves ratings between support and test part only."""
+    if request.split.name != "cold-users":
+        return request
+    return request.model_copy(update={"split": request.split.model_copy(update={"given": 0})})
+
+
+def _named(request: TrainRequest) -> str:
+    return f"{label_of(request)}, seed {request.seed}, {request.split.label}"
+
+
+def _in_own_process(job: Sequence[TrainRequest], settings: Settings) -> list[Row]:
+    requests = [request.model_dump(mode="json") for request in job]
+    line = json.dumps({"requests": requests, "settings": settings.model_dump(mode="json")})
+    code, out, err = _run([sys.executable, "-m", "movierec.workflows.benchmark_row"], line)
+    if code:
+        raise EvaluationError(
+            f"{label_of(job[0])}, seed {job[0].seed}, failed: {_cause(code, err)}",
+            hint="Leave it out of --models to compare the others.",
+        )
+    rows: list[Row] = json.loads(out.splitlines()[-1])
     return rows
 
 
-def _in_own_process(request: TrainRequest, settings: Settings) -> Row:
-    job = {"request": request.model_dump(mode="json"), "settings": settings.model_dump(mode="json")}
-    command = [sys.executable, "-m", "movierec.workflows.benchmark"]
-    done = subprocess.run(
-        command, input=json.dumps(job), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise EvaluationError(
-            f"{request.preset}, seed {request.seed}, failed: {_cause(done)}",
-            hint="Leave it out of --models to compare the others.",
-        )
-    row: Row = json.loads(done.stdout.splitlines()[-1])
-    return row
+def _run(command: Sequence[str], line: str) -> tuple[int, str, str]:
+    """Run a command on one line of input; its stdin stays open, to tell it that we live."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            _send(process, line)
+            out = process.stdout.read() if process.stdout else ""
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        errors.seek(0)
+        return code, out, errors.read()
 
 
-def _cause(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+def _send(process: subprocess.Popen[str], line: str) -> None:
+    if process.stdin:
+        try:
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+        except BrokenPipeError:  # it ended before it read; its exit code says why
+            pass
+
+
+def _cause(code: int, err: str) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
         return f"its process was ended by {name}, perhaps for want of memory."
-    lines = done.stderr.strip().splitlines()
-    return lines[-1] if lines else f"its process ended with exit code {done.returncode}."
-
-
-def measure_row(request: TrainRequest, settings: Settings) -> Row:
-    """Fit and measure one model in this process.
-
-    A row has exactly model, split, seed, rmse, mae, full, full_4, rated, fit_seconds,
-    predict_seconds, peak_memory_mb and parameters: what readers of the JSON file rely on.
-    Seconds are wall time, memory is in MiB, "not measured" is None. `predict_seconds` is for
-    every test rating and every movie's score for each test user.
-    """
-    with open_store(settings) as store:
-        dataset = store.datasets.load(request.dataset)
-    split = make_split(dataset, request.split)
-    circumstances = circumstances_of(request, settings)
-    started = time.perf_counter()
-    fitted = fit_model(request, dataset, split, circumstances)
-    fit_seconds = time.perf_counter() - started
-    predict_seconds = _predict(fitted.recommender, dataset, split)
-    peak = peak_memory_mb()
-    found = evaluate(fitted.recommender, dataset, split).metrics()
-    return {
-        "model": request.preset,
-        "split": request.split.name,
-        "seed": request.seed,
-        **{name: found[name] for name in ("rmse", "mae", "full", "full_4", "rated")},
-        "fit_seconds": round(fit_seconds, 3),
-        "predict_seconds": round(predict_seconds, 3),
-        "peak_memory_mb": round(peak, 1),
-        "parameters": fitted.parameters,
-    }
-
-
-def _predict(model: Recommender, dataset: Dataset, split: Split) -> float:
-    started = time.perf_counter()
-    if len(split.support):
-        model = model.observe(dataset.ratings.take(split.support))
-    test = dataset.ratings.take(split.test)
-    model.predict(test.user, test.movie)
-    users = np.unique(test.user)
-    for first in range(0, len(users), SCORED_AT_ONCE):
-        model.score(users[first : first + SCORED_AT_ONCE])
-    return time.perf_counter() - started
-
-
-def _main() -> int:
-    job = json.loads(sys.stdin.read())
-    try:
-        row = measure_row(TrainRequest.of(**job["request"]), load_settings(**job["settings"]))
-    except MovierecError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(json.dumps(row) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main())
+    lines = err.strip().splitlines()
+    return lines[-1] if lines else f"its process ended with exit code {code}."
