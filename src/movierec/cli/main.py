@@ -32,6 +32,11 @@ COMMANDS = {
         "movierec.cli.train:train",
         "Train a model, measure it once on the test part, and keep it as a version.",
     ),
+    "sweep": Entry(
+        "movierec.cli.sweep:sweep",
+        "Search hyperparameters by what the validation part says; the test part stays closed.",
+    ),
+    "sweeps": Entry("movierec.cli.sweeps:app", "List, show, export and delete sweeps."),
     "evaluate": Entry(
         "movierec.cli.evaluate:evaluate",
         "Measure a version from its files: ratings, ranking, beyond accuracy, slices.",

@@ -1,0 +1,108 @@
+"""`movierec sweep`: search hyperparameters on the validation part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from movierec.cli.options import accept, given
+from movierec.cli.output import JsonOption, console, emit, progress_bar
+from movierec.cli.sweeps import drawn
+from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of
+from movierec.data.splits import SplitSpec
+from movierec.models.hyperparameters import SageHyperparameters
+from movierec.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from movierec.workflows.sweep_records import SweepRecord
+    from movierec.workflows.sweep_request import SweepRequest
+
+__all__ = ["sweep"]
+
+TRIALS = 20
+SearchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--search",
+        metavar="NAME[=VALUES]",
+        help="What to vary: NAME, NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,C; repeatable. "
+        "Default: what usually matters for the preset.",
+    ),
+]
+
+
+@accept(SplitSpec, SageHyperparameters, renamed=RENAMED, aliases=ALIASES)
+def sweep(
+    preset: Annotated[
+        str | None, typer.Option(help="default, report, or a baseline; default: default.")
+    ] = None,
+    search: SearchOption = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials to add.")] = TRIALS,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the sweep; one that exists goes on. Default: a new one."),
+    ] = None,
+    metric: Annotated[
+        Literal["val_rmse", "val_ndcg_10"] | None,
+        typer.Option(help="What is best; default: what the preset is there for."),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every training; default: 0.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    prune: Annotated[
+        bool, typer.Option(help="Stop trials that lag behind the others at the same epoch.")
+    ] = True,
+    settings_of_baseline: SetOption = None,
+    as_json: JsonOption = False,
+    **fields: Any,
+) -> None:
+    """Search hyperparameters by what the validation part says; the test part stays closed.
+
+    Hyperparameters given as options are the same in all trials. Every trial is stored as it
+    ends: after Ctrl-C or a crash, `--name` alone goes on with the sweep as it was started.
+    """
+    training = {
+        "preset": preset,
+        "dataset": dataset,
+        "seed": seed,
+        "split": given(fields, SplitSpec, RENAMED),
+        "hyperparameters": hyperparameters_of(fields, settings_of_baseline),
+    }
+    asked = {
+        "training": {key: value for key, value in training.items() if value not in (None, {})},
+        "search": tuple(search or ()),
+        "metric": metric,
+    }
+    now = {"name": name, "trials": trials, "prune": prune}
+    settings = load_settings()
+    record = _behind_bar(settings, _request(settings, asked, now, device))
+    emit(as_json, record, lambda: drawn(record))
+
+
+def _request(
+    settings: Settings, asked: Mapping[str, Any], now: Mapping[str, Any], device: str | None
+) -> SweepRequest:
+    """Return what is asked for; a name alone asks for what its sweep was started with."""
+    from movierec.workflows.sweep import stored_request
+    from movierec.workflows.sweep_request import SweepRequest
+
+    if now["name"] is not None and not any(asked.values()):
+        stored = stored_request(settings, now["name"])
+        if stored is not None:
+            return SweepRequest.of(**{**stored.model_dump(), **now}).on(device)
+    return SweepRequest.of(**asked, **now).on(device)
+
+
+def _behind_bar(settings: Settings, request: SweepRequest) -> SweepRecord:
+    from movierec.workflows.sweep import named, sweep
+
+    request = named(request, settings)
+    try:
+        with progress_bar(f"Sweep {request.name}") as tell:
+            return sweep(request, settings, on_progress=tell)
+    except KeyboardInterrupt:
+        message = f"Stopped. Go on with `movierec sweep --name {request.name}`."
+        console(stderr=True).print(message, soft_wrap=True)
+        raise
