@@ -37,6 +37,7 @@ def full(store: Store, version: VersionRecord) -> None:
     around(store, version, busy=busy)
     current.ladders(table, style)
     current.comparison(table, style)
+    current.certainty(version, style)
     widgets.section("How it was trained")
     current.training(version, style)
 

@@ -19,6 +19,7 @@ from movierec.models.sage_recommender import feature_tensors
 from movierec.training.config import Circumstances
 from movierec.training.fit import SageFit, fit_sage
 from movierec.training.hooks import EpochResult, Hook, Plan
+from movierec.training.members import MembersFit, fit_members
 from tests.factories import make_dataset
 
 # every switch that differs between the presets, small: what the product's pride is made of
@@ -30,6 +31,12 @@ RICH = {
     "target_fraction": 0.3, "weight_average": 0.9,
 }  # fmt: skip
 PLAIN = {"batch_size": 64, "learning_rate": 0.005}
+# early stopping makes the first fit shorter than its plan, and the fits of different length
+SHORT = {
+    "rich": {**RICH, "dropout": 0.2, "epochs": 12, "early_stopping_patience": 1},
+    "batches": {**PLAIN, "dropout": 0.2, "learning_rate": 0.2, "epochs": 12,
+                "early_stopping_patience": 2, "schedule": "one_cycle"},
+}  # fmt: skip
 
 
 def small(**changes: object) -> SageHyperparameters:
@@ -116,6 +123,34 @@ def fit(
     )
 
 
+def fit_version(
+    config: SageHyperparameters,
+    dataset: Dataset | None = None,
+    *,
+    members: int = 1,
+    refit: bool = False,
+    seed: int = 0,
+    hooks: Sequence[Hook] = (),
+    checkpoint=None,
+    resume: bool = False,
+) -> MembersFit:
+    """Train all the models of a version, as the product does."""
+    dataset = dataset or make_dataset()
+    train, validation = parts_of(dataset)
+    return fit_members(
+        dataset,
+        train,
+        validation,
+        config,
+        Circumstances(device="cpu", seed=seed, checkpoint=checkpoint),
+        members=members,
+        refit_on=dataset.ratings if refit else None,
+        measure=None if config.ranks_only else rmse_on(validation),
+        hooks=hooks,
+        resume=resume,
+    )
+
+
 def nothing(*args: object, **kwargs: object) -> None:
     """Stands in for a step that a planted bug leaves out."""
 
@@ -134,6 +169,38 @@ class Recorder:
 
     def on_epoch(self, result: EpochResult) -> None:
         self.calls.append(("epoch", result.epoch))
+
+
+class Watch(Recorder):
+    """Writes down each call with the fit it belongs to; raises at a place, as Ctrl-C does."""
+
+    def __init__(self, *place: object) -> None:
+        super().__init__()
+        self.plans: list[Plan] = []
+        self.place = place
+
+    def on_start(self, plan: Plan) -> None:
+        super().on_start(plan)
+        self.plans.append(plan)
+
+    def on_step(self, epoch: int, step: int) -> None:
+        super().on_step(epoch, step)
+        self._raise_at("step", epoch, step)
+
+    def on_epoch(self, result) -> None:
+        super().on_epoch(result)
+        self._raise_at("epoch", result.epoch)
+
+    def _raise_at(self, *place: object) -> None:
+        if (self.plans[-1].stage.number, *place) == self.place:
+            raise KeyboardInterrupt
+
+    def steps(self, number: int) -> int:
+        """Return how many steps the n-th fit took."""
+        starts = [i for i, call in enumerate(self.calls) if call[0] == "start"]
+        ends = [*starts[1:], len(self.calls)]
+        calls = self.calls[starts[number - 1] : ends[number - 1]]
+        return sum(call[0] == "step" for call in calls)
 
 
 def weights_of(model: GraphSage) -> dict[str, Tensor]:

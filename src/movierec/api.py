@@ -49,6 +49,8 @@ def train(
     split: SplitSpec | SplitName = "random",
     seed: int = 0,
     device: str | None = None,
+    members: int = 1,
+    refit: bool = False,
     make_current: bool | None = None,
     hooks: Sequence[Hook] = (),
     settings: Settings | None = None,
@@ -57,7 +59,9 @@ def train(
     """Train a model, measure it once on the test part and keep it as a version.
 
     `dataset` is one from the database, or its name; `preset` is "default", "report" or a
-    baseline; `hyperparameters` are what differs from the preset. It is a run like any other:
+    baseline; `hyperparameters` are what differs from the preset. `members` models of different
+    seeds are averaged; `refit` trains again, for as many steps as were best, on the train and
+    validation part together. It is a run like any other:
     Ctrl-C keeps the last epoch's checkpoint, and `movierec train --resume` goes on from it.
 
     Raises:
@@ -76,6 +80,8 @@ def train(
         split={"name": split} if isinstance(split, str) else split,
         seed=seed,
         device=device,
+        members=members,
+        refit=refit,
         make_current=make_current,
         hyperparameters=hyperparameters,
     )

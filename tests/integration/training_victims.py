@@ -18,8 +18,9 @@ from pathlib import Path
 import torch
 
 from movierec.runtime import seed_everything
+from movierec.training.hooks import Plan
 from tests.integration.forking import Victims, forking
-from tests.sage_cases import RICH, Recorder, fit, small
+from tests.sage_cases import RICH, Recorder, fit_version, small
 
 CONFIG = small(**{**RICH, "dropout": 0.2, "epochs": 12, "early_stopping_patience": 99})
 
@@ -29,11 +30,14 @@ class Order:
     """Train with a checkpoint here; be killed at `moment`.
 
     Moments: "step E S", "epoch E", "writing E" (between a checkpoint's writing and its renaming)
-    or "after SECONDS" from the first step on; "never" trains to the end.
+    or "after SECONDS" from the first step on; "never" trains to the end. With " in F" behind it a
+    moment is one of a version's F-th fit, otherwise of the first; writings are counted on.
     """
 
     checkpoint: str
     moment: str
+    members: int = 1
+    refit: bool = False
 
 
 class Killer(Recorder):
@@ -41,10 +45,15 @@ class Killer(Recorder):
 
     def __init__(self, moment: str) -> None:
         super().__init__()
-        self.kind, *self.place = moment.split()
+        what, _, fit = moment.partition(" in ")
+        self.kind, *self.place = what.split()
+        self.fit, self.now = int(fit or 1), 1
+
+    def on_start(self, plan: Plan) -> None:
+        self.now = plan.stage.number
 
     def on_step(self, epoch: int, step: int) -> None:
-        if self.kind == "after" and (epoch, step) == (1, 1):
+        if self.kind == "after" and self.now == self.fit and (epoch, step) == (1, 1):
             kill = (os.getpid(), signal.SIGKILL)
             threading.Timer(float(self.place[0]), os.kill, kill).start()
         self.at("step", epoch, step)
@@ -53,7 +62,8 @@ class Killer(Recorder):
         self.at("epoch", result.epoch)
 
     def at(self, kind: str, *place: int) -> None:
-        if kind == self.kind and [str(number) for number in place] == self.place:
+        here = (kind, [str(number) for number in place], self.now)
+        if here == (self.kind, self.place, self.fit):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def watch_writing(self) -> None:
@@ -71,7 +81,10 @@ def work(order: Order) -> None:
     torch.set_num_threads(1)
     killer = Killer(order.moment)
     killer.watch_writing()
-    fit(CONFIG, hooks=[killer], checkpoint=Path(order.checkpoint), resume=True)
+    fit_version(
+        CONFIG, members=order.members, refit=order.refit,
+        hooks=[killer], checkpoint=Path(order.checkpoint), resume=True,
+    )  # fmt: skip
 
 
 def load_what_torch_loads_late() -> None:

@@ -164,7 +164,7 @@ def test_a_user_and_a_movie_without_ratings_get_finite_answers(preset):
     made = make_model(hyperparameters(preset, hidden_dim=8))
     kept = (made.train.user != 3) & (made.train.movie != 7)
     lonely = made.train.take(np.flatnonzero(kept))
-    known = SageRecommender(made.model, made.features, lonely, made.dataset.scale)
+    known = SageRecommender([made.model], made.features, lonely, made.dataset.scale)
     users, movies = np.indices((made.dataset.n_users, made.dataset.n_movies)).reshape(2, -1)
     assert np.isfinite(known.predict(users, movies)).all()
     assert np.isfinite(known.score(np.arange(made.dataset.n_users))).all()
@@ -258,9 +258,9 @@ def test_exporting_leaves_the_mode_and_the_weights_alone(training):
 
 def test_observing_is_building_the_graph_again(made):
     scale = made.dataset.scale
-    first = SageRecommender(made.model, made.features, made.train, scale)
+    first = SageRecommender([made.model], made.features, made.train, scale)
     later = first.observe(made.validation)
-    whole = SageRecommender(made.model, made.features, made.dataset.ratings, scale)
+    whole = SageRecommender([made.model], made.features, made.dataset.ratings, scale)
     for name, expected in whole.arrays().items():
         np.testing.assert_array_equal(later.arrays()[name], expected)
     changed = any((later.arrays()[n] != array).any() for n, array in first.arrays().items())
@@ -270,7 +270,7 @@ def test_observing_is_building_the_graph_again(made):
 
 
 def test_observing_ratings_without_times_works(made):
-    first = SageRecommender(made.model, made.features, made.train, made.dataset.scale)
+    first = SageRecommender([made.model], made.features, made.train, made.dataset.scale)
     timeless = replace(made.validation, timestamp=None)
     assert first.observe(timeless).known.timestamp is None
 

@@ -36,7 +36,7 @@ def test_the_learning_rate_follows_one_cycle(monkeypatch):
 def test_a_cycle_of_any_length_stays_between_nothing_and_the_top(steps):
     config = small(schedule="one_cycle", learning_rate=0.1, epochs=steps)
     optimizer = make_optimizer(make_model(config).model)
-    schedule, rates = make_schedule(optimizer, config, 1), []
+    schedule, rates = make_schedule(optimizer, config, steps), []
     for _ in range(steps):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
@@ -69,7 +69,7 @@ def test_weight_decay_pulls_as_the_rule_says(name):
 def test_constant_is_constant():
     config = small(learning_rate=0.02)
     optimizer = make_optimizer(make_model(config).model)
-    schedule = make_schedule(optimizer, config, 3)
+    schedule = make_schedule(optimizer, config, 3 * config.epochs)
     for _ in range(40):
         optimizer.step()
         schedule.step()

@@ -16,15 +16,27 @@ from movierec.workflows.evaluate import evaluate_version
 
 __all__ = ["evaluate"]
 
+_CERTAINTY = {
+    "ece": "calibration error (ECE)",
+    "nll": "NLL (nats per rating)",
+    "coverage_80": "inside the 80 % interval",
+    "claimed_80": "said to be inside",
+    "width_80": "its width (stars)",
+}
+
 
 def evaluate(
     version: Annotated[str, typer.Argument(help="Which version.")] = "current",
     k: Annotated[int, typer.Option("-k", "--k", min=1, help="Length of the lists.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a version from its files: ratings, ranking, beyond accuracy, slices."""
+    """Measure a version from its files: ratings, ranking, beyond accuracy, certainty, slices."""
     found = evaluate_version(version, load_settings(), k=k)
-    facts = {**found.as_dict(), "slices": found.slice_rows()}
+    facts = {
+        **found.as_dict(),
+        "slices": found.slice_rows(),
+        "reliability": found.reliability_rows(),
+    }
     emit(as_json, {"version": version, **facts}, lambda: _drawn(version, found, facts))
 
 
@@ -32,7 +44,10 @@ def _drawn(version: str, found: Evaluation, facts: dict[str, Any]) -> Renderable
     title = f"{version}: test part of {found.protocol['split']}, {found.n_ratings:,} ratings"
     ratings = table(title, "RMSE", "MAE", right=("RMSE", "MAE"))
     ratings.add_row(number(found.rmse), number(found.mae))
-    return Group(ratings, _ranking(found), _beyond(found), _slices(facts["slices"]))
+    drawn = [ratings, _ranking(found), _beyond(found)]
+    if found.calibration["n"]:
+        drawn.append(_certainty(found))
+    return Group(*drawn, _slices(facts["slices"]))
 
 
 def _ranking(found: Evaluation) -> Table:
@@ -47,6 +62,13 @@ def _beyond(found: Evaluation) -> Table:
     names = tuple(map(_heading, found.beyond))
     drawn = table("Beyond accuracy, over the full lists", *names, right=names)
     drawn.add_row(*(number(value) for value in found.beyond.values()))
+    return drawn
+
+
+def _certainty(found: Evaluation) -> Table:
+    values = {label: found.calibration[key] for key, label in _CERTAINTY.items()}
+    drawn = table("How sure it is, and how rightly", *values, right=tuple(values))
+    drawn.add_row(*map(number, values.values()))
     return drawn
 
 

@@ -40,6 +40,13 @@ def train(
     dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, dropout and batches.")] = 0,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    members: Annotated[
+        int, typer.Option(help="Models of different seeds, averaged into one version.")
+    ] = 1,
+    refit: Annotated[
+        bool,
+        typer.Option("--refit", help="Then train as many steps on train and validation together."),
+    ] = False,
     current: Annotated[
         bool | None, typer.Option(help="Make it the current version; default: if there is none.")
     ] = None,
@@ -60,6 +67,8 @@ def train(
         "dataset": dataset,
         "seed": seed,
         "device": device,
+        "members": members,
+        "refit": refit,
         "make_current": current,
         "split": given(fields, SplitSpec, RENAMED),
         "hyperparameters": hyperparameters_of(fields, settings_of_baseline),

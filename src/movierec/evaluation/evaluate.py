@@ -12,6 +12,7 @@ from movierec.data.dataset import Dataset, FloatArray
 from movierec.data.splits import Split
 from movierec.errors import EvaluationError
 from movierec.evaluation.beyond import beyond_accuracy
+from movierec.evaluation.calibration import measure_calibration
 from movierec.evaluation.protocols import (
     RELEVANT_RATING,
     FullRanking,
@@ -54,6 +55,7 @@ def evaluate(
     per_user = _per_user(dataset, held_out, prediction, rankings)
     popularity = np.bincount(held_out.known.indices, minlength=dataset.n_movies)
     n_raters = int((np.diff(held_out.known.indptr) > 0).sum())
+    distribution = measure_calibration(model, dataset.scale, held_out.ratings)
     return Evaluation(
         protocol=_protocol(dataset, split, k, held_out, ranked_by),
         rmse=rmse(prediction, held_out.ratings.rating),
@@ -66,6 +68,8 @@ def evaluate(
         slices=slice_table(dataset, popularity, per_user, per_rating, k),
         per_user=per_user,
         per_rating=per_rating,
+        calibration=distribution.numbers,
+        reliability=distribution.reliability,
     )
 
 
@@ -142,5 +146,6 @@ def _protocol(
         "rated_ranked_by": ranked_by,
         "ties": "one fixed random order of the movies",
         "mrr": "rank of the first relevant movie among all candidates, not cut at k",
+        "calibration": "P(rating > threshold) in ten bins of equal width, all thresholds alike",
         "predictions": f"clipped to {dataset.scale.low:g}-{dataset.scale.high:g}",
     }

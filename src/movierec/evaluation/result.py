@@ -29,6 +29,7 @@ class Evaluation:
             `<protocol>_<metric>` for each protocol; one row per user with test ratings.
         per_rating: position, user_index, movie_index, rating, prediction, recommended (is it in
             the user's `full` list); one row per test rating, in the order of `Split.test`.
+        reliability: see `calibration.DistributionQuality`, as for `calibration`.
     """
 
     protocol: Mapping[str, Any]
@@ -42,10 +43,17 @@ class Evaluation:
     slices: pd.DataFrame
     per_user: pd.DataFrame
     per_rating: pd.DataFrame
+    calibration: Mapping[str, Any]
+    reliability: pd.DataFrame
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the frames, ready for JSON: NaN becomes None."""
-        return {"protocol": json_safe(self.protocol), **self.metrics(), "beyond": self._beyond()}
+        return {
+            "protocol": json_safe(self.protocol),
+            **self.metrics(),
+            "beyond": json_safe(self.beyond),
+            "calibration": json_safe(self.calibration),
+        }
 
     def metrics(self) -> dict[str, Any]:
         """Return `rmse, mae, n_ratings, full, full_4, rated`, ready for JSON."""
@@ -56,8 +64,9 @@ class Evaluation:
         """Return the slices as rows, ready for JSON."""
         return [json_safe(row) for row in self.slices.to_dict("records")]
 
-    def _beyond(self) -> Any:
-        return json_safe(self.beyond)
+    def reliability_rows(self) -> list[dict[str, Any]]:
+        """Return the reliability table as rows, ready for JSON."""
+        return [json_safe(row) for row in self.reliability.to_dict("records")]
 
 
 def json_safe(value: Any) -> Any:

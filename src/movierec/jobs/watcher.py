@@ -29,16 +29,20 @@ class Watcher:
         self.plan = plan
 
     def on_step(self, epoch: int, step: int) -> None:
-        """Move the bar."""
-        if self.plan is None:
+        """Move the bar, of which every fit has an equal part."""
+        plan = self.plan
+        if plan is None:
             return
-        done = (epoch - 1 + step / self.plan.steps_per_epoch) / self.plan.epochs
+        within = (epoch - 1 + step / plan.steps_per_epoch) / plan.epochs
         start, share = TRAIN_SHARE
-        self.tell(f"epoch {epoch} of {self.plan.epochs}", start + share * done)
+        done = start + share * (plan.stage.number - 1 + within) / plan.stage.count
+        words = (plan.stage.title, f"epoch {epoch} of {plan.epochs}")
+        self.tell(", ".join(filter(None, words)), done)
 
     def on_epoch(self, result: EpochResult) -> None:
-        """Keep the epoch as a row."""
-        self.store.runs.add_epoch(self.run_id, EpochRecord(**result.as_dict()))
+        """Keep an epoch of the first fit, whose validation curve is the run's, as a row."""
+        if self.plan is None or self.plan.stage.number == 1:
+            self.store.runs.add_epoch(self.run_id, EpochRecord(**result.as_dict()))
 
 
 def complete_epochs(store: Store, run_id: int, history: Iterable[Mapping[str, Any]]) -> None:

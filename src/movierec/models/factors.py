@@ -36,6 +36,7 @@ _ARRAY_FIELDS = (
     "ranking_movie",
     "ranking_movie_bias",
 )
+_CALIBRATION = "calibration"  # absent from versions kept before there was one
 
 
 def _no_vectors() -> FloatArray:
@@ -63,11 +64,17 @@ class FactorModel:
     The ranking side gives <ranking_user[u], ranking_movie[i]> + ranking_movie_bias[i].
     Without it movies are ranked by raw; without a rating side predictions are NaN.
 
+    `calibration` replaces the slope and the cut points, but only in `rating_distribution`: the
+    predictions are what training chose, the probabilities what held-out ratings bore out. The
+    mean of a calibrated distribution may therefore differ a little from the prediction.
+
     Shapes:
         rating_user, ranking_user: (n_users, d); rating_movie, ranking_movie: (n_movies, d),
         where d may differ between the sides and may be 0; a side is absent when its user
         array has no rows. Biases: (n_users,) or (n_movies,), or empty for none.
         cut_points: (L - 1,) for L levels on the scale, or empty.
+        calibration: (L,), the slope and then the cut points, or empty for none; see
+            `models.calibration`.
 
     Raises:
         ArtifactError: an array does not fit the sizes, or the cut points decrease.
@@ -87,16 +94,18 @@ class FactorModel:
     ranking_user: FloatArray = field(default_factory=_no_vectors)
     ranking_movie: FloatArray = field(default_factory=_no_vectors)
     ranking_movie_bias: FloatArray = field(default_factory=_no_values)
+    calibration: FloatArray = field(default_factory=_no_values)
 
     def __post_init__(self) -> None:
-        for name in _ARRAY_FIELDS:
+        for name in (*_ARRAY_FIELDS, _CALIBRATION):
             object.__setattr__(self, name, read_only(getattr(self, name)))
         for name in ("offset", "slope"):  # as they are stored, so that a round trip is lossless
             object.__setattr__(self, name, float(np.float32(getattr(self, name))))
         for side in ("rating", "ranking"):
             self._check_vectors(side)
         self._check_biases()
-        self._check_cut_points()
+        self._check_cut_points("cut points", self.cut_points)
+        self._check_calibration()
 
     @property
     def predicts_ratings(self) -> bool:
@@ -114,6 +123,11 @@ class FactorModel:
         return "ordinal" if len(self.cut_points) else "identity"
 
     @property
+    def has_distribution(self) -> bool:
+        """Whether there is a probability for every rating, not only an expected rating."""
+        return self.predicts_ratings and self.link == "ordinal"
+
+    @property
     def movie_vectors(self) -> FloatArray:
         """The vectors movies are ranked by, (n_movies, d); d is 0 where a model has none."""
         return self.ranking_movie if self.has_ranking_side else self.rating_movie
@@ -125,7 +139,7 @@ class FactorModel:
         """
         if not self.predicts_ratings:
             return np.full(len(user), np.nan, np.float32)
-        return self.scale.clip(self._stars(self._raw(user, movie)))
+        return self.scale.clip(self._stars(self.raw(user, movie)))
 
     def score(self, users: IntArray) -> FloatArray:
         """Return ranking scores of every movie, higher is better; unclipped.
@@ -140,8 +154,20 @@ class FactorModel:
             scores += self.rating_user_bias[users, None]
         return _add(scores, self.rating_movie_bias)
 
+    def raw(self, user: IntArray, movie: IntArray) -> FloatArray:
+        """Return the rating side's scores before the link, (n,) and (n,) -> (n,)."""
+        raw = np.full(len(user), self.offset, np.float32)
+        for part in _blocks(len(user)):
+            u, i = user[part], movie[part]
+            raw[part] += np.einsum("nd,nd->n", self.rating_user[u], self.rating_movie[i])
+        if len(self.rating_user_bias):
+            raw += self.rating_user_bias[user]
+        if len(self.rating_movie_bias):
+            raw += self.rating_movie_bias[movie]
+        return raw
+
     def rating_distribution(self, user: IntArray, movie: IntArray) -> FloatArray:
-        """Return the probability of every rating on the scale, lowest first.
+        """Return the probability of every rating on the scale, lowest first; calibrated if it is.
 
         Shapes: user, movie: (n,) -> (n, L); rows sum to 1.
 
@@ -149,12 +175,15 @@ class FactorModel:
             EvaluationError: the link is not ordinal, so there are no probabilities.
 
         """
-        if self.link != "ordinal":
+        if not self.has_distribution:
             raise EvaluationError(
                 "This model predicts a rating, not a distribution over ratings.",
                 hint="Use a version trained with --loss-type ordinal.",
             )
-        above = self._above(self._raw(user, movie))
+        slope, cuts = self.slope, self.cut_points
+        if len(self.calibration):
+            slope, cuts = float(self.calibration[0]), self.calibration[1:]
+        above = _above(self.raw(user, movie), slope, cuts)
         one, zero = np.ones((len(above), 1)), np.zeros((len(above), 1))
         edges = np.concatenate([one, above, zero], axis=1)
         return np.asarray(edges[:, :-1] - edges[:, 1:], np.float32)
@@ -171,7 +200,8 @@ class FactorModel:
             "offset": np.array([self.offset], np.float32),
             "slope": np.array([self.slope], np.float32),
         }
-        return scalars | {name: getattr(self, name) for name in _ARRAY_FIELDS}
+        names = (*_ARRAY_FIELDS, *([_CALIBRATION] if len(self.calibration) else []))
+        return scalars | {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_arrays(cls, arrays: NamedArrays) -> FactorModel:
@@ -182,35 +212,21 @@ class FactorModel:
 
         """
         n_users, n_movies = integers(arrays, "shape", 2)
+        names = (*_ARRAY_FIELDS, *([_CALIBRATION] if _CALIBRATION in arrays else []))
         return cls(
             int(n_users),
             int(n_movies),
             scale_from(arrays),
             offset=float(floats(arrays, "offset", 1)[0]),
             slope=float(floats(arrays, "slope", 1)[0]),
-            **{name: floats(arrays, name) for name in _ARRAY_FIELDS},
+            **{name: floats(arrays, name) for name in names},
         )
-
-    def _raw(self, user: IntArray, movie: IntArray) -> FloatArray:
-        raw = np.full(len(user), self.offset, np.float32)
-        for part in _blocks(len(user)):
-            u, i = user[part], movie[part]
-            raw[part] += np.einsum("nd,nd->n", self.rating_user[u], self.rating_movie[i])
-        if len(self.rating_user_bias):
-            raw += self.rating_user_bias[user]
-        if len(self.rating_movie_bias):
-            raw += self.rating_movie_bias[movie]
-        return raw
 
     def _stars(self, raw: FloatArray) -> FloatArray:
         if self.link == "identity":
             return raw
-        return np.asarray(self.scale.low + self.scale.step * self._above(raw).sum(axis=1))
-
-    def _above(self, raw: FloatArray) -> FloatArray:
-        """Return P(rating > level_k) for every level but the highest, (n, L - 1)."""
-        above: FloatArray = expit(np.float32(self.slope) * raw[:, None] - self.cut_points)
-        return above
+        above = _above(raw, self.slope, self.cut_points)
+        return np.asarray(self.scale.low + self.scale.step * above.sum(axis=1))
 
     def _check_vectors(self, side: str) -> None:
         user, movie = getattr(self, f"{side}_user"), getattr(self, f"{side}_movie")
@@ -237,15 +253,32 @@ class FactorModel:
             if shape not in ((0,), (size,)):
                 raise ArtifactError(f"{name} has the shape {shape} instead of ({size},).")
 
-    def _check_cut_points(self) -> None:
+    def _check_cut_points(self, name: str, cuts: FloatArray) -> None:
         expected = len(self.scale.levels) - 1
-        if len(self.cut_points) not in (0, expected):
+        if len(cuts) not in (0, expected):
             raise ArtifactError(
-                f"There are {len(self.cut_points)} cut points for {expected + 1} rating levels, "
-                f"not {expected}."
+                f"There are {len(cuts)} {name} for {expected + 1} rating levels, not {expected}."
             )
-        if (np.diff(self.cut_points) < 0).any():
-            raise ArtifactError("The cut points decrease, so a probability would be negative.")
+        if (np.diff(cuts) < 0).any():
+            raise ArtifactError(f"The {name} decrease, so a probability would be negative.")
+
+    def _check_calibration(self) -> None:
+        if not len(self.calibration):
+            return
+        if self.link != "ordinal":
+            raise ArtifactError("There is a calibration without cut points to replace.")
+        shape, expected = self.calibration.shape, len(self.cut_points) + 1
+        if shape != (expected,) or not np.isfinite(self.calibration).all():
+            raise ArtifactError(
+                f"The calibration must be {expected} finite numbers; it has the shape {shape}."
+            )
+        self._check_cut_points("calibrated cut points", self.calibration[1:])
+
+
+def _above(raw: FloatArray, slope: float, cuts: FloatArray) -> FloatArray:
+    """Return P(rating > level_k) for every level but the highest, (n, L - 1)."""
+    above: FloatArray = expit(np.float32(slope) * raw[:, None] - cuts)
+    return above
 
 
 def _add(scores: FloatArray, bias: FloatArray) -> FloatArray:

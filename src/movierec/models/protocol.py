@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 
-__all__ = ["Arrays", "Estimator", "Recommender"]
+__all__ = ["Arrays", "Estimator", "PredictsDistribution", "Recommender"]
 
 Arrays = dict[str, FloatArray | IntArray]
 
@@ -51,6 +51,23 @@ class Recommender(Protocol):
 
     def arrays(self) -> Arrays:
         """Return what `from_arrays` needs to bring the model back: name -> plain array."""
+        ...
+
+
+@runtime_checkable
+class PredictsDistribution(Protocol):
+    """A recommender that may also say how likely every rating is."""
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether this one does: it depends on how it was trained."""
+        ...
+
+    def rating_distribution(self, user: IntArray, movie: IntArray) -> FloatArray:
+        """Return the probability of every rating on the scale, lowest first.
+
+        Shapes: user, movie: (n,) -> (n, L); rows sum to 1.
+        """
         ...
 
 

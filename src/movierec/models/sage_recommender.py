@@ -1,7 +1,9 @@
-"""A trained GraphSAGE as a recommender: one forward pass, then plain arrays."""
+"""Trained GraphSAGEs as a recommender: one forward pass each, then plain arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -10,9 +12,11 @@ from torch import Tensor
 
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions, RatingScale
 from movierec.graph import RatingGraph
+from movierec.models.calibration import Calibration
 from movierec.models.factors import FactorModel
 from movierec.models.features import FeaturePreprocessor
 from movierec.models.heads import ORDINAL_SLOPE, Factors
+from movierec.models.members import average
 from movierec.models.protocol import Arrays
 from movierec.models.sage import GraphSage
 
@@ -29,34 +33,43 @@ def feature_tensors(preprocessor: FeaturePreprocessor, dataset: Dataset) -> tupl
 
 
 class SageRecommender:
-    """The model over the graph of the ratings it may know.
+    """One model, or the average of several, over the graph of the ratings it may know.
 
     Args:
-        model: trained; it is put into evaluation mode.
+        members: trained; they are put into evaluation mode. See `models.members.average`.
         features: of all users and movies, see `feature_tensors`.
-        known: the ratings in the graph; not necessarily those it was trained on.
+        known: the ratings in the graph; not necessarily those they were trained on.
         scale: of the data set.
+        calibration: of the rating distribution, see `FactorModel`; None for none.
 
     """
 
     def __init__(
         self,
-        model: GraphSage,
+        members: Sequence[GraphSage],
         features: tuple[Tensor, Tensor],
         known: Interactions,
         scale: RatingScale,
+        calibration: FloatArray | None = None,
     ) -> None:
-        self.model = model.eval()
+        self.members = [model.eval() for model in members]
         self.features = features
         self.known = known
         self.scale = scale
+        self.calibration = np.zeros(0, np.float32) if calibration is None else calibration
         self.n_users, self.n_movies = len(features[0]), len(features[1])
 
     @cached_property
     def factors(self) -> FactorModel:
-        """The model's answers about every user and movie as plain arrays."""
+        """The members' averaged answers about every user and movie as plain arrays."""
         graph = RatingGraph.build(self.known, self.n_users, self.n_movies)
-        return export_factors(self.model, graph, self.features, self.scale)
+        exported = (export_factors(m, graph, self.features, self.scale) for m in self.members)
+        return replace(average([*exported]), calibration=self.calibration)
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether there is a probability for every rating."""
+        return self.factors.has_distribution
 
     def predict(self, user: IntArray, movie: IntArray) -> FloatArray:
         """Return ratings in stars, (n,) and (n,) -> (n,)."""
@@ -66,11 +79,21 @@ class SageRecommender:
         """Return ranking scores, (n,) -> (n, n_movies)."""
         return self.factors.score(users)
 
+    def rating_distribution(self, user: IntArray, movie: IntArray) -> FloatArray:
+        """Return the probability of every rating, (n,) and (n,) -> (n, L)."""
+        return self.factors.rating_distribution(user, movie)
+
+    def calibrated(self, calibration: Calibration) -> SageRecommender:
+        """Return the same models with these probabilities; predictions stay as they are."""
+        numbers = calibration.numbers(self.factors)
+        return SageRecommender(self.members, self.features, self.known, self.scale, numbers)
+
     def observe(self, ratings: Interactions) -> SageRecommender:
         """Return the same weights over a graph that has these ratings too."""
         if not len(ratings):
             return self
-        return SageRecommender(self.model, self.features, _joined(self.known, ratings), self.scale)
+        known = _joined(self.known, ratings)
+        return SageRecommender(self.members, self.features, known, self.scale, self.calibration)
 
     def arrays(self) -> Arrays:
         """Return the arrays of the serving form."""

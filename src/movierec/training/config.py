@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,3 +19,17 @@ class Circumstances(BaseModel):
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, dropout and batches")
     mixed_precision: bool = Field(True, description="bfloat16 layers on CUDA; no effect elsewhere")
     checkpoint: Path | None = Field(None, description="file rewritten after every epoch")
+
+    def for_fit(self, number: int, seed: int) -> Self:
+        """Return the same for a version's n-th fit, which has a checkpoint of its own."""
+        path = self.checkpoint
+        if path is not None and number > 1:
+            path = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        return self.model_copy(update={"seed": seed, "checkpoint": path})
+
+    def forget_checkpoints(self) -> None:
+        """Delete the checkpoints of every fit."""
+        path = self.checkpoint
+        if path is not None:
+            for file in path.parent.glob(f"{path.stem}*{path.suffix}"):
+                file.unlink(missing_ok=True)

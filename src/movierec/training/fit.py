@@ -17,7 +17,8 @@ from movierec.models.sage_recommender import SageRecommender, export_factors, fe
 from movierec.models.serving import require_ratings
 from movierec.runtime import seed_everything
 from movierec.training.config import Circumstances
-from movierec.training.hooks import Hook
+from movierec.training.hooks import Hook, Stage
+from movierec.training.optimisation import Course
 from movierec.training.trainer import FitResult, Trainer
 
 __all__ = ["Measure", "SageFit", "fit_sage"]
@@ -34,10 +35,12 @@ class SageFit:
     preprocessor: FeaturePreprocessor
     features: tuple[Tensor, Tensor]
     result: FitResult
+    seed: int
+    n_ratings: int
 
     def recommender(self, dataset: Dataset, known: Interactions) -> SageRecommender:
         """Return the model over the graph of the ratings that may be known."""
-        return SageRecommender(self.model.cpu(), self.features, known, dataset.scale)
+        return SageRecommender([self.model.cpu()], self.features, known, dataset.scale)
 
 
 def fit_sage(
@@ -50,8 +53,10 @@ def fit_sage(
     measure: Measure | None = None,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
+    course: Course | None = None,
+    stage: Stage = Stage(),
 ) -> SageFit:
-    """Train on `train`; `validation`, unless it is empty, picks the epoch.
+    """Train one model on `train`; `validation`, unless it is empty, picks the epoch.
 
     Raises:
         EmptyDataError: `train` is empty.
@@ -73,8 +78,11 @@ def fit_sage(
         circumstances=circumstances,
         validator=_validator(measure, graph, features, dataset),
         hooks=hooks,
+        course=course,
+        stage=stage,
     )
-    return SageFit(model, preprocessor, features, trainer.fit(resume=resume))
+    result = trainer.fit(resume=resume)
+    return SageFit(model, preprocessor, features, result, circumstances.seed, len(train))
 
 
 def _graph(dataset: Dataset, ratings: Interactions) -> RatingGraph:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-__all__ = ["EpochResult", "Hook", "Plan"]
+__all__ = ["EpochResult", "Hook", "Plan", "Stage"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Which of a version's fits is going on; `number` counts from 1."""
+
+    number: int = 1
+    count: int = 1
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,7 @@ class Plan:
     n_parameters: int
     device: str
     first_epoch: int
+    stage: Stage = Stage()
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class Hook(Protocol):
     """Called by the trainer as it goes; an exception in a hook ends the training."""
 
     def on_start(self, plan: Plan) -> None:
-        """Before the first step."""
+        """Before the first step of each fit; a version may take several."""
         ...
 
     def on_step(self, epoch: int, step: int) -> None:

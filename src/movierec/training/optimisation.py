@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import torch
 
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.sage import GraphSage
 
-__all__ = ["make_optimizer", "make_schedule"]
+__all__ = ["Course", "make_optimizer", "make_schedule", "steps_per_epoch"]
 
 FEWEST_STEPS_OF_A_CYCLE = 4
+
+
+@dataclass(frozen=True)
+class Course:
+    """How many steps a fit takes at most, and over how many its learning rate is laid out."""
+
+    steps: int
+    planned: int
+
+    @classmethod
+    def whole(cls, config: SageHyperparameters, n_ratings: int) -> Course:
+        """Return all epochs of the hyperparameters."""
+        steps = config.epochs * steps_per_epoch(config, n_ratings)
+        return cls(steps, steps)
+
+
+def steps_per_epoch(config: SageHyperparameters, n_ratings: int) -> int:
+    """Return the steps of one pass over the train ratings; one never hides all of them."""
+    if config.target_fraction:
+        return min(n_ratings, max(2, round(1 / config.target_fraction)))
+    return math.ceil(n_ratings / config.batch_size)
 
 
 def make_optimizer(model: GraphSage) -> torch.optim.Optimizer:
@@ -20,10 +44,9 @@ def make_optimizer(model: GraphSage) -> torch.optim.Optimizer:
 
 
 def make_schedule(
-    optimizer: torch.optim.Optimizer, config: SageHyperparameters, steps_per_epoch: int
+    optimizer: torch.optim.Optimizer, config: SageHyperparameters, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """Return the learning rate's course, one step of it per step of the training."""
-    steps = config.epochs * steps_per_epoch
+    """Return the learning rate's course over so many steps, one of it per step of the training."""
     if config.schedule == "constant" or steps < FEWEST_STEPS_OF_A_CYCLE:
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     # torch divides by zero where either half of the cycle has a single step

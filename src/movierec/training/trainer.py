@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -20,8 +21,13 @@ from movierec.runtime import pick_device
 from movierec.training.averaging import WeightAverage
 from movierec.training.checkpoint import read_checkpoint, unusable, write_checkpoint
 from movierec.training.config import Circumstances
-from movierec.training.hooks import EpochResult, Hook, Plan
-from movierec.training.optimisation import make_optimizer, make_schedule
+from movierec.training.hooks import EpochResult, Hook, Plan, Stage
+from movierec.training.optimisation import (
+    Course,
+    make_optimizer,
+    make_schedule,
+    steps_per_epoch,
+)
 
 __all__ = ["FitResult", "Trainer", "Validator"]
 
@@ -57,6 +63,8 @@ class Trainer:
         circumstances: device, seed, checkpoint.
         validator: measures the averaged weights after each epoch.
         hooks: watchers.
+        course: how many steps to take; None for all epochs of the hyperparameters.
+        stage: which of a version's fits this is, for the watchers.
 
     """
 
@@ -70,6 +78,8 @@ class Trainer:
         circumstances: Circumstances,
         validator: Validator | None = None,
         hooks: Sequence[Hook] = (),
+        course: Course | None = None,
+        stage: Stage = Stage(),
     ) -> None:
         self.device = pick_device(circumstances.device)
         self.config = model.config
@@ -80,9 +90,11 @@ class Trainer:
         self.circumstances = circumstances
         self.validator = validator
         self.hooks = hooks
+        self.course = course or Course.whole(self.config, graph.n_edges)
+        self.stage = stage
         self.batches = torch.Generator().manual_seed(circumstances.seed)
         self.optimizer = make_optimizer(model)
-        self.schedule = make_schedule(self.optimizer, self.config, self.steps_per_epoch)
+        self.schedule = make_schedule(self.optimizer, self.config, self.course.planned)
         self.average = WeightAverage(model, self.config.weight_average)
         self.best_weights: Weights = self.average.weights()
         self.best_value = math.inf
@@ -90,10 +102,13 @@ class Trainer:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in one pass over the train ratings; one never hides all of them."""
-        if self.config.target_fraction:
-            return min(self.graph.n_edges, max(2, round(1 / self.config.target_fraction)))
-        return math.ceil(self.graph.n_edges / self.config.batch_size)
+        """Steps in one pass over the train ratings."""
+        return steps_per_epoch(self.config, self.graph.n_edges)
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the train ratings at most; the course may end within the last one."""
+        return math.ceil(self.course.steps / self.steps_per_epoch)
 
     def fit(self, *, resume: bool = False) -> FitResult:
         """Train to the end and leave the best weights in the model.
@@ -108,14 +123,14 @@ class Trainer:
         if resume:
             self._restore()
         self._tell_plan()
-        for epoch in range(len(self.result.history) + 1, self.config.epochs + 1):
+        for epoch in range(len(self.result.history) + 1, self.epochs + 1):
             if self._out_of_patience:
                 break
             started = time.perf_counter()
             train_loss = self._train_epoch(epoch)
             result = self._validate(epoch, train_loss, started)
             self._remember(result)
-        self.result.stopped_early = len(self.result.history) < self.config.epochs
+        self.result.stopped_early = len(self.result.history) < self.epochs
         self.model.load_state_dict(self.best_weights)
         self.model.eval()
         return self.result
@@ -130,11 +145,12 @@ class Trainer:
 
     def _tell_plan(self) -> None:
         plan = Plan(
-            epochs=self.config.epochs,
+            epochs=self.epochs,
             steps_per_epoch=self.steps_per_epoch,
             n_parameters=self.model.n_parameters,
             device=str(self.device),
             first_epoch=len(self.result.history) + 1,
+            stage=self.stage,
         )
         for hook in self.hooks:
             hook.on_start(plan)
@@ -142,7 +158,7 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> float:
         self.model.train()
         total, count = torch.zeros((), device=self.device), 0
-        for step, edges in enumerate(self._target_edges(), start=1):
+        for step, edges in enumerate(self._target_edges(epoch), start=1):
             loss = self._step(edges, epoch, step)
             total += loss * len(edges)
             count += len(edges)
@@ -150,10 +166,14 @@ class Trainer:
                 hook.on_step(epoch, step)
         return float(total) / count
 
-    def _target_edges(self) -> Iterator[Tensor]:
-        """Yield every train edge once, in random parts of nearly equal size, each ascending."""
+    def _target_edges(self, epoch: int) -> Iterator[Tensor]:
+        """Yield every train edge once, in random parts of nearly equal size, each ascending.
+
+        The epoch in which the course ends has fewer of them.
+        """
+        left = self.course.steps - (epoch - 1) * self.steps_per_epoch
         order = torch.randperm(self.graph.n_edges, generator=self.batches)
-        for part in order.tensor_split(self.steps_per_epoch):
+        for part in islice(order.tensor_split(self.steps_per_epoch), left):
             yield part.sort().values.to(self.device)
 
     def _step(self, edges: Tensor, epoch: int, step: int) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,10 +13,10 @@ from movierec.store.records import VersionRecord
 from movierec.ui import model_charts, standing, widgets
 from movierec.ui.standing import METRICS, Metric, Row
 from movierec.ui.tables import Cell, Column, html_table
-from movierec.ui.text import NOT_MEASURED, ago, decimal, duration, integer, size
+from movierec.ui.text import NOT_MEASURED, ago, decimal, duration, integer, percent, size
 from movierec.ui.theme import VersionStyle
 
-__all__ = ["comparison", "headline", "hero", "ladders", "training"]
+__all__ = ["certainty", "comparison", "headline", "hero", "ladders", "training"]
 
 _HERO = ("rmse", "mae", "ndcg_full", "ndcg_rated")
 
@@ -76,6 +77,23 @@ def comparison(table: Sequence[Row], style: VersionStyle) -> None:
     )
 
 
+def certainty(version: VersionRecord, style: VersionStyle) -> None:
+    """Draw whether the version's probabilities come true, where they were measured."""
+    table = model_charts.reliability_frame(version.metadata.get("reliability") or [])
+    numbers = (version.metadata.get("evaluation") or {}).get("calibration") or {}
+    if table.empty or numbers.get("ece") is None:
+        return
+    widgets.section("How sure it is")
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        note = "Measured on the test part: how often a rating had more stars than the threshold."
+        figure = model_charts.reliability(table, numbers["ece"], style)
+        widgets.figure(figure, "reliability", note=note)
+    with right:
+        widgets.html('<h3 class="mr-chart-title">What its probabilities are worth</h3>')
+        widgets.facts(_certainty_facts(numbers, version.metadata.get("calibration") or {}))
+
+
 def training(version: VersionRecord, style: VersionStyle) -> None:
     """Draw how training went and the facts of the version."""
     history = model_charts.history_frame(version.metadata.get("training_history") or [])
@@ -132,6 +150,29 @@ def _table_row(row: Row, bests: dict[str, float], style: VersionStyle | None) ->
         best = row.kind != "published" and value == bests[metric.key]
         cells.append(Cell(decimal(value, metric.digits), best=best))
     return cells
+
+
+def _certainty_facts(numbers: Mapping[str, Any], fitted: Mapping[str, Any]) -> dict[str, str]:
+    inside, claimed = percent(numbers.get("coverage_80")), percent(numbers.get("claimed_80"))
+    return {
+        "Calibration error": f"{decimal(numbers['ece'])} (ECE, 0–1)",
+        "Negative log-likelihood": f"{decimal(numbers.get('nll'))} nats per rating",
+        "80 % interval": f"{decimal(numbers.get('width_80'), 1)} stars wide",
+        "Ratings in it": f"{inside}; {claimed} expected",
+        "Calibration": _calibration(fitted),
+    }
+
+
+def _calibration(fitted: Mapping[str, Any]) -> str:
+    method = fitted.get("method", "none")
+    if method == "none":
+        return f"none: {fitted.get('reason') or 'not recorded'}"
+    before, after = decimal(fitted.get("val_ece_before")), decimal(fitted.get("val_ece_after"))
+    return (
+        f"{method}, temperature {decimal(fitted.get('temperature'), 2)}; "
+        f"ECE {before} before and {after} after, "
+        f"on {integer(fitted.get('validation_ratings'))} validation ratings"
+    )
 
 
 def _facts(version: VersionRecord) -> dict[str, str]:

@@ -13,9 +13,19 @@ import plotly.graph_objects as go
 from movierec.store.records import EpochRecord
 from movierec.ui.drawing import finish, mark, row_of, thin
 from movierec.ui.text import decimal, plotly_text
-from movierec.ui.theme import NEUTRAL, VersionStyle
+from movierec.ui.theme import NEUTRAL, SYMBOLS, VersionStyle
 
-__all__ = ["CURVES", "Curve", "CurveName", "history_frame", "ladder", "learning_curve", "measured"]
+__all__ = [
+    "CURVES",
+    "Curve",
+    "CurveName",
+    "history_frame",
+    "ladder",
+    "learning_curve",
+    "measured",
+    "reliability",
+    "reliability_frame",
+]
 
 CurveName = Literal["RMSE", "NDCG@10", "Loss"]
 _RUNG_NAMES = {"version": "this version", "floor": "floor, same split", "published": "published"}
@@ -108,6 +118,59 @@ def ladder(
         for name, value in zip(known["system"][::-1], known["value"][::-1], strict=True)
     )
     return finish(figure, f"{axis}: {_ladder_title(known, lower_is_better)}", alt, x=axis, y="")
+
+
+def reliability_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a version's stored reliability table as a frame; empty where there is none."""
+    columns = ["threshold", "bin", "predicted", "observed", "count"]
+    return pd.DataFrame(rows, columns=columns).astype(float)
+
+
+def reliability(table: pd.DataFrame, ece: float, style: VersionStyle) -> go.Figure:
+    """Draw predicted probability against observed frequency, on the diagonal where they agree.
+
+    Args:
+        table: `reliability_frame`, at least one row; of many thresholds seven are drawn.
+        ece: expected calibration error, 0–1.
+        style: of the version.
+
+    """
+    thresholds = np.unique(table["threshold"])
+    drawn = thresholds[thin(len(thresholds), len(SYMBOLS))]
+    line = {"color": NEUTRAL, "dash": "dash", "width": 1.5}
+    diagonal = {"mode": "lines", "name": "exact", "line": line, "hoverinfo": "skip"}
+    figure = go.Figure(go.Scatter(x=[0, 100], y=[0, 100], **diagonal))
+    for threshold, symbol in zip(drawn, SYMBOLS, strict=False):
+        chosen = table.loc[table["threshold"] == threshold]
+        figure.add_trace(_reliable(chosen, f"above {threshold:g}", symbol, style.colour))
+    figure.update_layout(showlegend=True)
+    figure.update_xaxes(range=[-2, 102], tickvals=[*range(0, 101, 20)])
+    figure.update_yaxes(range=[-2, 104], tickvals=[*range(0, 101, 20)])
+    title = f"Its probabilities are {100 * ece:.1f} points (of 100) off on average"
+    gap = float((table["predicted"] - table["observed"]).abs().max())
+    alt = (
+        f"Predicted probability of a rating above {_listed(drawn)} stars against how often it was, "
+        f"in tenths. {title}; the largest gap of one tenth is {100 * gap:.1f} points."
+    )
+    x = "predicted probability of more stars (%)"
+    return finish(figure, title, alt, x=x, y="observed frequency (%)")
+
+
+def _listed(values: np.ndarray) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _reliable(rows: pd.DataFrame, name: str, symbol: str, colour: str) -> go.Scatter:
+    return go.Scatter(
+        x=100 * rows["predicted"],
+        y=100 * rows["observed"],
+        customdata=rows["count"],
+        mode="markers",
+        name=name,
+        marker={"color": colour, "symbol": symbol, "size": 8},
+        hovertemplate=f"{name} stars: predicted %{{x:.1f}} %, observed %{{y:.1f}} % "
+        "(%{customdata:,} ratings)<extra></extra>",
+    )
 
 
 def _over_epochs(

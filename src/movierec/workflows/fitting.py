@@ -22,10 +22,12 @@ from movierec.models.hyperparameters import hyperparameters
 from movierec.models.protocol import Recommender
 from movierec.training.config import Circumstances
 from movierec.training.hooks import EpochResult, Hook
+from movierec.workflows.calibrating import calibrate
 from movierec.workflows.requests import TrainRequest
 
 if TYPE_CHECKING:
-    from movierec.training.fit import SageFit
+    from movierec.training.members import MembersFit
+    from movierec.training.trainer import FitResult
 
 __all__ = ["Fitted", "fit_model", "learnable", "validation_metrics"]
 
@@ -67,7 +69,8 @@ def fit_model(
     """Fit the model a request asks for; the test part stays closed.
 
     A GraphSAGE learns from the train part, lets the validation part pick the epoch, and then
-    has both in its graph. A baseline, which picks nothing, learns from both.
+    has both in its graph; with a refit it learns again from both. A baseline, which picks
+    nothing, learns from both.
     """
     if request.is_graphsage:
         return _fit_sage(request, dataset, split, circumstances, hooks, resume)
@@ -96,27 +99,31 @@ def _fit_sage(
     hooks: Sequence[Hook],
     resume: bool,
 ) -> Fitted:
-    from movierec.training.fit import fit_sage  # brings torch, which no baseline needs
+    from movierec.training.members import fit_members  # brings torch, which no baseline needs
 
     config = hyperparameters(request.preset, **request.hyperparameters)
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
     measure = partial(validation_metrics, dataset=dataset, train=train, validation=validation)
-    fit = fit_sage(
+    known = learnable(dataset, split)
+    fit = fit_members(
         dataset, train, validation, config, circumstances,
+        members=request.members, refit_on=known if request.refit else None,
         measure=lambda factors: _headline(measure(factors)), hooks=hooks, resume=resume,
     )  # fmt: skip
-    at_best = measure(fit.recommender(dataset, train).factors)
+    held_out = fit.held_out(dataset, train).factors
+    at_best = measure(held_out)
+    calibration, gain = calibrate(held_out, validation)
     return Fitted(
         kind=GRAPHSAGE,
-        recommender=fit.recommender(dataset, learnable(dataset, split)),
+        recommender=fit.recommender(dataset, known).calibrated(calibration),
         hyperparameters=config.model_dump(),
-        parameters=fit.model.n_parameters,
+        parameters=sum(member.model.n_parameters for member in fit.members),
         device=circumstances.device,
-        history=fit.result.history,
-        best_epoch=fit.result.best_epoch,
-        metrics=_metrics(fit, at_best),
-        facts={"mean_rating": fit.model.sizes.mean_rating},
+        history=fit.first.result.history,
+        best_epoch=fit.first.result.best_epoch,
+        metrics=_metrics(fit.first.result, at_best),
+        facts={"mean_rating": fit.members[0].model.sizes.mean_rating, **fit.facts(), **gain},
         files=_artifacts(fit),
     )
 
@@ -156,20 +163,23 @@ def _headline(measured: Mapping[str, float]) -> dict[str, float]:
     return {"val_rmse": measured["rmse"], "val_ndcg_10": measured["ndcg"]}
 
 
-def _metrics(fit: SageFit, at_best: Mapping[str, float]) -> dict[str, float]:
+def _metrics(first: FitResult, at_best: Mapping[str, float]) -> dict[str, float]:
     values = (
         *(at_best[name] for name in ("rmse", "mae", "precision", "recall", "ndcg")),
-        fit.result.history[-1].train_loss,
-        fit.result.best.val_loss,
+        first.history[-1].train_loss,
+        first.best.val_loss,
     )
     return dict(zip(METRICS, values, strict=True))
 
 
-def _artifacts(fit: SageFit) -> dict[str, Callable[[Path], None]]:
+def _artifacts(fit: MembersFit) -> dict[str, Callable[[Path], None]]:
     import torch
 
-    weights = {name: value.cpu() for name, value in fit.model.state_dict().items()}
-    state = pickle.dumps(fit.preprocessor.state())
+    from movierec.models.members import as_one_module
+
+    module = as_one_module([member.model for member in fit.members])
+    weights = {name: value.cpu() for name, value in module.state_dict().items()}
+    state = pickle.dumps(fit.members[0].preprocessor.state())
     return {
         "graphsage_model.pth": lambda path: torch.save(weights, path),
         "preprocessor.pkl": lambda path: _write(path, state),

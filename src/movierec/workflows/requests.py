@@ -11,8 +11,9 @@ from movierec.errors import HyperparameterError
 from movierec.models.baselines import BASELINES, make_baseline
 from movierec.models.hyperparameters import PRESETS, hyperparameters
 
-__all__ = ["MODELS", "TrainRequest"]
+__all__ = ["MODELS", "MOST_MEMBERS", "TrainRequest"]
 
+MOST_MEMBERS = 32
 MODELS: tuple[str, ...] = (*PRESETS, *BASELINES)
 
 
@@ -29,6 +30,12 @@ class TrainRequest(BaseModel):
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, dropout and batches")
     device: str | None = Field(None, description="auto, cpu, cuda, cuda:1 or mps; None: settings")
+    members: int = Field(
+        1, ge=1, le=MOST_MEMBERS, description="models of different seeds, averaged into one"
+    )
+    refit: bool = Field(
+        False, description="train as many steps again on train and validation together"
+    )
     make_current: bool | None = Field(None, description="None: only if no version is current")
 
     @field_validator("preset")
@@ -42,6 +49,12 @@ class TrainRequest(BaseModel):
     def is_graphsage(self) -> bool:
         """Whether the model is a GraphSAGE and not a baseline."""
         return self.preset in PRESETS
+
+    @property
+    def label(self) -> str:
+        """What a table calls the training: "default", "default, 5 members, refit"."""
+        members = f"{self.members} members" if self.members > 1 else ""
+        return ", ".join(part for part in (self.preset, members, "refit" * self.refit) if part)
 
     @classmethod
     def of(cls, **fields: Any) -> Self:
@@ -61,11 +74,16 @@ class TrainRequest(BaseModel):
         return request
 
     def check(self) -> None:
-        """Refuse hyperparameters that the model does not have or allow."""
+        """Refuse what the model does not have or allow."""
         if self.is_graphsage:
             hyperparameters(self.preset, **self.hyperparameters)
-        else:
-            make_baseline(self.preset, self.hyperparameters)
+            return
+        if self.members > 1 or self.refit:
+            raise HyperparameterError(
+                f"Only a GraphSAGE can be averaged or refitted, not the baseline {self.preset}.",
+                hint=f"Leave members and refit out, or choose one of {', '.join(PRESETS)}.",
+            )
+        make_baseline(self.preset, self.hyperparameters)
 
 
 def _spoken(error: ValidationError) -> str:

@@ -12,18 +12,20 @@ from movierec.errors import ArtifactError
 from movierec.inference.load import load_version
 from movierec.models.features import FeaturePreprocessor
 from movierec.models.hyperparameters import SageHyperparameters
+from movierec.models.members import as_one_module
 from movierec.models.sage import GraphSage, Sizes
 from movierec.models.sage_recommender import SageRecommender, feature_tensors
 from movierec.registry import Registry
 from movierec.registry.trust import read_weights, safe_load
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
+from movierec.workflows.requests import MOST_MEMBERS
 
 __all__ = ["largest_difference", "restore_sage"]
 
 
 def restore_sage(name: str, settings: Settings, device: torch.device) -> SageRecommender:
-    """Rebuild the network of a GraphSAGE version over the ratings it may know.
+    """Rebuild the network or networks of a GraphSAGE version over the ratings it may know.
 
     Raises:
         NotFoundError: there is no such version.
@@ -36,16 +38,21 @@ def restore_sage(name: str, settings: Settings, device: torch.device) -> SageRec
         dataset = store.datasets.load(record.dataset_name)
         state = safe_load(registry.file(name, "preprocessor.pkl"), {})
         weights = read_weights(registry.file(name, "graphsage_model.pth"))
+        calibration = registry.arrays(name).get("calibration")  # absent where nothing was fitted
     preprocessor = FeaturePreprocessor.from_state(state)
     features = feature_tensors(preprocessor, dataset)
-    model = _model(record, dataset, features)
+    models = _models(record, dataset, features)
     try:
-        model.load_state_dict(weights)
+        as_one_module(models).load_state_dict(weights)
     except RuntimeError as error:
         raise _misfit(record, str(error).splitlines()[-1].strip()) from error
     split = make_split(dataset, SplitSpec(**record.metadata["split"]))
     return SageRecommender(
-        model.to(device), features, dataset.ratings.take(split.known), dataset.scale
+        [model.to(device) for model in models],
+        features,
+        dataset.ratings.take(split.known),
+        dataset.scale,
+        calibration,
     )
 
 
@@ -57,16 +64,19 @@ def largest_difference(restored: SageRecommender, name: str, settings: Settings)
     return float(np.abs(ours - loaded.recommender.predict(known.user, known.movie)).max())
 
 
-def _model(
+def _models(
     record: VersionRecord, dataset: Dataset, features: tuple[torch.Tensor, torch.Tensor]
-) -> GraphSage:
+) -> list[GraphSage]:
     facts = record.metadata
     try:
         config = SageHyperparameters(**facts["hyperparameters"])
         sizes = Sizes.of(dataset.scale, features, float(facts["mean_rating"]))
+        count = int(facts.get("members", 1))  # absent before there were any
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise _misfit(record, f"metadata.json: {error}") from error
-    return GraphSage(config, sizes)
+    if not 1 <= count <= MOST_MEMBERS:
+        raise _misfit(record, f"metadata.json: members = {count}")
+    return [GraphSage(config, sizes) for _ in range(count)]
 
 
 def _misfit(record: VersionRecord, cause: str) -> ArtifactError:

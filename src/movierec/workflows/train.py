@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,7 +88,7 @@ def train(
     tell, clock = on_progress or silent, _Clock()
     circumstances = circumstances_of(request, settings, run_id)
     if not resume:
-        _forget_checkpoint(circumstances.checkpoint)  # of a run in a database that is gone
+        circumstances.forget_checkpoints()  # of a run in a database that is gone
     with open_store(settings) as store:
         tell("loading the data", 0.0)
         with clock.stage("load"):
@@ -108,7 +107,7 @@ def train(
             arrays = _serving_arrays(trained)
         facts = {**_metadata(trained), **measured, "durations": clock.with_total()}
         record = Registry(settings, store).save(_draft(trained, facts, frames, arrays, run_id))
-    _forget_checkpoint(circumstances.checkpoint)
+    circumstances.forget_checkpoints()
     tell("saved", 1.0)
     return record
 
@@ -142,11 +141,6 @@ def _device(request: TrainRequest, settings: Settings) -> str:
     return str(pick_device(request.device or settings.device))
 
 
-def _forget_checkpoint(path: Path | None) -> None:
-    if path is not None:
-        path.unlink(missing_ok=True)
-
-
 def _measured(trained: _Trained) -> tuple[dict[str, Any], dict[str, Content]]:
     """Return what metadata.json says of the test part, and the frames kept as files."""
     dataset, split = trained.dataset, trained.split
@@ -154,6 +148,7 @@ def _measured(trained: _Trained) -> tuple[dict[str, Any], dict[str, Content]]:
     facts = {
         "evaluation": found.as_dict(),
         "slices": found.slice_rows(),
+        "reliability": found.reliability_rows(),
         "floors": measured_floors(dataset, split, trained.settings),
     }
     frames: dict[str, Content] = {
