@@ -64,7 +64,8 @@ class RatingGraph:
     Edge `e` of `by_movie` is edge `to_movie_order[e]` of `by_user`.
 
     Shapes:
-        user, movie, to_movie_order: (n_edges,) int64; rating: (n_edges,) float32 stars.
+        user, movie, to_movie_order: (n_edges,) int64; rating: (n_edges,) float32 stars;
+        moment: (n_edges,) int64 place of each edge in time, oldest lowest; None without times.
     """
 
     by_user: Layout
@@ -72,6 +73,7 @@ class RatingGraph:
     to_movie_order: Tensor
     user: Tensor
     rating: Tensor
+    moment: Tensor | None = None
 
     @classmethod
     def build(cls, ratings: Interactions, n_users: int, n_movies: int) -> RatingGraph:
@@ -86,7 +88,10 @@ class RatingGraph:
         _check_edges(user, movie, n_users, n_movies)
         rating = torch.from_numpy(ratings.rating[order])
         ends = torch.from_numpy(user), torch.from_numpy(movie)
-        return cls.of_edges(*ends, rating, n_users, n_movies)
+        graph = cls.of_edges(*ends, rating, n_users, n_movies)
+        if ratings.timestamp is None:
+            return graph
+        return replace(graph, moment=_places(torch.from_numpy(ratings.timestamp[order])))
 
     @classmethod
     def of_edges(
@@ -132,6 +137,7 @@ class RatingGraph:
             to_movie_order=new_place[self.to_movie_order[mask_by_movie]],
             user=self.user[mask],
             rating=self.rating[mask],
+            moment=None if self.moment is None else self.moment[mask],
         )
 
     def select(self, edges: Tensor) -> RatingGraph:
@@ -140,7 +146,8 @@ class RatingGraph:
         Cheaper than `keep` for few edges. Shapes: edges: (n,) int64 ascending edge numbers.
         """
         ends = (self.user[edges], self.movie[edges], self.rating[edges])
-        return RatingGraph.of_edges(*ends, self.n_users, self.n_movies)
+        graph = RatingGraph.of_edges(*ends, self.n_users, self.n_movies)
+        return replace(graph, moment=None if self.moment is None else self.moment[edges])
 
     def without(self, edges: Tensor) -> RatingGraph:
         """Return the graph with these edges hidden. Shapes: edges: (n,) int64 edge numbers."""
@@ -156,6 +163,7 @@ class RatingGraph:
             to_movie_order=self.to_movie_order.to(device),
             user=self.user.to(device),
             rating=self.rating.to(device),
+            moment=None if self.moment is None else self.moment.to(device),
         )
 
     def to_hetero_data(self, user_features: Tensor, movie_features: Tensor) -> HeteroData:
@@ -174,6 +182,13 @@ class RatingGraph:
         data["movie", "rated_by", "user"].edge_index = forward.flip(0)
         data["movie", "rated_by", "user"].edge_attr = stars
         return data
+
+
+def _places(times: Tensor) -> Tensor:
+    """Return each time's place, oldest 0; equal times are in the order of their edges."""
+    places = torch.empty_like(times)
+    places[times.argsort(stable=True)] = torch.arange(len(times))
+    return places
 
 
 def _pattern(row: Tensor, column: Tensor, n_rows: int, n_columns: int) -> Layout:

@@ -8,6 +8,7 @@ import platform
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ __all__ = [
     "set_threads",
 ]
 
-LIBRARIES = ("torch", "torch-geometric", "numpy", "scipy", "pandas", "scikit-surprise")
+LIBRARIES = ("torch", "torch-geometric", "numpy", "scipy", "pandas", "scikit-surprise", "optuna")
+BENCH_LIBRARIES = ("implicit", "myfm", "matplotlib")  # those of the optional group `bench`
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -107,10 +109,13 @@ def peak_memory_mb() -> float:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that shape a result."""
+    """Versions of Python and of the libraries that shape a result, optional ones if installed."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         found[name] = importlib.metadata.version(name)
+    for name in BENCH_LIBRARIES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
     return found
 
 

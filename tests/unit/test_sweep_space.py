@@ -10,10 +10,10 @@ from movierec.models.baselines import BASELINES
 from movierec.models.hyperparameters import PRESETS, SageHyperparameters
 from movierec.workflows.requests import MODELS, TrainRequest
 from movierec.workflows.sweep_command import full_hyperparameters
+from movierec.workflows.sweep_ranges import SEARCH_RANGES
 from movierec.workflows.sweep_request import SweepRequest
 from movierec.workflows.sweep_space import (
     DEFAULT_SEARCH,
-    SEARCH_RANGES,
     Choices,
     Range,
     fields_of,

@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m tools.bootstrap run | install | bench | dev | poetry`."""
+"""What the Makefile calls: `python -m tools.bootstrap run | install | bench | dev | poetry`."""
 
 from __future__ import annotations
 

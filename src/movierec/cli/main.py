@@ -39,14 +39,14 @@ COMMANDS = {
     "sweeps": Entry("movierec.cli.sweeps:app", "List, show, export and delete sweeps."),
     "evaluate": Entry(
         "movierec.cli.evaluate:evaluate",
-        "Measure a version from its files: ratings, ranking, beyond accuracy, slices.",
+        "Measure a version from its files: ratings, ranking, beyond accuracy, certainty, slices.",
     ),
     "recommend": Entry("movierec.cli.recommend:recommend", "Recommend movies to a user."),
     "versions": Entry("movierec.cli.versions:app", "List, show, promote and delete versions."),
     "runs": Entry("movierec.cli.runs:app", "List, show, watch, read and cancel runs."),
     "benchmark": Entry(
         "movierec.cli.benchmark:benchmark",
-        "Fit models on the same split and measure them with the same code.",
+        "Fit models on the same splits and measure them with the same code.",
     ),
     "doctor": Entry(
         "movierec.cli.doctor:doctor",

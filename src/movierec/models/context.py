@@ -1,4 +1,4 @@
-"""What the visible ratings alone say about each node: degree, shrunk bias, residuals."""
+"""What the visible ratings alone say about each node: degree, shrunk bias, residuals, trend."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ from movierec.models.sparse import neighbour_sum, row_sum
 __all__ = ["GraphContext", "SideContext"]
 
 LOG_DEGREE_SCALE = 5.0  # brings log(1 + degree) near 1
+# the newest tenth of the ratings: of several windows the one whose popularity ranked the
+# temporal split's validation part best (docs/LOG.md)
+NEWEST_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class SideContext:
     """Facts about the nodes of one type.
 
+    `trend` is how present a node is among the newest ratings: log(1 + its share of them, times
+    the number of nodes).
+
     Shapes:
-        degree, bias: (n_nodes,); residual: (n_edges,) in this side's edge order,
+        degree, bias, trend: (n_nodes,); residual: (n_edges,) in this side's edge order,
         back_residual: the same in the other side's order.
     """
 
@@ -29,25 +35,29 @@ class SideContext:
     bias: Tensor
     residual: Tensor
     back_residual: Tensor
+    trend: Tensor
 
     @property
     def log_degree(self) -> Tensor:
         """log(1 + degree), scaled to be near 1, (n_nodes,)."""
         return self.degree.log1p() / LOG_DEGREE_SCALE
 
-    @property
-    def features(self) -> Tensor:
-        """Shrunk bias in stars and scaled log-degree, (n_nodes, 2)."""
-        return torch.stack([self.bias, self.log_degree], dim=1)
+    def features(self, *, trend: bool) -> Tensor:
+        """Return shrunk bias in stars, log-degree and, if wanted, trend, (n_nodes, 2 or 3)."""
+        facts = [self.bias, self.log_degree, *([self.trend] if trend else [])]
+        return torch.stack(facts, dim=1)
 
-    def liking(self, rows: Layout, back: Layout, other: Tensor) -> Tensor:
-        """Return the mean of the neighbours' states times the rating's residual.
+    def liking(self, rows: Layout, back: Layout, other: Tensor, exponent: float) -> Tensor:
+        """Return the sum of the neighbours' states times the rating's residual, over n^exponent.
 
         A neighbour rated higher than expected counts positively, one rated lower negatively.
+        Exponent 1 is the mean. Residuals nearly cancel, so that a mean over many of them is
+        close to 0 and hard to learn from: with 0.5 the spread does not depend on n.
+
         Shapes: other: (rows.n_columns, d) -> (rows.n_rows, d).
         """
         total = neighbour_sum(rows, back, self.residual, self.back_residual, other)
-        return total / self.degree.clamp(min=1)[:, None]
+        return total / self.degree.clamp(min=1).pow(exponent)[:, None]
 
 
 class GraphContext:
@@ -77,10 +87,29 @@ class GraphContext:
         left = left - movie_bias[graph.movie]
         user_bias = self._shrunk_mean(graph.by_user, left)
         residual = left - user_bias[graph.user]
+        by_movie = residual[order]
+        newest = _newest(graph)
+        user_trend, movie_trend = (
+            _trend(graph.by_user, newest),
+            _trend(graph.by_movie, newest[order]),
+        )
         return (
-            SideContext(graph.by_user.degree, user_bias, residual, residual[order]),
-            SideContext(graph.by_movie.degree, movie_bias, residual[order], residual),
+            SideContext(graph.by_user.degree, user_bias, residual, by_movie, user_trend),
+            SideContext(graph.by_movie.degree, movie_bias, by_movie, residual, movie_trend),
         )
 
     def _shrunk_mean(self, rows: Layout, value: Tensor) -> Tensor:
         return row_sum(rows, value) / (rows.degree + self._shrinkage).clamp(min=1)
+
+
+def _newest(graph: RatingGraph) -> Tensor:
+    """Return 1 for the newest tenth of the edges and 0 for the others; without times all 1."""
+    if graph.moment is None or not graph.n_edges:
+        return torch.ones_like(graph.rating)
+    older = min(int(graph.n_edges * (1 - NEWEST_SHARE)) + 1, graph.n_edges)
+    return (graph.moment >= graph.moment.kthvalue(older).values).to(graph.rating.dtype)
+
+
+def _trend(rows: Layout, newest: Tensor) -> Tensor:
+    total = row_sum(rows, newest)
+    return (total / total.sum().clamp(min=1) * rows.n_rows).log1p()

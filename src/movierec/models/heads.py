@@ -63,10 +63,11 @@ class DotHead(nn.Module):
 class ProjectionHead(nn.Module):
     """Learned vectors and biases, beside a share of what the graph's statistics say.
 
-    For ratings the statistics are the shrunk biases, for ranking the movie's log-degree.
+    For ratings the statistics are the shrunk biases, for ranking the movie's log-degree and,
+    with `trend`, how present it is among the newest ratings.
     """
 
-    def __init__(self, width: int, rank: int, purpose: Purpose) -> None:
+    def __init__(self, width: int, rank: int, purpose: Purpose, *, trend: bool = False) -> None:
         super().__init__()
         self.purpose = purpose
         self.scale = rank**-0.5
@@ -75,6 +76,7 @@ class ProjectionHead(nn.Module):
         self.user_bias = nn.Linear(width, 1)
         self.movie_bias = nn.Linear(width, 1)
         self.trust = nn.Parameter(torch.full((2,), BIAS_TRUST))
+        self.trend = nn.Parameter(torch.full((1,), BIAS_TRUST)) if trend else None
 
     def forward(self, states: NodeStates) -> Factors:
         """Return vectors and biases of every node."""
@@ -90,7 +92,10 @@ class ProjectionHead(nn.Module):
         context = states.context
         if self.purpose == "rating":
             return context.user.bias, context.movie.bias
-        return torch.zeros_like(context.user.bias), context.movie.degree.log1p()
+        popularity = context.movie.degree.log1p()
+        if self.trend is not None:
+            popularity = popularity + self.trend * context.movie.trend
+        return torch.zeros_like(context.user.bias), popularity
 
 
 class OrdinalLink(nn.Module):
@@ -113,8 +118,11 @@ class OrdinalLink(nn.Module):
 
 
 def make_head(config: SageHyperparameters, width: int, purpose: Purpose) -> nn.Module:
-    """Return the head a configuration asks for; a ranking head has twice the vector width."""
+    """Return the head a configuration asks for."""
     if config.head == "dot":
         return DotHead()
-    rank = config.hidden_dim * (2 if purpose == "ranking" else 1)
-    return ProjectionHead(width, rank, purpose)
+    rank = config.hidden_dim
+    if purpose == "ranking":
+        rank = config.ranking_dim or 2 * config.hidden_dim
+    trend = purpose == "ranking" and config.foresees
+    return ProjectionHead(width, rank, purpose, trend=trend)

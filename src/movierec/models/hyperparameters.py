@@ -57,6 +57,16 @@ class SageHyperparameters(BaseModel):
     head: Literal["dot", "projection"] = Field(
         "dot", description="dot: product of the states; projection: learned vectors and biases"
     )
+    liking_exponent: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="a rating message is divided by the number of ratings to this power; 1: their "
+        "mean, less: many ratings speak louder (messages rating)",
+    )
+    ranking_dim: int = Field(
+        0, ge=0, le=4096, description="width of the ranking head's vectors; 0: twice hidden_dim"
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="share of state entries dropped")
     feature_dropout: float = Field(0.0, ge=0, lt=1, description="extra dropout on the features")
     shrinkage: float = Field(5.0, ge=0, le=1000, description="ratings that pull a bias towards 0")
@@ -70,8 +80,14 @@ class SageHyperparameters(BaseModel):
     ranking_weight: float = Field(
         0.0, ge=0, le=100, description="weight of a softmax ranking loss beside the rating loss"
     )
+    sampled_movies: int = Field(
+        4096, ge=2, le=1_000_000,
+        description="a larger catalogue's softmax runs over this many sampled movies",
+    )  # fmt: skip
 
-    optimizer: Literal["adam", "adamw"] = Field("adam", description="update rule")
+    optimizer: Literal["adam", "adamw", "muon"] = Field(
+        "adam", description="update rule; muon: orthogonalised steps for matrices, adamw elsewhere"
+    )
     learning_rate: float = Field(1e-3, gt=0, le=1, description="largest step size")
     schedule: Literal["constant", "one_cycle"] = Field(
         "constant", description="learning rate over the epochs"
@@ -88,6 +104,12 @@ class SageHyperparameters(BaseModel):
         description="share of the train ratings each step hides from the graph and predicts; "
         "0: batches of batch_size, nothing hidden",
     )  # fmt: skip
+    hiding: Literal["auto", "random", "newcomers", "later"] = Field(
+        "random",
+        description="what a step hides (target_fraction): random ratings; nearly all of some "
+        "users' as well; or what came right after a random moment. auto: newcomers on the split "
+        "cold-users, later on temporal, else random",
+    )
     weight_average: float = Field(
         0.0, ge=0, lt=1, description="decay of the moving average of the weights that is kept"
     )
@@ -108,6 +130,8 @@ class SageHyperparameters(BaseModel):
         unknown = sorted(set(names) - set(AGGREGATORS))
         if unknown or len(set(names)) != len(names):
             raise ValueError(f"aggregator must join different ones of {', '.join(AGGREGATORS)}")
+        if not self.target_fraction and self.hiding in ("newcomers", "later"):
+            raise ValueError(f"hiding {self.hiding} needs a target_fraction above 0")
         if self.ranks_only and self.ranking_weight:
             raise ValueError(f"loss_type {self.loss_type} already ranks: set ranking_weight to 0")
         if self.ranks_only and self.monitor == "val_rmse":
@@ -127,6 +151,11 @@ class SageHyperparameters(BaseModel):
         return self.loss_type in RANKING_LOSSES
 
     @property
+    def foresees(self) -> bool:
+        """Whether the model learns to predict what comes after a moment in time."""
+        return self.hiding == "later"
+
+    @property
     def ranks(self) -> bool:
         """Whether the model has a head of its own for ranking."""
         return self.ranks_only or self.ranking_weight > 0
@@ -137,7 +166,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "report": {},
     # chosen on validation alone: docs/LOG.md
     "default": {
-        "hidden_dim": 96,
+        "hidden_dim": 80,
         "num_layers": 2,
         "aggregator": "mean",
         "messages": "rating",
@@ -150,14 +179,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "dropout": 0.2,
         "feature_dropout": 0.2,
         "loss_type": "ordinal",
+        "liking_exponent": 0.65,
+        "ranking_dim": 80,
         "ranking_weight": 4.0,
-        "optimizer": "adamw",
-        "learning_rate": 0.007,
+        "optimizer": "muon",
+        "learning_rate": 0.01,
         "schedule": "one_cycle",
-        "weight_decay": 0.03,
+        "weight_decay": 0.5,
         "target_fraction": 0.2,
+        "hiding": "auto",
         "weight_average": 0.98,
-        "epochs": 120,
+        "epochs": 60,
         "early_stopping_patience": 20,
         "min_delta": 0.0,
         "monitor": "val_rmse",

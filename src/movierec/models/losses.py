@@ -9,10 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from movierec.graph import RatingGraph
+from movierec.models.catalogue import catalogue_softmax
 from movierec.models.heads import Factors
-from movierec.models.sage import GraphSage
+from movierec.models.hyperparameters import SageHyperparameters
+from movierec.models.sage import GraphSage, NodeStates
 
-__all__ = ["step_loss"]
+__all__ = ["sampled_softmax", "state_losses", "step_loss"]
 
 NEGATIVE_TRIES = 4
 
@@ -25,15 +27,20 @@ def step_loss(
     The two graphs are different arguments on purpose: what is predicted need not be, and with
     hidden targets is not, among the messages.
     """
-    states = model.encode(visible, *features)
+    return state_losses(model, model.encode(visible, *features), visible, targets)
+
+
+def state_losses(
+    model: GraphSage, states: NodeStates, visible: RatingGraph, targets: RatingGraph
+) -> dict[str, Tensor]:
+    """Return the parts of `step_loss` from states that the graph `visible` gave."""
     parts: dict[str, Tensor] = {}
     rating, ranking = model.rating_factors(states), model.ranking_factors(states)
     if rating is not None:
         parts["rating"] = _rating_loss(model, rating, targets)
     if ranking is not None:
         weight = 1.0 if model.config.ranks_only else model.config.ranking_weight
-        kind = _bpr if model.config.loss_type == "bpr" else _softmax
-        parts["ranking"] = weight * kind(ranking, targets, visible)
+        parts["ranking"] = weight * _ranking_loss(model, ranking, targets, visible)
     return parts
 
 
@@ -49,29 +56,84 @@ def _rating_loss(model: GraphSage, factors: Factors, targets: RatingGraph) -> Te
     return error + model.config.ordinal_weight * crossing
 
 
-def _softmax(factors: Factors, targets: RatingGraph, visible: RatingGraph) -> Tensor:
+def _ranking_loss(
+    model: GraphSage, factors: Factors, targets: RatingGraph, visible: RatingGraph
+) -> Tensor:
+    if model.config.loss_type == "bpr":
+        return _bpr(factors, targets, visible)
+    return _softmax(factors, targets, visible, model.config)
+
+
+def _softmax(
+    factors: Factors, targets: RatingGraph, visible: RatingGraph, config: SageHyperparameters
+) -> Tensor:
     """Return the mean negative log-likelihood of each target among its user's unseen movies.
 
-    The softmax runs over the whole catalogue without the movies the user visibly rated.
+    Up to `sampled_movies` the softmax runs over the whole catalogue without the movies the user
+    visibly rated; a larger one is sampled.
     """
-    users = torch.unique_consecutive(targets.user)
-    place = torch.full((visible.n_users,), -1, device=users.device)
-    place[users] = torch.arange(len(users), device=users.device)
-    scores = factors.of_users(users)
-    scores = scores.masked_fill(_seen(place, users, targets, visible), float("-inf"))
-    likelihood = F.log_softmax(scores, dim=1)
-    return -likelihood[place[targets.user], targets.movie].mean()
+    limit = config.sampled_movies
+    if visible.n_movies > limit:
+        share = (visible.by_movie.degree + 1) / (visible.n_edges + visible.n_movies)
+        sample = torch.multinomial(share, limit, replacement=True)
+        expected = limit * share[sample]
+        return sampled_softmax(factors, targets, visible, sample, expected.log())
+    users, row = _listed(targets)
+    seen = _seen(users, visible)
+    vectors = (factors.user[users], factors.movie, factors.movie_bias)
+    return catalogue_softmax(*vectors, seen, (row, targets.movie))
 
 
-def _seen(place: Tensor, users: Tensor, targets: RatingGraph, visible: RatingGraph) -> Tensor:
-    """Return what each listed user rated and is not asked about, (n_users_listed, n_movies)."""
-    seen = torch.zeros(len(users), visible.n_movies, dtype=torch.bool, device=users.device)
-    row = place[visible.user]
-    listed = row >= 0
-    seen[row[listed], visible.movie[listed]] = True
-    # without hiding, a target is visible too and must stay a candidate
-    seen[place[targets.user], targets.movie] = False
-    return seen
+def sampled_softmax(
+    factors: Factors,
+    targets: RatingGraph,
+    visible: RatingGraph,
+    sample: Tensor,
+    log_count: Tensor,
+) -> Tensor:
+    """Return an estimate of the exact softmax loss from some movies in place of all.
+
+    A user's targets are in the sum as they are. The rest of it is estimated from the sample: a
+    movie that is drawn with the expected count c_j adds exp(s_j - log c_j), the log-q correction
+    (Bengio and Senecal, Adaptive Importance Sampling, 2008), so that the sum is right in the mean.
+
+    Shapes: sample: (k,) int64 movies, repeats allowed; log_count: (k,) log of how often each of
+    them is expected in the sample.
+    """
+    users, row = _listed(targets)
+    scores = factors.user[users] @ factors.movie[sample].t() + factors.movie_bias[sample]
+    asked = targets.user * targets.n_movies + targets.movie
+    rated = visible.user * visible.n_movies + visible.movie
+    key = users[:, None] * visible.n_movies + sample
+    left_out = _contains(asked, key) | _contains(rated, key)
+    others = (scores - log_count).masked_fill(left_out, float("-inf")).logsumexp(1)
+    wanted = factors.on_edges(targets) - factors.user_bias[targets.user]
+    peak = wanted.detach().max()  # any shift cancels; this one keeps exp() finite
+    own = torch.zeros_like(others).index_add(0, row, (wanted - peak).exp()).log() + peak
+    return (torch.logaddexp(own, others)[row] - wanted).mean()
+
+
+def _listed(targets: RatingGraph) -> tuple[Tensor, Tensor]:
+    """Return the users with a target, ascending, and the place among them of each target's."""
+    users, row = torch.unique_consecutive(targets.user, return_inverse=True)
+    return users, row
+
+
+def _seen(users: Tensor, visible: RatingGraph) -> tuple[Tensor, Tensor]:
+    """Return row and column of what each listed user visibly rated, (n_seen,) both."""
+    pointer = visible.by_user.pointer
+    size = pointer[users + 1] - pointer[users]
+    row = torch.arange(len(users), device=users.device).repeat_interleave(size)
+    first = (pointer[users] - (size.cumsum(0) - size))[row]
+    return row, visible.movie[first + torch.arange(len(row), device=users.device)]
+
+
+def _contains(ascending: Tensor, key: Tensor) -> Tensor:
+    """Say which keys are among the ascending ones; of any shape."""
+    if not len(ascending):
+        return torch.zeros_like(key, dtype=torch.bool)
+    found = torch.searchsorted(ascending, key).clamp(max=len(ascending) - 1)
+    return ascending[found] == key
 
 
 def _bpr(factors: Factors, targets: RatingGraph, visible: RatingGraph) -> Tensor:
@@ -88,9 +150,7 @@ def _unrated(targets: RatingGraph, visible: RatingGraph) -> Tensor:
     taken = visible.user * visible.n_movies + visible.movie  # ascending: edges are sorted
     drawn = torch.randint(visible.n_movies, targets.user.shape, device=targets.user.device)
     for _ in range(NEGATIVE_TRIES):
-        key = targets.user * visible.n_movies + drawn
-        found = torch.searchsorted(taken, key).clamp(max=max(len(taken) - 1, 0))
-        clash = taken[found] == key if len(taken) else torch.zeros_like(key, dtype=torch.bool)
+        clash = _contains(taken, targets.user * visible.n_movies + drawn)
         again = torch.randint(visible.n_movies, drawn.shape, device=drawn.device)
         drawn = torch.where(clash, again, drawn)
     return drawn

@@ -17,12 +17,13 @@ from movierec.errors import HyperparameterError
 from movierec.graph import Layout, RatingGraph
 from movierec.models.aggregators import aggregate
 from movierec.models.context import GraphContext, SideContext
+from movierec.models.dropout import dropout
 from movierec.models.heads import Factors, OrdinalLink, make_head
 from movierec.models.hyperparameters import SageHyperparameters
 
 __all__ = ["GraphSage", "NodeStates", "SageLayer", "Sizes"]
 
-CONTEXT_WIDTH = 2
+CONTEXT_WIDTH, TREND_WIDTH = 2, 1
 LINEAR_AGGREGATORS = {"mean", "sum"}
 
 
@@ -73,8 +74,10 @@ class SageLayer(nn.Module):
         width = config.hidden_dim
         self.aggregators = config.aggregators
         self.uses_ratings = config.messages == "rating"
+        self.uses_trend = config.foresees
+        self.liking_exponent = config.liking_exponent
         n_messages = len(self.aggregators) + self.uses_ratings
-        extra = CONTEXT_WIDTH if self.uses_ratings else 0
+        extra = CONTEXT_WIDTH + TREND_WIDTH * self.uses_trend if self.uses_ratings else 0
         self.neighbour = nn.Linear(n_messages * width + extra, width)
         self.own = nn.Linear(width, width, bias=False)
         self.norm = nn.LayerNorm(width) if config.normalisation == "layer" else nn.Identity()
@@ -89,7 +92,10 @@ class SageLayer(nn.Module):
         """
         messages = [aggregate(name, rows, back, other) for name in self.aggregators]
         if side is not None:
-            messages += [side.liking(rows, back, other), side.features]
+            messages += [
+                side.liking(rows, back, other, self.liking_exponent),
+                side.features(trend=self.uses_trend),
+            ]
         update: Tensor = self.norm(self.own(own) + self.neighbour(torch.cat(messages, dim=1)))
         return update
 
@@ -148,12 +154,12 @@ class GraphSage(nn.Module):
         """
         linear = set(self.config.aggregators) <= LINEAR_AGGREGATORS
         rate = self.config.dropout if linear or depth == self.config.num_layers else 0.0
-        return F.dropout(user, rate, self.training), F.dropout(movie, rate, self.training)
+        return dropout(user, rate, self.training), dropout(movie, rate, self.training)
 
     def _inputs(self, users: Tensor, movies: Tensor) -> tuple[Tensor, Tensor]:
         rate = self.config.feature_dropout
-        user = F.dropout(self.user_input(users), rate, self.training)
-        return user, F.dropout(self.movie_input(movies), rate, self.training)
+        user = dropout(self.user_input(users), rate, self.training)
+        return user, dropout(self.movie_input(movies), rate, self.training)
 
     def _update(
         self, depth: int, graph: RatingGraph, context: GraphContext, user: Tensor, movie: Tensor

@@ -18,9 +18,9 @@ from movierec.models.features import FeaturePreprocessor
 from movierec.models.heads import ORDINAL_SLOPE, Factors
 from movierec.models.members import average
 from movierec.models.protocol import Arrays
-from movierec.models.sage import GraphSage
+from movierec.models.sage import GraphSage, NodeStates
 
-__all__ = ["SageRecommender", "feature_tensors"]
+__all__ = ["SageRecommender", "export_factors", "factors_of", "feature_tensors"]
 
 
 def feature_tensors(preprocessor: FeaturePreprocessor, dataset: Dataset) -> tuple[Tensor, Tensor]:
@@ -109,8 +109,15 @@ def export_factors(
     device = next(model.parameters()).device
     model.eval()
     states = model.encode(graph.to(device), features[0].to(device), features[1].to(device))
-    rating, ranking = model.rating_factors(states), model.ranking_factors(states)
+    factors = factors_of(model, states, scale)
     model.train(was_training)
+    return factors
+
+
+@torch.no_grad()
+def factors_of(model: GraphSage, states: NodeStates, scale: RatingScale) -> FactorModel:
+    """Return the serving form of a model's states, made in evaluation mode."""
+    rating, ranking = model.rating_factors(states), model.ranking_factors(states)
     arrays = {**_named("rating", rating), **_named("ranking", ranking)}
     arrays.pop("ranking_user_bias", None)  # a constant per user ranks nothing
     offset, slope = 0.0, 1.0
@@ -118,7 +125,8 @@ def export_factors(
         arrays["cut_points"], slope = model.link.cuts.detach().cpu().numpy(), ORDINAL_SLOPE
     elif model.config.head == "projection":
         offset = model.sizes.mean_rating
-    return FactorModel(graph.n_users, graph.n_movies, scale, offset=offset, slope=slope, **arrays)
+    n_users, n_movies = len(states.user), len(states.movie)
+    return FactorModel(n_users, n_movies, scale, offset=offset, slope=slope, **arrays)
 
 
 def _named(side: str, factors: Factors | None) -> dict[str, FloatArray]:

@@ -12,8 +12,8 @@ from movierec.graph import RatingGraph
 from movierec.models.factors import FactorModel
 from movierec.models.features import FeaturePreprocessor
 from movierec.models.hyperparameters import SageHyperparameters
-from movierec.models.sage import GraphSage, Sizes
-from movierec.models.sage_recommender import SageRecommender, export_factors, feature_tensors
+from movierec.models.sage import GraphSage, NodeStates, Sizes
+from movierec.models.sage_recommender import SageRecommender, factors_of, feature_tensors
 from movierec.models.serving import require_ratings
 from movierec.runtime import seed_everything
 from movierec.training.config import Circumstances
@@ -76,7 +76,7 @@ def fit_sage(
         _graph(dataset, validation) if validation is not None and len(validation) else None,
         features,
         circumstances=circumstances,
-        validator=_validator(measure, graph, features, dataset),
+        validator=_validator(measure, dataset),
         hooks=hooks,
         course=course,
         stage=stage,
@@ -90,11 +90,8 @@ def _graph(dataset: Dataset, ratings: Interactions) -> RatingGraph:
 
 
 def _validator(
-    measure: Measure | None,
-    graph: RatingGraph,
-    features: tuple[Tensor, Tensor],
-    dataset: Dataset,
-) -> Callable[[GraphSage], dict[str, float]] | None:
+    measure: Measure | None, dataset: Dataset
+) -> Callable[[GraphSage, NodeStates], dict[str, float]] | None:
     if measure is None:
         return None
-    return lambda model: measure(export_factors(model, graph, features, dataset.scale))
+    return lambda model, states: measure(factors_of(model, states, dataset.scale))

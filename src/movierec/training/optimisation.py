@@ -9,6 +9,7 @@ import torch
 
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.sage import GraphSage
+from movierec.training.muon import MuonAdamW
 
 __all__ = ["Course", "make_optimizer", "make_schedule", "steps_per_epoch"]
 
@@ -39,6 +40,8 @@ def steps_per_epoch(config: SageHyperparameters, n_ratings: int) -> int:
 def make_optimizer(model: GraphSage) -> torch.optim.Optimizer:
     """Return the update rule of a model's hyperparameters over its weights."""
     config = model.config
+    if config.optimizer == "muon":
+        return MuonAdamW(model.parameters(), config.learning_rate, config.weight_decay)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
 

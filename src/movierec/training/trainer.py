@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor
 
 from movierec.errors import ArtifactError, NonFiniteError, TrainingError
 from movierec.graph import RatingGraph
-from movierec.models.losses import step_loss
-from movierec.models.sage import GraphSage
+from movierec.models.losses import state_losses, step_loss
+from movierec.models.sage import GraphSage, NodeStates
 from movierec.runtime import pick_device
 from movierec.training.averaging import WeightAverage
 from movierec.training.checkpoint import read_checkpoint, unusable, write_checkpoint
@@ -28,14 +27,15 @@ from movierec.training.optimisation import (
     make_schedule,
     steps_per_epoch,
 )
+from movierec.training.targets import TargetDraw
 
 __all__ = ["FitResult", "Trainer", "Validator"]
 
 logger = logging.getLogger(__name__)
 
 Weights = dict[str, Tensor]
-# measures the model as it stands: {"val_rmse": stars, "val_ndcg_10": share}
-Validator = Callable[[GraphSage], dict[str, float]]
+# measures the model's states as they stand: {"val_rmse": stars, "val_ndcg_10": share}
+Validator = Callable[[GraphSage, NodeStates], dict[str, float]]
 
 
 @dataclass
@@ -93,6 +93,7 @@ class Trainer:
         self.course = course or Course.whole(self.config, graph.n_edges)
         self.stage = stage
         self.batches = torch.Generator().manual_seed(circumstances.seed)
+        self.draw = TargetDraw(self.graph, self.config, self.batches)
         self.optimizer = make_optimizer(model)
         self.schedule = make_schedule(self.optimizer, self.config, self.course.planned)
         self.average = WeightAverage(model, self.config.weight_average)
@@ -157,30 +158,19 @@ class Trainer:
 
     def _train_epoch(self, epoch: int) -> float:
         self.model.train()
+        left = self.course.steps - (epoch - 1) * self.steps_per_epoch
         total, count = torch.zeros((), device=self.device), 0
-        for step, edges in enumerate(self._target_edges(epoch), start=1):
-            loss = self._step(edges, epoch, step)
-            total += loss * len(edges)
-            count += len(edges)
+        for step, (visible, targets) in enumerate(self.draw.epoch(left), start=1):
+            loss = self._step(visible, targets, epoch, step)
+            total += loss * targets.n_edges
+            count += targets.n_edges
             for hook in self.hooks:
                 hook.on_step(epoch, step)
         return float(total) / count
 
-    def _target_edges(self, epoch: int) -> Iterator[Tensor]:
-        """Yield every train edge once, in random parts of nearly equal size, each ascending.
-
-        The epoch in which the course ends has fewer of them.
-        """
-        left = self.course.steps - (epoch - 1) * self.steps_per_epoch
-        order = torch.randperm(self.graph.n_edges, generator=self.batches)
-        for part in islice(order.tensor_split(self.steps_per_epoch), left):
-            yield part.sort().values.to(self.device)
-
-    def _step(self, edges: Tensor, epoch: int, step: int) -> Tensor:
+    def _step(self, visible: RatingGraph, targets: RatingGraph, epoch: int, step: int) -> Tensor:
         """Do one update and return its loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        visible = self.graph.without(edges) if self.config.target_fraction else self.graph
-        targets = self.graph.select(edges)
         with self._precision():
             parts = step_loss(self.model, visible, targets, self.features)
         loss = torch.stack([part.float() for part in parts.values()]).sum()
@@ -213,8 +203,7 @@ class Trainer:
 
     def _validate(self, epoch: int, train_loss: float, started: float) -> EpochResult:
         with self.average.applied():
-            val_loss = self._validation_loss()
-            measured = self.validator(self.model) if self.validator else {}
+            val_loss, measured = self._measured()
         result = EpochResult(
             epoch=epoch,
             train_loss=train_loss,
@@ -227,14 +216,22 @@ class Trainer:
         return EpochResult(**{**result.as_dict(), "is_best": self._is_better(result)})
 
     @torch.no_grad()
-    def _validation_loss(self) -> float:
+    def _measured(self) -> tuple[float, dict[str, float]]:
+        """Return the validation loss and what the validator says, from one forward pass."""
+        if self.validation is None and self.validator is None:
+            return math.nan, {}
+        self.model.eval()
+        states = self.model.encode(self.graph, *self.features)
+        measured = self.validator(self.model, states) if self.validator else {}
+        return self._validation_loss(states), measured
+
+    def _validation_loss(self, states: NodeStates) -> float:
         if self.validation is None:
             return math.nan
-        self.model.eval()
         with torch.random.fork_rng(devices=self._cuda_devices()):
-            # negatives of a sampled loss are the same in every epoch
+            # what a sampled loss samples is the same in every epoch
             torch.manual_seed(self.circumstances.seed)
-            parts = step_loss(self.model, self.graph, self.validation, self.features)
+            parts = state_losses(self.model, states, self.graph, self.validation)
         return float(torch.stack(list(parts.values())).sum())
 
     def _cuda_devices(self) -> list[torch.device]:

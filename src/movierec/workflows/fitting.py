@@ -17,8 +17,7 @@ from movierec.data.splits import Split
 from movierec.errors import NonFiniteError
 from movierec.evaluation.ranking import RankingMetrics, ranking_at_k
 from movierec.models.baselines import BASELINES, GRAPHSAGE, make_baseline
-from movierec.models.factors import FactorModel
-from movierec.models.hyperparameters import hyperparameters
+from movierec.models.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.protocol import Recommender
 from movierec.training.config import Circumstances
 from movierec.training.hooks import EpochResult, Hook
@@ -101,7 +100,7 @@ def _fit_sage(
 ) -> Fitted:
     from movierec.training.members import fit_members  # brings torch, which no baseline needs
 
-    config = hyperparameters(request.preset, **request.hyperparameters)
+    config = _settled(hyperparameters(request.preset, **request.hyperparameters), split)
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
     measure = partial(validation_metrics, dataset=dataset, train=train, validation=validation)
@@ -128,8 +127,16 @@ def _fit_sage(
     )
 
 
+def _settled(config: SageHyperparameters, split: Split) -> SageHyperparameters:
+    """Return the hyperparameters with what the split decides: how ratings are hidden."""
+    if config.hiding != "auto":
+        return config
+    hiding = {"temporal": "later", "cold-users": "newcomers"}.get(split.spec.name, "random")
+    return config.model_copy(update={"hiding": hiding})
+
+
 def validation_metrics(
-    factors: FactorModel, *, dataset: Dataset, train: Interactions, validation: Interactions
+    model: Recommender, *, dataset: Dataset, train: Interactions, validation: Interactions
 ) -> dict[str, float]:
     """Return RMSE and MAE in stars and the `full` ranking metrics (threshold 0) on validation.
 
@@ -139,9 +146,9 @@ def validation_metrics(
         NonFiniteError: a score is NaN or infinite: the last update blew the weights up.
 
     """
-    error = factors.predict(validation.user, validation.movie) - validation.rating
+    error = model.predict(validation.user, validation.movie) - validation.rating
     users = np.unique(validation.user)[:VALIDATED_USERS]
-    scores = factors.score(users)
+    scores = model.score(users)
     if not np.isfinite(scores).all():
         raise NonFiniteError(
             "The scores of the validation users became NaN or infinite at the end of an epoch.",

@@ -11,7 +11,7 @@ from movierec.errors import HyperparameterError
 from movierec.models.baselines import BASELINES, make_baseline
 from movierec.models.hyperparameters import PRESETS, hyperparameters
 
-__all__ = ["MODELS", "MOST_MEMBERS", "TrainRequest"]
+__all__ = ["MODELS", "MOST_MEMBERS", "TrainRequest", "spoken"]
 
 MOST_MEMBERS = 32
 MODELS: tuple[str, ...] = (*PRESETS, *BASELINES)
@@ -68,7 +68,7 @@ class TrainRequest(BaseModel):
             request = cls(**fields)
         except ValidationError as error:
             raise HyperparameterError(
-                _spoken(error), hint="`movierec train --help` lists every option with its bounds."
+                spoken(error), hint="`movierec train --help` lists every option with its bounds."
             ) from error
         request.check()
         return request
@@ -86,7 +86,8 @@ class TrainRequest(BaseModel):
         make_baseline(self.preset, self.hyperparameters)
 
 
-def _spoken(error: ValidationError) -> str:
+def spoken(error: ValidationError) -> str:
+    """Return what is wrong with each field, as "field = value: cause; …"."""
     parts = []
     for item in error.errors(include_url=False):
         name = ".".join(str(part) for part in item["loc"])

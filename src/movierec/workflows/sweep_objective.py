@@ -92,7 +92,7 @@ class Objective:
         ratings = self.dataset.ratings
         train, validation = ratings.take(self.split.train), ratings.take(self.split.validation)
         estimator = make_baseline(training.preset, training.hyperparameters)
-        model: Any = estimator.fit(self.dataset, train, seed=training.seed)
+        model = estimator.fit(self.dataset, train, seed=training.seed)
         found = validation_metrics(model, dataset=self.dataset, train=train, validation=validation)
         return {"val_rmse": found["rmse"], "val_ndcg_10": found["ndcg"]}
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from movierec.errors import HyperparameterError
 from movierec.models.baselines import BASELINES
 from movierec.models.hyperparameters import RANKING_LOSSES, hyperparameters
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, spoken
 from movierec.workflows.sweep_command import full_hyperparameters
 from movierec.workflows.sweep_space import Dimension, search_space
 
@@ -59,7 +59,7 @@ class SweepRequest(BaseModel):
             request = cls(**fields)
         except ValidationError as error:
             raise HyperparameterError(
-                _spoken(error), hint="`movierec sweep --help` lists every option."
+                spoken(error), hint="`movierec sweep --help` lists every option."
             ) from error
         return request.complete()
 
@@ -151,12 +151,3 @@ def _rates(training: TrainRequest) -> bool:
 
 def _values(training: TrainRequest) -> dict[str, Any]:
     return {**hyperparameters(training.preset).model_dump(), **training.hyperparameters}
-
-
-def _spoken(error: ValidationError) -> str:
-    parts = []
-    for item in error.errors(include_url=False):
-        name = ".".join(str(part) for part in item["loc"]) or "search"
-        cause = item["msg"].removeprefix("Value error, ")
-        parts.append(f"{name} = {item['input']!r}: {cause[0].lower()}{cause[1:]}")
-    return "; ".join(parts) + "."
