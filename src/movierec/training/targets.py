@@ -56,21 +56,18 @@ class TargetDraw:
         order = self._permutation(self.graph.n_edges)
         for part in islice(order.tensor_split(self.steps), steps):
             edges = part.sort().values.to(self.graph.user.device)
-            if not self.config.target_fraction:
-                yield self.graph, self.graph.select(edges)
-            else:
-                yield self._hidden(edges)
+            hides = self.config.target_fraction > 0
+            yield self._hidden(edges) if hides else (self.graph, self.graph.select(edges))
 
     def _hidden(self, edges: Tensor) -> Parts:
-        visible = torch.ones(self.graph.n_edges, dtype=torch.bool, device=edges.device)
-        visible[edges] = False
         if self.config.hiding == "newcomers":
-            visible &= self._shown()
-            edges = (~visible).nonzero()[:, 0]
-        return self.graph.keep(visible), self.graph.select(edges)
+            asked = self._of_newcomers()
+            asked[edges] = True
+            edges = asked.nonzero()[:, 0]
+        return self.graph.without(edges), self.graph.select(edges)
 
-    def _shown(self) -> Tensor:
-        """Return which edges may be visible when some users are newcomers, (n_edges,)."""
+    def _of_newcomers(self) -> Tensor:
+        """Return which edges some users do not have yet, (n_edges,)."""
         graph, device = self.graph, self.graph.user.device
         newcomer = (self._uniform(graph.n_users) < NEWCOMER_SHARE).to(device)
         most = (self._uniform(graph.n_users) * (NEWCOMER_RATINGS + 1)).long().to(device)
@@ -81,11 +78,11 @@ class TargetDraw:
         place = torch.empty_like(by_user)
         place[by_user] = torch.arange(graph.n_edges, device=device)
         rank = place - graph.by_user.pointer[graph.user]
-        return ~newcomer[graph.user] | (rank < most[graph.user])
+        return newcomer[graph.user] & (rank >= most[graph.user])
 
     def _later(self) -> Parts:
         graph = self.graph
-        assert graph.moment is not None  # checked when made
+        assert graph.moment is not None  # the constructor saw to it
         share = EARLIEST + (LATEST - EARLIEST) * float(self._uniform(1))
         cut = min(max(int(graph.n_edges * share), 1), graph.n_edges - 1)
         end = cut + max(1, int(graph.n_edges * self.config.target_fraction))
