@@ -223,9 +223,9 @@ def test_the_first_start_survives_a_kill_at_every_file_operation(tmp_path):
 
 def test_versions_survive_kills_at_random_moments(tmp_path):
     rng = np.random.default_rng(7)
-    settings, highest = settings_in(tmp_path), -1
+    settings, highest, patience = settings_in(tmp_path), -1, 1.0
     for delay in rng.uniform(0.02, 0.4, 20):
-        killed_after(float(delay), save_for_ever, tmp_path)
+        killed_after(float(delay) * patience, save_for_ever, tmp_path)
         if settings.models_path.exists():
             assert_no_half_version(settings)
         assert_consistent(settings)
@@ -233,14 +233,15 @@ def test_versions_survive_kills_at_random_moments(tmp_path):
             ever = [int(name.split(".")[1]) for name in store.versions.names_ever()]
         assert max(ever, default=-1) >= highest  # what was kept stays kept
         highest = max(ever, default=-1)
+        patience *= 1.0 if highest > 0 else 1.5  # a busy machine needs longer
     assert highest > 0
 
 
 def test_imports_survive_kills_at_random_moments(tmp_path):
     rng = np.random.default_rng(8)
-    seen = 0
+    seen, patience = 0, 1.0
     for delay in rng.uniform(0.02, 0.4, 12):
-        killed_after(float(delay), import_for_ever, tmp_path)
+        killed_after(float(delay) * patience, import_for_ever, tmp_path)
         with open_store(settings_in(tmp_path)) as store:
             for record in store.datasets.list():
                 found = store.datasets.load(record.name)
@@ -251,4 +252,5 @@ def test_imports_survive_kills_at_random_moments(tmp_path):
         with sqlite3.connect(tmp_path / "data" / "recommender.db") as raw:
             assert raw.execute("SELECT count(*) FROM ratings").fetchone() == (0,)
         assert_intact(tmp_path)
+        patience *= 1.0 if seen else 1.5  # a busy machine needs longer
     assert seen > 0

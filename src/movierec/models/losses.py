@@ -106,10 +106,12 @@ def sampled_softmax(
     rated = visible.user * visible.n_movies + visible.movie
     key = users[:, None] * visible.n_movies + sample
     left_out = _contains(asked, key) | _contains(rated, key)
-    others = (scores - log_count).masked_fill(left_out, float("-inf")).logsumexp(1)
+    # not -inf: a row without any sampled candidate would have no gradient but NaN
+    nothing = torch.finfo(scores.dtype).min / 2
+    others = (scores - log_count).masked_fill(left_out, nothing).logsumexp(1)
     wanted = factors.on_edges(targets) - factors.user_bias[targets.user]
-    peak = wanted.detach().max()  # any shift cancels; this one keeps exp() finite
-    own = torch.zeros_like(others).index_add(0, row, (wanted - peak).exp()).log() + peak
+    peak = torch.full_like(others, nothing).scatter_reduce(0, row, wanted.detach(), "amax")
+    own = torch.zeros_like(others).index_add(0, row, (wanted - peak[row]).exp()).log() + peak
     return (torch.logaddexp(own, others)[row] - wanted).mean()
 
 

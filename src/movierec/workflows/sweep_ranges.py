@@ -56,7 +56,7 @@ SEARCH_RANGES: Mapping[type[BaseModel], Mapping[str, str]] = {
     baselines.BPRHyperparameters: {
         "factors": "16..256:log",
         "epochs": "20..500:log",
-        "learning_rate": "0.005..0.2:log",
+        "learning_rate": "0.001..0.1:log",
         "regularization": "0.001..0.1:log",
     },
     baselines.LightGCNHyperparameters: {
