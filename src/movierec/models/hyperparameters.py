@@ -189,7 +189,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "target_fraction": 0.2,
         "hiding": "auto",
         "weight_average": 0.98,
-        "epochs": 68,
+        "epochs": 64,
         "early_stopping_patience": 20,
         "min_delta": 0.0,
         "monitor": "val_rmse",
