@@ -11,9 +11,10 @@ from movierec.columns import Columns
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, SplitSpec, make_split
 from movierec.graph import RatingGraph
-from movierec.models.losses import step_loss
+from movierec.models.losses import state_losses, step_loss
 from movierec.training import trainer
 from movierec.training.config import Circumstances
+from movierec.training.targets import TargetDraw
 from movierec.workflows.fitting import fit_model
 from movierec.workflows.requests import TrainRequest
 from tests.factories import make_dataset
@@ -40,7 +41,12 @@ def train_and_watch(monkeypatch, preset: str, dataset: Dataset, split: Split):
         seen.append((model.training, pairs_of(visible), pairs_of(targets)))
         return step_loss(model, visible, targets, features)
 
+    def validated(model, states, visible: RatingGraph, targets: RatingGraph):
+        seen.append((model.training, pairs_of(visible), pairs_of(targets)))
+        return state_losses(model, states, visible, targets)
+
     monkeypatch.setattr(trainer, "step_loss", watched)
+    monkeypatch.setattr(trainer, "state_losses", validated)
     request = TrainRequest.of(preset=preset, split=split.spec, hyperparameters=SMALL)
     return fit_model(request, dataset, split, HERE), seen
 
@@ -86,3 +92,31 @@ def test_held_out_ratings_change_no_weight(monkeypatch, name, preset):
     else:
         for name_, array in fits[0].recommender.arrays().items():
             np.testing.assert_array_equal(array, fits[1].recommender.arrays()[name_])
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "settled"),
+    [
+        ("random", "auto", "random"),
+        ("temporal", "auto", "later"),
+        ("leave-last-n", "auto", "random"),
+        ("cold-users", "auto", "newcomers"),
+        ("temporal", "random", "random"),
+        ("random", "later", "later"),
+    ],
+)
+def test_the_split_settles_what_a_step_hides(monkeypatch, name, asked, settled):
+    drawn: list[str] = []
+
+    class Watched(TargetDraw):
+        def __init__(self, graph: RatingGraph, config, random):
+            super().__init__(graph, config, random)
+            drawn.append(config.hiding)
+
+    monkeypatch.setattr(trainer, "TargetDraw", Watched)
+    dataset = make_dataset()
+    spec = SplitSpec(name=name)
+    chosen = {"hidden_dim": 8, "epochs": 3, "hiding": asked}
+    request = TrainRequest.of(preset="default", split=spec, hyperparameters=chosen)
+    fitted = fit_model(request, dataset, make_split(dataset, spec), HERE)
+    assert (fitted.hyperparameters["hiding"], drawn) == (settled, [settled])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -61,7 +61,8 @@ def assert_is(graph: RatingGraph, table: np.ndarray) -> None:
 
 def tensors(graph: RatingGraph) -> list[Tensor]:
     layouts = [graph.by_user, graph.by_movie]
-    return [graph.to_movie_order, graph.user, graph.rating] + [
+    moments = [] if graph.moment is None else [graph.moment]
+    return [graph.to_movie_order, graph.user, graph.rating, *moments] + [
         tensor for layout in layouts for tensor in (layout.pointer, layout.column)
     ]
 
@@ -69,7 +70,8 @@ def tensors(graph: RatingGraph) -> list[Tensor]:
 def test_tensors_names_every_tensor_of_a_graph():
     names = {field.name for field in fields(RatingGraph)} | {f.name for f in fields(Layout)}
     assert names == {
-        "by_user", "by_movie", "to_movie_order", "user", "rating", "pointer", "column", "n_columns",
+        "by_user", "by_movie", "to_movie_order", "user", "rating", "moment",
+        "pointer", "column", "n_columns",
     }  # fmt: skip
 
 
@@ -84,6 +86,7 @@ def test_both_layouts_hold_the_ratings(case):
 @given(rating_tables(), st.data())
 def test_the_order_of_the_ratings_does_not_matter(case, data):
     table, ratings = case
+    ratings = timed(ratings, data)
     order = np.array(data.draw(st.permutations(range(len(ratings)))), np.int64)
     one = RatingGraph.build(ratings, *table.shape)
     other = RatingGraph.build(ratings.take(order), *table.shape)
@@ -109,6 +112,44 @@ def test_keep_select_and_without_take_the_right_edges(case, data):
     assert_is(graph.without(edges[torch.randperm(len(edges))]), dropped)
 
 
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(rating_tables(), st.data())
+def test_the_moment_is_the_place_in_time_and_stays_with_its_edge(case, data):
+    table, ratings = case
+    ratings = timed(ratings, data)
+    graph = RatingGraph.build(ratings, *table.shape)
+    # the slow and obvious way: the oldest first, equal times by user, then movie
+    triples = zip(ratings.timestamp, ratings.user, ratings.movie, strict=True)
+    place = {(user, movie): n for n, (_, user, movie) in enumerate(sorted(triples))}
+    for part in parts_of(graph, data):
+        pairs = zip(part.user.tolist(), part.movie.tolist(), strict=True)
+        assert part.moment.tolist() == [place[pair] for pair in pairs]
+
+
+@hypothesis_settings(max_examples=10, deadline=None)
+@given(rating_tables(), st.data())
+def test_without_times_no_edge_has_a_moment(case, data):
+    table, ratings = case
+    graph = RatingGraph.build(ratings, *table.shape)
+    assert all(part.moment is None for part in parts_of(graph, data))
+
+
+def timed(ratings: Interactions, data) -> Interactions:
+    """Give the ratings times, of which many are equal."""
+    n = len(ratings)
+    times = data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
+    return replace(ratings, timestamp=np.array(times, np.int64))
+
+
+def parts_of(graph: RatingGraph, data) -> list[RatingGraph]:
+    """Return a graph and what each of its methods makes of it."""
+    n = graph.n_edges
+    mask = torch.tensor(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), dtype=bool)
+    edges = mask.nonzero()[:, 0]
+    moved = graph.to(torch.device("cpu"))
+    return [graph, graph.keep(mask), graph.select(edges), graph.without(edges), moved]
+
+
 def test_hiding_twice_is_hiding_both():
     dataset = make_dataset()
     graph = graph_of(dataset, dataset.ratings)
@@ -123,11 +164,12 @@ def test_hiding_twice_is_hiding_both():
 def test_to_a_device_moves_every_tensor():
     dataset = make_dataset(5, 5)
     moved = graph_of(dataset, dataset.ratings).to(torch.device("meta"))
+    assert moved.moment is not None
     assert {tensor.device.type for tensor in tensors(moved)} == {"meta"}
 
 
 def test_hetero_data_says_the_same_and_reads_back():
-    dataset = make_dataset()
+    dataset = make_dataset(timestamps=False)
     graph = graph_of(dataset, dataset.ratings)
     users, movies = torch.randn(dataset.n_users, 3), torch.randn(dataset.n_movies, 4)
     data = graph.to_hetero_data(users, movies)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from movierec.columns import Columns
+from movierec.data.dataset import Dataset
+from movierec.graph import RatingGraph
 from movierec.models import losses
 from movierec.models.heads import Factors
-from movierec.models.losses import step_loss
-from tests.sage_cases import RICH, Made, make_model, random_graph, small
+from movierec.models.losses import sampled_softmax, step_loss
+from tests.factories import assemble
+from tests.sage_cases import RICH, Made, fit, make_model, random_graph, small
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
 
@@ -85,8 +90,111 @@ def test_softmax_is_over_the_unseen_movies_and_the_targets(overlap):
         seen = set(visible.movie[visible.user == user].tolist()) - asked
         candidates = [m for m in range(graph.n_movies) if m not in seen]
         likelihood.append(table[user, movie] - table[user, candidates].logsumexp(0))
-    found = losses._softmax(factors, targets, visible)
+    found = losses._softmax(factors, targets, visible, small())
     torch.testing.assert_close(found, -torch.stack(likelihood).mean())
+
+
+def skewed_graph(n_users: int = 12, n_movies: int = 40) -> RatingGraph:
+    """Make a graph whose first movies nearly everyone rated and whose last hardly anyone.
+
+    User 0 rated everything.
+    """
+    chosen = torch.rand(n_users, n_movies) < torch.linspace(0.9, 0.1, n_movies)
+    chosen[0] = True
+    user, movie = chosen.nonzero(as_tuple=True)
+    return RatingGraph.of_edges(user, movie, torch.ones(len(user)), n_users, n_movies)
+
+
+def two_tastes() -> Dataset:
+    """Make users who rate only comedies and users who rate only dramas, of 30 movies."""
+    rng = np.random.default_rng(0)
+    taste, genre = np.arange(40)[:, None] % 2, np.arange(30) % 2
+    user, movie = np.nonzero((taste == genre) & (rng.random((40, 30)) < 0.6))
+    dataset = assemble(user, movie, np.full(len(user), 4.0), None, 40, 30, rng)
+    dataset.movie_frame[Columns.GENRES] = np.where(genre, "Comedy", "Drama")
+    return dataset
+
+
+def popular_factors(graph: RatingGraph) -> Factors:
+    """Return factors that score the often rated movies high, with gradients."""
+    made = factors_for(graph)
+    bias = (graph.by_movie.degree + 1).log() + 0.3 * made.movie_bias
+    parts = 0.3 * made.user, made.movie, made.user_bias, bias
+    return Factors(*(part.requires_grad_() for part in parts))
+
+
+def value_and_gradients(loss: Tensor, factors: Factors) -> list[Tensor]:
+    wanted = [factors.user, factors.movie, factors.movie_bias]
+    return [loss.detach(), *torch.autograd.grad(loss, wanted)]
+
+
+@pytest.mark.parametrize("overlap", [False, True], ids=["targets hidden", "targets visible"])
+def test_a_sample_of_every_movie_once_is_the_exact_softmax(overlap):
+    """User 0 has nothing but its targets to choose from."""
+    graph = skewed_graph()
+    edges = torch.arange(0, graph.n_edges, 4)
+    visible, targets = (graph if overlap else graph.without(edges)), graph.select(edges)
+    factors = popular_factors(graph)
+    every = torch.randperm(graph.n_movies)
+    sampled = sampled_softmax(factors, targets, visible, every, torch.zeros(len(every)))
+    exact = losses._softmax(factors, targets, visible, small())
+    found, expected = (value_and_gradients(loss, factors) for loss in (sampled, exact))
+    for left, right in zip(found, expected, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-6)
+
+
+def test_a_large_sample_comes_to_the_exact_softmax_by_its_correction():
+    """A movie drawn more often than others must count less; alike it would be far off."""
+    graph = skewed_graph()
+    edges = torch.arange(0, graph.n_edges, 4)
+    visible, targets, factors = graph.without(edges), graph.select(edges), popular_factors(graph)
+    share = (graph.by_movie.degree + 1).square()
+    share = share / share.sum()
+    sample = torch.multinomial(share, 50_000, replacement=True)
+    alike = torch.full((len(sample),), len(sample) / graph.n_movies)
+    corrected, uncorrected = (
+        sampled_softmax(factors, targets, visible, sample, count.log())
+        for count in (len(sample) * share[sample], alike)
+    )
+    exact = losses._softmax(factors, targets, visible, small())
+    left, right = (value_and_gradients(loss, factors) for loss in (corrected, exact))
+    assert abs(left[0] - right[0]) < 0.01
+    assert abs(uncorrected - exact) > 0.05
+    for one, other in zip(left[1:], right[1:], strict=True):
+        assert (one - other).norm() < 0.05 * other.norm()
+
+
+def test_small_samples_are_right_in_the_mean():
+    """exp(loss) of a single target is linear in the sum that is estimated, so its mean is exact."""
+    graph = skewed_graph()
+    edge = torch.tensor([graph.n_movies + 3])
+    visible, targets = graph.without(edge), graph.select(edge)
+    with torch.no_grad():
+        factors = popular_factors(graph)
+        exact = losses._softmax(factors, targets, visible, small())
+        config = small(sampled_movies=12)
+        drawn = [losses._softmax(factors, targets, visible, config) for _ in range(400)]
+    sums = torch.stack(drawn).exp()
+    assert sums.std() > 0.05 * sums.mean()
+    torch.testing.assert_close(sums.mean(), exact.exp(), rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize("limit", [29, 30], ids=["sampled", "exact"])
+def test_a_catalogue_above_the_limit_is_sampled_and_learnt(monkeypatch, limit):
+    sizes: list[int] = []
+
+    def watched(*given: object) -> Tensor:
+        sizes.append(len(given[3]))
+        return sampled_softmax(*given)
+
+    monkeypatch.setattr(losses, "sampled_softmax", watched)
+    config = small(
+        loss_type="softmax", head="projection", target_fraction=0.3, optimizer="muon",
+        learning_rate=0.02, epochs=15, early_stopping_patience=15, sampled_movies=limit,
+    )  # fmt: skip
+    history = fit(config, two_tastes()).result.history
+    assert set(sizes) == ({29} if limit == 29 else set())
+    assert min(item.val_loss for item in history) < history[0].val_loss - 0.1
 
 
 def test_bpr_compares_each_target_with_its_drawn_movie(monkeypatch):

@@ -228,16 +228,18 @@ def test_context_is_the_shrunk_biases_and_what_they_leave():
     assert torch.equal(context.movie.residual, context.user.residual[graph.to_movie_order])
 
 
+@pytest.mark.parametrize("exponent", [1.0, 0.5, 0.0])
 @pytest.mark.parametrize("name", ["by_user", "by_movie"])
-def test_liking_is_the_mean_state_weighted_by_the_residual(name):
+def test_liking_is_the_sum_of_states_times_residuals_over_a_power_of_the_degree(name, exponent):
     graph = random_graph()
     side, context = side_of(graph, name), GraphContext(graph, 3.0, 1.0)
     facts = context.user if name == "by_user" else context.movie
     x = states(side.rows.n_columns)
-    expected = dense(side, facts.residual) @ x / side.rows.degree.clamp(min=1)[:, None]
-    found = facts.liking(side.rows, side.back, x)
+    total = dense(side, facts.residual) @ x
+    divisor = {1.0: side.rows.degree, 0.5: side.rows.degree.sqrt(), 0.0: torch.ones(len(total))}
+    expected = total / divisor[exponent].clamp(min=1)[:, None]
+    found = facts.liking(side.rows, side.back, x, exponent)
     assert_same(with_gradients(found, x), with_gradients(expected, x))
-    assert torch.equal(facts.features, torch.stack([facts.bias, facts.log_degree], dim=1))
     torch.testing.assert_close(facts.log_degree, torch.log(1 + side.rows.degree) / 5)
 
 

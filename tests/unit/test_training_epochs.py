@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from movierec.errors import NonFiniteError, TrainingError
-from movierec.models.sage import GraphSage
+from movierec.models.sage import GraphSage, NodeStates
 from movierec.training.config import Circumstances
 from movierec.training.fit import fit_sage
 from movierec.training.trainer import FitResult, Trainer
@@ -37,7 +37,7 @@ def scripted(values: list[float], name: str = "val_rmse"):
     remaining = iter(values)
     seen: list[dict] = []
 
-    def validator(model: GraphSage) -> dict[str, float]:
+    def validator(model: GraphSage, states: NodeStates) -> dict[str, float]:
         seen.append(weights_of(model))
         return {name: next(remaining)}
 

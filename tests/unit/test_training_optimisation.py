@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from movierec.models.hyperparameters import hyperparameters
 from movierec.training.optimisation import make_optimizer, make_schedule
@@ -14,16 +15,20 @@ from tests.sage_cases import fit, make_model, small
 pytestmark = pytest.mark.usefixtures("calm_torch")
 
 
-def test_the_learning_rate_follows_one_cycle(monkeypatch):
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon"])
+def test_the_learning_rate_follows_one_cycle(optimizer):
     rates: list[float] = []
-    step = torch.optim.Adam.step
 
-    def watched(self, closure=None):
-        rates.append(self.param_groups[0]["lr"])
-        return step(self, closure)
+    def watched(rule, *_):
+        (rate,) = {group["lr"] for group in rule.param_groups}
+        rates.append(rate)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", watched)
-    fit(small(epochs=10, batch_size=40, schedule="one_cycle", learning_rate=0.02))
+    hook = register_optimizer_step_pre_hook(watched)
+    cycle = {"schedule": "one_cycle", "learning_rate": 0.02, "optimizer": optimizer}
+    try:
+        fit(small(epochs=10, batch_size=40, **cycle))
+    finally:
+        hook.remove()
     top = rates.index(max(rates))
     assert max(rates) == pytest.approx(0.02, rel=0.05)
     assert 0.05 < top / len(rates) < 0.15
@@ -52,9 +57,9 @@ def test_the_default_preset_can_be_trained_for_a_few_epochs(epochs):
     assert math.isfinite(history[-1].val_rmse)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "muon"])
 def test_weight_decay_pulls_as_the_rule_says(name):
-    """Adam adds it to the gradient, AdamW shrinks the weight by rate times decay."""
+    """Adam adds it to the gradient, the others shrink the weight by rate times decay."""
     config = small(optimizer=name, weight_decay=0.5, learning_rate=0.1)
     model = make_model(config).model
     optimizer = make_optimizer(model)

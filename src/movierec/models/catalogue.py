@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -26,9 +27,15 @@ def catalogue_softmax(
     (n_seen,) and (n_targets,) int64.
     """
     vectors = user.float(), movie.float(), movie_bias.float()
-    with torch.autocast(user.device.type, enabled=False):
+    with _full_precision(user.device.type):
         loss: Tensor = _Softmax.apply(*vectors, *seen, *targets)
     return loss
+
+
+def _full_precision(device_type: str) -> AbstractContextManager[Any]:
+    if not torch.amp.is_autocast_available(device_type):
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)
 
 
 class _Softmax(Function):

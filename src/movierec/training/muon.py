@@ -38,18 +38,24 @@ class MuonAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Do one update of every weight that has a gradient."""
+        """Do one update of every weight that has a gradient; a closure is evaluated first."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         group = self.param_groups[-1]
         gradients = {weight: weight.grad for weight in self.matrices if weight.grad is not None}
         for weight, gradient in gradients.items():
             state = self.state[weight]
-            momentum = state.setdefault("momentum", torch.zeros_like(weight))
+            if not state:  # AdamW looks for a step in every state that it reads back
+                state.update(step=torch.zeros(()), momentum=torch.zeros_like(weight))
+            momentum = state["momentum"]
             momentum.lerp_(gradient, 1 - MOMENTUM)
             update = orthogonalised(gradient.lerp(momentum, MOMENTUM))
             weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.add_(update, alpha=-group["lr"] * ADAM_RMS * max(weight.shape) ** 0.5)
             weight.grad = None  # so that AdamW passes it by
-        loss = super().step(closure)
+        super().step()
         for weight, gradient in gradients.items():
             weight.grad = gradient
         return loss
