@@ -157,7 +157,9 @@ def _seconds_as_numbers(axes: Axes) -> None:
 
 
 def _plain(item: Summary) -> str:
-    return item.name.replace("`", "")
+    """Return the name as plain text; what is set to a value stands in the table alone."""
+    parts = item.name.replace("`", "").split(", ")
+    return ", ".join(part for part in parts if "=" not in part)
 
 
 def _place_labels(axes: Axes, points: Sequence[tuple[Summary, float, float]]) -> None:
