@@ -171,17 +171,12 @@ class Recorder:
         self.calls.append(("epoch", result.epoch))
 
 
-class Watch(Recorder):
-    """Writes down each call with the fit it belongs to; raises at a place, as Ctrl-C does."""
+class Interrupt(Recorder):
+    """A hook that raises at a place, as Ctrl-C does."""
 
     def __init__(self, *place: object) -> None:
         super().__init__()
-        self.plans: list[Plan] = []
         self.place = place
-
-    def on_start(self, plan: Plan) -> None:
-        super().on_start(plan)
-        self.plans.append(plan)
 
     def on_step(self, epoch: int, step: int) -> None:
         super().on_step(epoch, step)
@@ -192,8 +187,23 @@ class Watch(Recorder):
         self._raise_at("epoch", result.epoch)
 
     def _raise_at(self, *place: object) -> None:
-        if (self.plans[-1].stage.number, *place) == self.place:
+        if place == self.place:
             raise KeyboardInterrupt
+
+
+class Watch(Interrupt):
+    """Also writes down the fit that each call belongs to; its places begin with the fit."""
+
+    def __init__(self, *place: object) -> None:
+        super().__init__(*place)
+        self.plans: list[Plan] = []
+
+    def on_start(self, plan: Plan) -> None:
+        super().on_start(plan)
+        self.plans.append(plan)
+
+    def _raise_at(self, *place: object) -> None:
+        super()._raise_at(self.plans[-1].stage.number, *place)
 
     def steps(self, number: int) -> int:
         """Return how many steps the n-th fit took."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from tests.integration.forking import Victims
-from tests.integration.training_victims import CONFIG, Order, victims
+from tests.integration.training_victims import CONFIG, KILLED, Order, one_thread, victims
 from tests.sage_cases import fit_version, same_weights
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
 
-KILLED = -9
 HOW = {"members": 2, "refit": True}
 
 
@@ -24,10 +22,8 @@ def processes():
 @pytest.fixture(scope="module")
 def whole():
     """The same version, never interrupted; on one thread, as in the other processes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield fit_version(CONFIG, **HOW)
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield fit_version(CONFIG, **HOW)
 
 
 def assert_goes_on(path, whole) -> None:

@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,19 @@ from movierec.training.hooks import Plan
 from tests.integration.forking import Victims, forking
 from tests.sage_cases import RICH, Recorder, fit_version, small
 
+KILLED = -9
 CONFIG = small(**{**RICH, "dropout": 0.2, "epochs": 12, "early_stopping_patience": 99})
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute as the other processes do, so that sums are added up in the same order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from movierec.errors import ArtifactError
 from movierec.training.checkpoint import read_checkpoint, write_checkpoint
 from movierec.training.fit import SageFit
 from tests.factories import make_dataset
-from tests.sage_cases import PLAIN, RICH, Recorder, fit, same_weights, small
+from tests.sage_cases import PLAIN, RICH, Interrupt, Recorder, fit, same_weights, small
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
 
@@ -24,26 +24,6 @@ CONFIGS = {
     "sampled negatives": {**PLAIN, "loss_type": "bpr", "dropout": 0.2, "weight_average": 0.8},
     "short patience": {**PLAIN, "learning_rate": 0.2, "early_stopping_patience": 2, "epochs": 30},
 }
-
-
-class Interrupt(Recorder):
-    """A hook that raises at a place, as Ctrl-C does."""
-
-    def __init__(self, *place: object) -> None:
-        super().__init__()
-        self.place = place
-
-    def on_step(self, epoch: int, step: int) -> None:
-        super().on_step(epoch, step)
-        self._raise_at("step", epoch, step)
-
-    def on_epoch(self, result) -> None:
-        super().on_epoch(result)
-        self._raise_at("epoch", result.epoch)
-
-    def _raise_at(self, *place: object) -> None:
-        if place == self.place:
-            raise KeyboardInterrupt
 
 
 def assert_same(found: SageFit, expected: SageFit) -> None:

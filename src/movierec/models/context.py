@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,11 +24,8 @@ NEWEST_SHARE = 0.1
 class SideContext:
     """Facts about the nodes of one type.
 
-    `trend` is how present a node is among the newest ratings: log(1 + its share of them, times
-    the number of nodes).
-
     Shapes:
-        degree, bias, trend: (n_nodes,); residual: (n_edges,) in this side's edge order,
+        degree, bias: (n_nodes,); residual: (n_edges,) in this side's edge order,
         back_residual: the same in the other side's order.
     """
 
@@ -35,7 +33,16 @@ class SideContext:
     bias: Tensor
     residual: Tensor
     back_residual: Tensor
-    trend: Tensor
+    count_newest: Callable[[], Tensor]  # most models never ask, and every step would pay
+
+    @cached_property
+    def trend(self) -> Tensor:
+        """How present a node is among the newest ratings, (n_nodes,).
+
+        log(1 + its share of them, times the number of nodes).
+        """
+        count = self.count_newest()
+        return (count / count.sum().clamp(min=1) * len(count)).log1p()
 
     @property
     def log_degree(self) -> Tensor:
@@ -88,28 +95,25 @@ class GraphContext:
         user_bias = self._shrunk_mean(graph.by_user, left)
         residual = left - user_bias[graph.user]
         by_movie = residual[order]
-        newest = _newest(graph)
-        user_trend, movie_trend = (
-            _trend(graph.by_user, newest),
-            _trend(graph.by_movie, newest[order]),
-        )
+        users, movies = graph.by_user, graph.by_movie
         return (
-            SideContext(graph.by_user.degree, user_bias, residual, by_movie, user_trend),
-            SideContext(graph.by_movie.degree, movie_bias, by_movie, residual, movie_trend),
-        )
+            SideContext(
+                users.degree, user_bias, residual, by_movie, lambda: row_sum(users, self._newest)
+            ),
+            SideContext(
+                movies.degree, movie_bias, by_movie, residual,
+                lambda: row_sum(movies, self._newest[order]),
+            ),
+        )  # fmt: skip
+
+    @cached_property
+    def _newest(self) -> Tensor:
+        """1 for the newest tenth of the edges and 0 for the others; without times all 1."""
+        graph = self._graph
+        if graph.moment is None or not graph.n_edges:
+            return torch.ones_like(graph.rating)
+        older = min(int(graph.n_edges * (1 - NEWEST_SHARE)) + 1, graph.n_edges)
+        return (graph.moment >= graph.moment.kthvalue(older).values).to(graph.rating.dtype)
 
     def _shrunk_mean(self, rows: Layout, value: Tensor) -> Tensor:
         return row_sum(rows, value) / (rows.degree + self._shrinkage).clamp(min=1)
-
-
-def _newest(graph: RatingGraph) -> Tensor:
-    """Return 1 for the newest tenth of the edges and 0 for the others; without times all 1."""
-    if graph.moment is None or not graph.n_edges:
-        return torch.ones_like(graph.rating)
-    older = min(int(graph.n_edges * (1 - NEWEST_SHARE)) + 1, graph.n_edges)
-    return (graph.moment >= graph.moment.kthvalue(older).values).to(graph.rating.dtype)
-
-
-def _trend(rows: Layout, newest: Tensor) -> Tensor:
-    total = row_sum(rows, newest)
-    return (total / total.sum().clamp(min=1) * rows.n_rows).log1p()
