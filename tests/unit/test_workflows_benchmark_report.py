@@ -94,15 +94,17 @@ def test_spreads_are_means_and_sample_deviations():
 
 def test_a_table_of_a_split():
     head, _, first, *others = split_table(summaries(ON_U1))
-    assert head.startswith("| model | RMSE | MAE | NDCG@10 `full` | × EASE | NDCG@10 `rated` |")
+    assert head.startswith(
+        "| model | RMSE | RMSE, time not told | MAE | NDCG@10 `full` | × EASE | NDCG@10 `rated` |"
+    )
     assert first == (
-        "| GraphSAGE `default` | **0.8900 ± 0.0100** | **0.6900 ± 0.0100** | "
+        "| GraphSAGE `default` | **0.8900 ± 0.0100** | **0.8900 ± 0.0100** | **0.6900 ± 0.0100** | "
         "**0.5600 ± 0.0400** | 1.120 | **0.5600 ± 0.0400** | 2.0 | 1.0 | 1,234 | 3 |"
     )
     assert others == [
-        "| EASE | – | – | 0.5000 | 1.000 | 0.5000 | 2.0 | 1.0 | 1,234 | 1 |",
-        "| SVD++ | 0.9200 ± 0.0141 | 0.7200 ± 0.0141 | 0.1000 | 0.200 | 0.1000 | 2.0 | 1.0 "
-        "| 1,234 | 2 |",
+        "| EASE | – | – | – | 0.5000 | 1.000 | 0.5000 | 2.0 | 1.0 | 1,234 | 1 |",
+        "| SVD++ | 0.9200 ± 0.0141 | 0.9200 ± 0.0141 | 0.7200 ± 0.0141 | 0.1000 | 0.200 | 0.1000 "
+        "| 2.0 | 1.0 | 1,234 | 2 |",
     ]
 
 
@@ -113,6 +115,11 @@ def test_comparisons_say_which_way():
         "RMSE is 0.0300 lower than SVD++ and 0.0200 higher than kNN-Baseline."
     ]
     assert comparisons(summaries(ON_U1[:3])) == []
+    timed = row("default", 0.85, 0.5) | {"without_time": {"rmse": 0.88, "mae": 0.7}}
+    assert comparisons(summaries([timed, row("svd", 0.9, 0.1)])) == [
+        "- GraphSAGE `default`: RMSE is 0.0500 lower than SVD; without the time of a rating it is "
+        "0.0200 lower than SVD."
+    ]
     alone = [row("default", 0.9, 0.5), row("svd", 0.9, 0.1)]
     assert comparisons(summaries(alone)) == ["- GraphSAGE `default`: RMSE is that of SVD."]
 

@@ -40,7 +40,11 @@ def headline(record: VersionRecord) -> str:
 
 def metrics_table(record: VersionRecord) -> Table:
     """Return the test metrics of a version above the floors of the same split."""
-    rows = {record.name: record.metadata.get("evaluation", {})}
+    own = record.metadata.get("evaluation", {})
+    rows = {record.name: own}
+    without = own.get("without_time") or {}
+    if without.get("rmse") != own.get("rmse") and without:
+        rows["  time not told"] = without
     floors = record.metadata.get("floors", {})
     rows |= {name: floors[name] for name in _FLOORS if name in floors}
     return evaluation_rows(f"Test part of {record.split_label}", rows)

@@ -14,7 +14,7 @@ from movierec.data.dataset import FloatArray, IntArray, Interactions, RatingScal
 from movierec.errors import EvaluationError
 from movierec.evaluation.ratings import Float64Array
 from movierec.models.calibration import level_of
-from movierec.models.protocol import PredictsDistribution, Recommender
+from movierec.models.protocol import PredictsAtTime, PredictsDistribution, Recommender
 
 __all__ = ["BINS", "DistributionQuality", "calibration_error", "measure_calibration"]
 
@@ -96,7 +96,12 @@ def _chances(
     model: PredictsDistribution, scale: RatingScale, held_out: Interactions, part: slice
 ) -> Float64Array:
     user, movie = held_out.user[part], held_out.movie[part]
-    chances = np.asarray(model.rating_distribution(user, movie), np.float64)
+    time = held_out.timestamp
+    if time is not None and isinstance(model, PredictsAtTime) and model.heeds_time:
+        found = model.rating_distribution(user, movie, time[part])
+    else:
+        found = model.rating_distribution(user, movie)
+    chances = np.asarray(found, np.float64)
     if chances.shape != (len(user), len(scale.levels)):
         raise EvaluationError(
             f"rating_distribution() returned shape {chances.shape} for {len(user)} pairs.",

@@ -21,12 +21,14 @@ from movierec.evaluation.protocols import (
     rank_rated,
 )
 from movierec.evaluation.ranking import UserRanking
-from movierec.evaluation.ratings import mae, predict_ratings, rmse
+from movierec.evaluation.ratings import heeds_time, mae, predict_ratings, rmse
 from movierec.evaluation.result import Evaluation
 from movierec.evaluation.slices import slice_table
 from movierec.models.protocol import Recommender
 
 __all__ = ["evaluate"]
+
+_TIME = {True: "known to the predicted rating, never to the ranking", False: "not used"}
 
 
 def evaluate(
@@ -48,6 +50,9 @@ def evaluate(
         model = model.observe(dataset.ratings.take(split.support))
     held_out = HeldOut.of(dataset, split)
     prediction = predict_ratings(model, dataset, held_out.ratings)
+    timed, without_time = heeds_time(model, held_out.ratings), prediction
+    if timed:
+        without_time = predict_ratings(model, dataset, held_out.ratings, timed=False)
     full = rank_full(model, held_out, k)
     rated, ranked_by = rank_rated(held_out, prediction, full.score, k)
     rankings = {"full": full.everything, "full_4": full.liked, "rated": rated}
@@ -57,9 +62,13 @@ def evaluate(
     n_raters = int((np.diff(held_out.known.indptr) > 0).sum())
     distribution = measure_calibration(model, dataset.scale, held_out.ratings)
     return Evaluation(
-        protocol=_protocol(dataset, split, k, held_out, ranked_by),
+        protocol=_protocol(dataset, split, k, held_out, ranked_by) | {"rating_time": _TIME[timed]},
         rmse=rmse(prediction, held_out.ratings.rating),
         mae=mae(prediction, held_out.ratings.rating),
+        without_time={
+            "rmse": rmse(without_time, held_out.ratings.rating),
+            "mae": mae(without_time, held_out.ratings.rating),
+        },
         n_ratings=len(prediction),
         full=full.everything.summary(),
         full_4=full.liked.summary(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -9,17 +10,27 @@ import numpy.typing as npt
 
 from movierec.data.dataset import Dataset, FloatArray, Interactions
 from movierec.errors import EvaluationError
-from movierec.models.protocol import Recommender
+from movierec.models.protocol import PredictsAtTime, Recommender
 
-__all__ = ["Float64Array", "mae", "predict_ratings", "rmse"]
+__all__ = ["Float64Array", "heeds_time", "mae", "predict_ratings", "rmse"]
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 PAIRS_AT_ONCE = 2**18  # bounds what a model gathers for one call: 64 MB at 64 factors
 
 
-def predict_ratings(model: Recommender, dataset: Dataset, held_out: Interactions) -> FloatArray:
+def heeds_time(model: Recommender, held_out: Interactions) -> bool:
+    """Return whether the model predicts these ratings with the time they were given at."""
+    knows = isinstance(model, PredictsAtTime) and model.heeds_time
+    return knows and held_out.timestamp is not None
+
+
+def predict_ratings(
+    model: Recommender, dataset: Dataset, held_out: Interactions, *, timed: bool = True
+) -> FloatArray:
     """Return the predicted stars of every held-out rating, clipped to the scale.
+
+    A model that heeds the time is told each rating's unless `timed` is false.
 
     Shapes: (n,) for n held-out ratings; NaN where the model does not predict ratings.
 
@@ -28,13 +39,19 @@ def predict_ratings(model: Recommender, dataset: Dataset, held_out: Interactions
 
     """
     starts = range(0, len(held_out), PAIRS_AT_ONCE)
+    if not timed:
+        held_out = replace(held_out, timestamp=None)
     parts = [_predict(model, held_out, slice(start, start + PAIRS_AT_ONCE)) for start in starts]
     return dataset.scale.clip(np.concatenate(parts) if parts else np.zeros(0, np.float32))
 
 
 def _predict(model: Recommender, held_out: Interactions, part: slice) -> FloatArray:
     user, movie = held_out.user[part], held_out.movie[part]
-    predicted = np.asarray(model.predict(user, movie), np.float32)
+    time = held_out.timestamp
+    if time is not None and isinstance(model, PredictsAtTime) and model.heeds_time:
+        predicted = np.asarray(model.predict_at(user, movie, time[part]), np.float32)
+    else:
+        predicted = np.asarray(model.predict(user, movie), np.float32)
     if predicted.shape != user.shape:
         raise EvaluationError(
             f"predict() returned shape {predicted.shape} for {len(user)} pairs.",

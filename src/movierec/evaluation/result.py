@@ -23,6 +23,9 @@ class Evaluation:
     `precision_at_10, recall_at_10, ndcg_at_10, hit_rate_at_10, map_at_10, mrr, users`, with k in
     place of 10. NaN means "not measured".
 
+    `without_time` holds rmse and mae of predictions that are not told when a rating was given; they
+    are the same where the model does not use it.
+
     Frames:
         slices: see `slices.slice_table`.
         per_user: user_id, user_index, n_train, n_test, sq_error_sum, abs_error_sum, rmse, and
@@ -35,6 +38,7 @@ class Evaluation:
     protocol: Mapping[str, Any]
     rmse: float
     mae: float
+    without_time: Mapping[str, float]
     n_ratings: int
     full: RankingMetrics
     full_4: RankingMetrics
@@ -51,6 +55,7 @@ class Evaluation:
         return {
             "protocol": json_safe(self.protocol),
             **self.metrics(),
+            "without_time": json_safe(self.without_time),
             "beyond": json_safe(self.beyond),
             "calibration": json_safe(self.calibration),
         }

@@ -8,6 +8,7 @@ from movierec.data.dataset import FloatArray, Interactions
 from movierec.inference.results import SimilarityBasis
 from movierec.models.factors import FactorModel
 from movierec.models.protocol import Recommender
+from movierec.models.residuals import ResidualModel
 
 __all__ = ["similarities"]
 
@@ -19,7 +20,7 @@ def similarities(
 
     Shapes: (n_movies,). NaN for a movie about which nothing is known.
     """
-    if isinstance(recommender, FactorModel) and recommender.movie_vectors.shape[1]:
+    if isinstance(recommender, FactorModel | ResidualModel) and recommender.movie_vectors.shape[1]:
         return _cosine(recommender.movie_vectors, movie), "vectors"
     return _shared_raters(known, recommender.n_users, recommender.n_movies, movie), "ratings"
 

@@ -31,6 +31,7 @@ from movierec.models.ease import EASE, EASEModel
 from movierec.models.factors import FactorModel
 from movierec.models.neighbours import NeighbourModel
 from movierec.models.protocol import Estimator, Recommender
+from movierec.models.residuals import ResidualModel
 from movierec.models.serving import NamedArrays
 from movierec.models.table import RatingTable
 
@@ -207,7 +208,8 @@ def load_recommender(kind: str, arrays: NamedArrays) -> Recommender:
 
     """
     if kind == GRAPHSAGE:
-        return FactorModel.from_arrays(arrays)
+        graphsage = ResidualModel if "residual_kernel" in arrays else FactorModel
+        return graphsage.from_arrays(arrays)
     if kind not in BASELINES:
         raise ArtifactError(
             f"This version is of the unknown kind {kind!r}.",

@@ -60,7 +60,9 @@ def calibrated(factors: FactorModel, calibration: Calibration) -> FactorModel:
     return replace(factors, calibration=calibration.numbers(factors))
 
 
-def fit_calibration(factors: FactorModel, held_out: Interactions) -> Calibration:
+def fit_calibration(
+    factors: FactorModel, held_out: Interactions, raw: FloatArray | None = None
+) -> Calibration:
     """Choose slope and cut points of the distribution on ratings the model has not seen.
 
     With logits_k = slope * raw - c_k of P(rating > level_k) (`FactorModel`), three candidates:
@@ -74,7 +76,8 @@ def fit_calibration(factors: FactorModel, held_out: Interactions) -> Calibration
     for p parameters is taken (Akaike 1974, AIC: what to expect on new ratings), so parameters
     must pay and NLL never rises. A calibration the model already has is ignored.
 
-    `held_out` must not be in the graph or the training of `factors`. Nothing is fitted on fewer
+    `raw`: the scores before the link, (n,), of a model that moves those of `factors`. `held_out`
+    must not be in the graph or the training of `factors`. Nothing is fitted on fewer
     than 50 ratings, and no cut points where a level was given fewer than 10 times.
     """
     if not factors.has_distribution:
@@ -82,7 +85,7 @@ def fit_calibration(factors: FactorModel, held_out: Interactions) -> Calibration
     if len(held_out) < FEWEST_RATINGS:
         few = f"{len(held_out)} ratings are too few; it takes {FEWEST_RATINGS}"
         return _left_alone(len(held_out), few)
-    data = _Ratings.of(factors, held_out)
+    data = _Ratings.of(factors, held_out, raw)
     start = np.append(factors.slope, factors.cut_points)
     candidates: dict[Method, Float64Array] = {"none": start, "temperature": data.softened(start)}
     if data.shows_every_level:
@@ -105,9 +108,16 @@ class _Ratings:
     n_levels: int
 
     @classmethod
-    def of(cls, factors: FactorModel, ratings: Interactions) -> _Ratings:
-        raw = factors.raw(ratings.user, ratings.movie).astype(np.float64)
-        return cls(raw, level_of(factors.scale, ratings.rating), len(factors.scale.levels))
+    def of(
+        cls, factors: FactorModel, ratings: Interactions, raw: FloatArray | None = None
+    ) -> _Ratings:
+        if raw is None:
+            raw = factors.raw(ratings.user, ratings.movie)
+        return cls(
+            raw.astype(np.float64),
+            level_of(factors.scale, ratings.rating),
+            len(factors.scale.levels),
+        )
 
     @property
     def shows_every_level(self) -> bool:

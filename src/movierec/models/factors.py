@@ -139,7 +139,7 @@ class FactorModel:
         """
         if not self.predicts_ratings:
             return np.full(len(user), np.nan, np.float32)
-        return self.scale.clip(self._stars(self.raw(user, movie)))
+        return self.stars(self.raw(user, movie))
 
     def score(self, users: IntArray) -> FloatArray:
         """Return ranking scores of every movie, higher is better; unclipped.
@@ -175,6 +175,21 @@ class FactorModel:
             EvaluationError: the link is not ordinal, so there are no probabilities.
 
         """
+        return self.chances(self.raw(user, movie))
+
+    def stars(self, raw: FloatArray) -> FloatArray:
+        """Return the ratings in stars of scores before the link, clipped, (n,) -> (n,)."""
+        return self.scale.clip(self._stars(raw))
+
+    def slopes(self, raw: FloatArray) -> FloatArray:
+        """Return the derivative of the stars by the score before the link, unclipped, (n,)."""
+        if self.link == "identity":
+            return np.ones_like(raw)
+        above = _above(raw, self.slope, self.cut_points)
+        return np.asarray(self.scale.step * self.slope * (above * (1 - above)).sum(axis=1))
+
+    def chances(self, raw: FloatArray) -> FloatArray:
+        """Return `rating_distribution` of scores before the link, (n,) -> (n, L)."""
         if not self.has_distribution:
             raise EvaluationError(
                 "This model predicts a rating, not a distribution over ratings.",
@@ -183,7 +198,7 @@ class FactorModel:
         slope, cuts = self.slope, self.cut_points
         if len(self.calibration):
             slope, cuts = float(self.calibration[0]), self.calibration[1:]
-        above = _above(self.raw(user, movie), slope, cuts)
+        above = _above(raw, slope, cuts)
         one, zero = np.ones((len(above), 1)), np.zeros((len(above), 1))
         edges = np.concatenate([one, above, zero], axis=1)
         return np.asarray(edges[:, :-1] - edges[:, 1:], np.float32)

@@ -17,10 +17,12 @@ __all__ = [
     "PRESETS",
     "RANKING_LOSSES",
     "LossType",
+    "Residuals",
     "SageHyperparameters",
     "hyperparameters",
 ]
 
+Residuals = Literal["none", "taste", "taste+time"]
 LossType = Literal["mse", "mae", "huber", "ordinal", "bpr", "softmax"]
 RANKING_LOSSES: tuple[LossType, ...] = ("bpr", "softmax")
 AGGREGATORS = ("max", "mean", "sum", "softmax", "powermean", "std")
@@ -70,6 +72,13 @@ class SageHyperparameters(BaseModel):
     dropout: float = Field(0.1, ge=0, lt=1, description="share of state entries dropped")
     feature_dropout: float = Field(0.0, ge=0, lt=1, description="extra dropout on the features")
     shrinkage: float = Field(5.0, ge=0, le=1000, description="ratings that pull a bias towards 0")
+
+    residuals: Residuals = Field(
+        "none",
+        description="correct a predicted rating by how the user's own ratings came out: none; "
+        "taste, by those of similar movies; taste+time, also by those given near in time, where "
+        "the time of the predicted rating is known. Ranking stays as it is",
+    )
 
     loss_type: LossType = Field(
         "mse", description="mse, mae, huber, ordinal: predict ratings; bpr, softmax: rank only"
@@ -182,6 +191,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "liking_exponent": 0.8,
         "ranking_dim": 80,
         "ranking_weight": 4.0,
+        "residuals": "taste+time",
         "optimizer": "muon",
         "learning_rate": 0.01,
         "schedule": "one_cycle",

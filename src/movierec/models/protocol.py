@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 
-__all__ = ["Arrays", "Estimator", "PredictsDistribution", "Recommender"]
+__all__ = ["Arrays", "Estimator", "PredictsAtTime", "PredictsDistribution", "Recommender"]
 
 Arrays = dict[str, FloatArray | IntArray]
 
@@ -68,6 +68,32 @@ class PredictsDistribution(Protocol):
 
         Shapes: user, movie: (n,) -> (n, L); rows sum to 1.
         """
+        ...
+
+
+@runtime_checkable
+class PredictsAtTime(Protocol):
+    """A recommender whose predicted rating may depend on when the rating is given.
+
+    What people will like is not asked at a time, so ranking knows none.
+    """
+
+    @property
+    def heeds_time(self) -> bool:
+        """Whether this one's does: it depends on how it was trained and on the data."""
+        ...
+
+    def predict_at(self, user: IntArray, movie: IntArray, timestamp: IntArray) -> FloatArray:
+        """Return the stars of ratings given at these times in seconds, clipped to the scale.
+
+        Shapes: user, movie, timestamp: (n,) -> (n,).
+        """
+        ...
+
+    def rating_distribution(
+        self, user: IntArray, movie: IntArray, timestamp: IntArray | None = None
+    ) -> FloatArray:
+        """Return the probability of every rating at these times, (n,) each -> (n, L)."""
         ...
 
 

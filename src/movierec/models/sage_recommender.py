@@ -18,6 +18,7 @@ from movierec.models.features import FeaturePreprocessor
 from movierec.models.heads import ORDINAL_SLOPE, Factors
 from movierec.models.members import average
 from movierec.models.protocol import Arrays
+from movierec.models.residuals import ResidualKernel, ResidualModel, fit_residuals
 from movierec.models.sage import GraphSage, NodeStates
 
 __all__ = ["SageRecommender", "export_factors", "factors_of", "feature_tensors"]
@@ -41,6 +42,7 @@ class SageRecommender:
         known: the ratings in the graph; not necessarily those they were trained on.
         scale: of the data set.
         calibration: of the rating distribution, see `FactorModel`; None for none.
+        kernel: of the correction by the users' own residuals, see `ResidualModel`; None for none.
 
     """
 
@@ -51,12 +53,14 @@ class SageRecommender:
         known: Interactions,
         scale: RatingScale,
         calibration: FloatArray | None = None,
+        kernel: ResidualKernel | None = None,
     ) -> None:
         self.members = [model.eval() for model in members]
         self.features = features
         self.known = known
         self.scale = scale
         self.calibration = np.zeros(0, np.float32) if calibration is None else calibration
+        self.kernel = kernel
         self.n_users, self.n_movies = len(features[0]), len(features[1])
 
     @cached_property
@@ -66,38 +70,67 @@ class SageRecommender:
         exported = (export_factors(m, graph, self.features, self.scale) for m in self.members)
         return replace(average([*exported]), calibration=self.calibration)
 
+    @cached_property
+    def serving(self) -> FactorModel | ResidualModel:
+        """What answers: the factors, corrected where there is a kernel."""
+        if self.kernel is None:
+            return self.factors
+        return fit_residuals(self.factors, self.known, self.kernel)
+
     @property
     def has_distribution(self) -> bool:
         """Whether there is a probability for every rating."""
         return self.factors.has_distribution
 
+    @property
+    def heeds_time(self) -> bool:
+        """Whether predicted ratings depend on when they are given."""
+        return isinstance(self.serving, ResidualModel) and self.serving.heeds_time
+
     def predict(self, user: IntArray, movie: IntArray) -> FloatArray:
         """Return ratings in stars, (n,) and (n,) -> (n,)."""
-        return self.factors.predict(user, movie)
+        return self.serving.predict(user, movie)
+
+    def predict_at(self, user: IntArray, movie: IntArray, timestamp: IntArray) -> FloatArray:
+        """Return the stars of ratings given at these times in seconds, (n,) each -> (n,)."""
+        if isinstance(self.serving, ResidualModel):
+            return self.serving.predict_at(user, movie, timestamp)
+        return self.serving.predict(user, movie)
 
     def score(self, users: IntArray) -> FloatArray:
         """Return ranking scores, (n,) -> (n, n_movies)."""
         return self.factors.score(users)
 
-    def rating_distribution(self, user: IntArray, movie: IntArray) -> FloatArray:
-        """Return the probability of every rating, (n,) and (n,) -> (n, L)."""
-        return self.factors.rating_distribution(user, movie)
+    def rating_distribution(
+        self, user: IntArray, movie: IntArray, timestamp: IntArray | None = None
+    ) -> FloatArray:
+        """Return the probability of every rating, (n,) each -> (n, L)."""
+        if isinstance(self.serving, ResidualModel):
+            return self.serving.rating_distribution(user, movie, timestamp)
+        return self.serving.rating_distribution(user, movie)
 
     def calibrated(self, calibration: Calibration) -> SageRecommender:
         """Return the same models with these probabilities; predictions stay as they are."""
-        numbers = calibration.numbers(self.factors)
-        return SageRecommender(self.members, self.features, self.known, self.scale, numbers)
+        return self._changed(self.known, calibration.numbers(self.factors), self.kernel)
+
+    def corrected(self, kernel: ResidualKernel | None) -> SageRecommender:
+        """Return the same models with this correction of predicted ratings."""
+        return self._changed(self.known, self.calibration, kernel)
 
     def observe(self, ratings: Interactions) -> SageRecommender:
         """Return the same weights over a graph that has these ratings too."""
         if not len(ratings):
             return self
-        known = _joined(self.known, ratings)
-        return SageRecommender(self.members, self.features, known, self.scale, self.calibration)
+        return self._changed(_joined(self.known, ratings), self.calibration, self.kernel)
 
     def arrays(self) -> Arrays:
         """Return the arrays of the serving form."""
-        return self.factors.arrays()
+        return self.serving.arrays()
+
+    def _changed(
+        self, known: Interactions, calibration: FloatArray, kernel: ResidualKernel | None
+    ) -> SageRecommender:
+        return SageRecommender(self.members, self.features, known, self.scale, calibration, kernel)
 
 
 @torch.no_grad()

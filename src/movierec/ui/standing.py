@@ -120,6 +120,17 @@ def protocol(version: VersionRecord) -> str:
     ratings = f"{count:,} held-out ratings" if isinstance(count, int) else "held-out ratings"
     return (
         f"{ratings} of {version.dataset_name}, split {version.split_label}, scored once at the end"
+        f"{_told(evaluation)}"
+    )
+
+
+def _told(evaluation: Mapping[str, Any]) -> str:
+    """Say that predicted ratings knew their time, and what the RMSE is where they do not."""
+    without = _dig(evaluation, ("without_time", "rmse"))
+    if math.isnan(without) or without == _dig(evaluation, ("rmse",)):
+        return ""
+    return (
+        f"; each prediction knew when the rating was given (RMSE {without:.4f} where it does not)"
     )
 
 

@@ -191,6 +191,7 @@ def _row(request: TrainRequest, job: _Job, split: Split, found: Evaluation, cloc
         "split": split.spec.name,
         "seed": request.seed,
         **{name: measured[name] for name in MEASURED},
+        "without_time": json_safe(found.without_time),
         "fit_seconds": clock.seconds["fit"],
         "parameters": fitted.parameters,
         "split_label": split.spec.label,

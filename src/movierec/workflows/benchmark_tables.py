@@ -93,13 +93,19 @@ def _ranked(item: Summary, peers: Sequence[Summary]) -> str:
 
 
 def _rated(item: Summary, peers: Sequence[Summary]) -> str:
-    own = item.mean("rmse")
+    told, untold = (_lower(item.mean(name), peers) for name in ("rmse", "untimed"))
+    if told == untold:
+        return f"RMSE is {told}" if told else ""
+    return f"RMSE is {told}; without the time of a rating it is {untold}"
+
+
+def _lower(own: float | None, peers: Sequence[Summary]) -> str:
     differences = [
         _difference(mean - own, peer.name)
         for peer in peers
         if own is not None and (mean := peer.mean("rmse")) is not None
     ]
-    return f"RMSE is {_listed(differences)}" if differences else ""
+    return _listed(differences) if differences else ""
 
 
 def _difference(lower_by: float, name: str) -> str:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from movierec.data.dataset import Interactions
+from movierec.data.dataset import FloatArray, Interactions
 from movierec.evaluation.calibration import measure_calibration
 from movierec.models.calibration import Calibration, calibrated, fit_calibration
 from movierec.models.factors import FactorModel
+from movierec.models.residuals import ResidualModel
 
 __all__ = ["calibrate"]
 
 
-def calibrate(factors: FactorModel, validation: Interactions) -> tuple[Calibration, dict[str, Any]]:
+def calibrate(
+    model: FactorModel | ResidualModel, validation: Interactions
+) -> tuple[Calibration, dict[str, Any]]:
     """Fit a calibration, and say what `metadata.json` keeps of it.
 
-    `factors` must be of a model that has the validation part neither in its graph nor in its
+    `model` must have the validation part neither in its graph nor in its
     training. The errors before and after are of the ratings it was fitted on: what it is worth
     shows on the test part.
     """
-    found = fit_calibration(factors, validation)
+    factors = model.factors if isinstance(model, ResidualModel) else model
     if not factors.has_distribution:
-        return found, {}
-    before = measure_calibration(factors, factors.scale, validation).numbers
-    after = measure_calibration(calibrated(factors, found), factors.scale, validation).numbers
+        return fit_calibration(factors, validation), {}
+    found = fit_calibration(factors, validation, _raw(model, validation))
+    changed = calibrated(factors, found)
+    better = replace(model, factors=changed) if isinstance(model, ResidualModel) else changed
+    before = measure_calibration(model, factors.scale, validation).numbers
+    after = measure_calibration(better, factors.scale, validation).numbers
     return found, {
         "calibration": {
             "method": found.method,
@@ -36,3 +43,9 @@ def calibrate(factors: FactorModel, validation: Interactions) -> tuple[Calibrati
             "val_nll_after": after["nll"],
         }
     }
+
+
+def _raw(model: FactorModel | ResidualModel, part: Interactions) -> FloatArray:
+    if isinstance(model, ResidualModel):
+        return model.raw(part.user, part.movie, part.timestamp)
+    return model.raw(part.user, part.movie)

@@ -23,6 +23,7 @@ from movierec.training.config import Circumstances
 from movierec.training.hooks import EpochResult, Hook
 from movierec.workflows.calibrating import calibrate
 from movierec.workflows.requests import TrainRequest
+from movierec.workflows.residuals import choose_kernel
 
 if TYPE_CHECKING:
     from movierec.training.members import MembersFit
@@ -100,7 +101,7 @@ def _fit_sage(
 ) -> Fitted:
     from movierec.training.members import fit_members  # brings torch, which no baseline needs
 
-    config = _settled(hyperparameters(request.preset, **request.hyperparameters), split)
+    config = _settled(hyperparameters(request.preset, **request.hyperparameters), dataset, split)
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
     measure = partial(validation_metrics, dataset=dataset, train=train, validation=validation)
@@ -110,29 +111,42 @@ def _fit_sage(
         members=request.members, refit_on=known if request.refit else None,
         measure=lambda factors: _headline(measure(factors)), hooks=hooks, resume=resume,
     )  # fmt: skip
-    held_out = fit.held_out(dataset, train).factors
-    at_best = measure(held_out)
-    calibration, gain = calibrate(held_out, validation)
+    held_out = fit.held_out(dataset, train)
+    at_best = measure(held_out.factors)
+    chosen = choose_kernel(held_out.factors, train, validation, config.residuals)
+    calibration, gain = calibrate(held_out.corrected(chosen.kernel).serving, validation)
     return Fitted(
         kind=GRAPHSAGE,
-        recommender=fit.recommender(dataset, known).calibrated(calibration),
+        recommender=fit.recommender(dataset, known)
+        .calibrated(calibration)
+        .corrected(chosen.kernel),
         hyperparameters=config.model_dump(),
         parameters=sum(member.model.n_parameters for member in fit.members),
         device=circumstances.device,
         history=fit.first.result.history,
         best_epoch=fit.first.result.best_epoch,
         metrics=_metrics(fit.first.result, at_best),
-        facts={"mean_rating": fit.members[0].model.sizes.mean_rating, **fit.facts(), **gain},
+        facts={
+            "mean_rating": fit.members[0].model.sizes.mean_rating,
+            **fit.facts(),
+            **gain,
+            **chosen.facts,
+        },
         files=_artifacts(fit),
     )
 
 
-def _settled(config: SageHyperparameters, split: Split) -> SageHyperparameters:
-    """Return the hyperparameters with what the split decides: how ratings are hidden."""
-    if config.hiding != "auto":
-        return config
-    hiding = {"temporal": "later", "cold-users": "newcomers"}.get(split.spec.name, "random")
-    return config.model_copy(update={"hiding": hiding})
+def _settled(config: SageHyperparameters, dataset: Dataset, split: Split) -> SageHyperparameters:
+    """Return the hyperparameters with what split and data decide: hiding, and the use of times."""
+    changes = {}
+    if config.hiding == "auto":
+        by_split = {"temporal": "later", "cold-users": "newcomers"}
+        changes["hiding"] = by_split.get(split.spec.name, "random")
+    if config.ranks_only:
+        changes["residuals"] = "none"
+    elif config.residuals == "taste+time" and dataset.ratings.timestamp is None:
+        changes["residuals"] = "taste"
+    return config.model_copy(update=changes)
 
 
 def validation_metrics(

@@ -13,8 +13,10 @@ from movierec.inference.load import load_version
 from movierec.models.features import FeaturePreprocessor
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.members import as_one_module
+from movierec.models.residuals import ResidualKernel
 from movierec.models.sage import GraphSage, Sizes
 from movierec.models.sage_recommender import SageRecommender, feature_tensors
+from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
 from movierec.registry.trust import read_weights, safe_load
 from movierec.settings import Settings
@@ -38,7 +40,7 @@ def restore_sage(name: str, settings: Settings, device: torch.device) -> SageRec
         dataset = store.datasets.load(record.dataset_name)
         state = safe_load(registry.file(name, "preprocessor.pkl"), {})
         weights = read_weights(registry.file(name, "graphsage_model.pth"))
-        calibration = registry.arrays(name).get("calibration")  # absent where nothing was fitted
+        arrays = registry.arrays(name)
     preprocessor = FeaturePreprocessor.from_state(state)
     features = feature_tensors(preprocessor, dataset)
     models = _models(record, dataset, features)
@@ -52,7 +54,8 @@ def restore_sage(name: str, settings: Settings, device: torch.device) -> SageRec
         features,
         dataset.ratings.take(split.known),
         dataset.scale,
-        calibration,
+        arrays.get("calibration"),  # absent where nothing was fitted
+        _kernel(arrays),
     )
 
 
@@ -77,6 +80,10 @@ def _models(
     if not 1 <= count <= MOST_MEMBERS:
         raise _misfit(record, f"metadata.json: members = {count}")
     return [GraphSage(config, sizes) for _ in range(count)]
+
+
+def _kernel(arrays: NamedArrays) -> ResidualKernel | None:
+    return ResidualKernel.of(arrays) if "residual_kernel" in arrays else None
 
 
 def _misfit(record: VersionRecord, cause: str) -> ArtifactError:

@@ -1,0 +1,314 @@
+"""What a user's own ratings say beyond the vectors: a Gaussian process on the residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve
+from threadpoolctl import ThreadpoolController
+
+from movierec.data.dataset import FloatArray, IntArray, Interactions
+from movierec.errors import ArtifactError
+from movierec.models.factors import FactorModel
+from movierec.models.protocol import Arrays
+from movierec.models.serving import NamedArrays, RatingLists, floats, integers
+
+__all__ = ["KERNEL", "ResidualKernel", "ResidualModel", "fit_residuals"]
+
+Float64Array: TypeAlias = npt.NDArray[np.float64]
+
+MOST_RATINGS = 2000  # of one user, the newest: the cost grows with their cube
+CELLS_AT_ONCE = 2**22
+# variance and scale in turn
+_NAMES = ("taste", "length", "short", "short_seconds", "long", "long_seconds")
+
+
+@dataclass(frozen=True)
+class ResidualKernel:
+    """How alike the residuals of two ratings of one user are expected to be.
+
+        taste * exp((cos(i, j) - 1) / length)                             whatever the time
+        + short * exp(-|t - t'| / short_seconds) + long * exp(-|t - t'| / long_seconds)
+
+    with the cosine of the movies' centred rating vectors. The first term is the squared-exponential
+    kernel on directions, the others Ornstein and Uhlenbeck's (Rasmussen and Williams 2006, Gaussian
+    Processes for Machine Learning, section 4.2): ratings given in one sitting err alike. Variances
+    are in units of the rating noise, times in seconds.
+    """
+
+    taste: float
+    length: float
+    short: float
+    short_seconds: float
+    long: float
+    long_seconds: float
+
+    def __post_init__(self) -> None:
+        for name in _NAMES:  # as they are stored, so that a round trip is lossless
+            object.__setattr__(self, name, float(np.float32(getattr(self, name))))
+
+    @property
+    def heeds_time(self) -> bool:
+        """Whether the time of a rating matters."""
+        return self.short > 0 or self.long > 0
+
+    def scaled(self, taste: float, time: float) -> ResidualKernel:
+        """Return the kernel with its variances multiplied."""
+        return replace(
+            self, taste=self.taste * taste, short=self.short * time, long=self.long * time
+        )
+
+    def numbers(self) -> FloatArray:
+        """Return the six numbers, (6,)."""
+        return np.array([getattr(self, name) for name in _NAMES], np.float32)
+
+    @classmethod
+    def of(cls, arrays: NamedArrays) -> ResidualKernel:
+        """Bring a kernel back from a model's `arrays()`; ArtifactError when it is no kernel."""
+        numbers = floats(arrays, "residual_kernel", len(_NAMES))
+        if not (np.isfinite(numbers).all() and (numbers >= 0).all() and numbers[1::2].all()):
+            raise ArtifactError("The model's residual kernel holds numbers that cannot be.")
+        return cls(*(float(value) for value in numbers))
+
+    def of_taste(self, cosine: FloatArray) -> Float64Array:
+        """Return the first term for a matrix of cosines."""
+        return self.taste * np.exp((cosine.astype(np.float64) - 1) / self.length)
+
+    def of_time(self, one: IntArray, other: IntArray) -> Float64Array:
+        """Return the other terms for every pair of times in seconds, (m,), (n,) -> (m, n)."""
+        apart = np.abs(one[:, None] - other).astype(np.float64)
+        short = self.short * np.exp(-apart / self.short_seconds)
+        return np.asarray(short + self.long * np.exp(-apart / self.long_seconds))
+
+
+# chosen on validation parts of MovieLens 100K: docs/LOG.md
+KERNEL = ResidualKernel(
+    taste=0.165, length=1 / 3, short=0.11, short_seconds=30, long=0.105, long_seconds=10_000
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualModel:
+    """A `FactorModel` whose raw scores move by what the user's known ratings left unexplained.
+
+    With stars(raw) the link, a known rating j of the user has the residual
+    e_j = rating_j - stars(raw_j) and the sensitivity s_j = stars'(raw_j). The shift d of a raw
+    score has a Gaussian process prior with covariance K, and e_j = s_j d_j + noise of variance 1,
+    so that its posterior mean at a movie and a time is
+
+        d = k^T a,    a = S (S K S + 1)^-1 e        (Rasmussen and Williams 2006, 2.25)
+
+    with k the kernel between it and the known ratings. Without a time the prediction uses the
+    taste alone, with weights of its own. A user without known ratings keeps the factors'
+    prediction, and ranking is left as it is.
+
+    Shapes:
+        known: rows are users; its `rating` holds the weights `a` of the taste.
+        time: (n,) seconds and timed_weight: (n,), in the order of `known`, or both empty.
+
+    Raises:
+        ArtifactError: the arrays do not fit together.
+
+    """
+
+    factors: FactorModel
+    kernel: ResidualKernel
+    known: RatingLists
+    time: IntArray
+    timed_weight: FloatArray
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.time), len(self.timed_weight)}
+        if len(self.known) != self.factors.n_users or sizes not in ({0}, {len(self.known.index)}):
+            raise ArtifactError(
+                "The residuals do not fit the model: "
+                f"{len(self.known)} users for {self.factors.n_users}, {len(self.time)} times and "
+                f"{len(self.timed_weight)} weights for {len(self.known.index)} ratings."
+            )
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return self.factors.n_users
+
+    @property
+    def n_movies(self) -> int:
+        """Number of movies."""
+        return self.factors.n_movies
+
+    @property
+    def movie_vectors(self) -> FloatArray:
+        """The vectors movies are ranked by, see `FactorModel`."""
+        return self.factors.movie_vectors
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether there is a probability for every rating."""
+        return self.factors.has_distribution
+
+    @property
+    def heeds_time(self) -> bool:
+        """Whether `predict_at` knows more than `predict`."""
+        return len(self.time) > 0
+
+    def predict(self, user: IntArray, movie: IntArray) -> FloatArray:
+        """Return ratings in stars for pairs, clipped to the scale, (n,) and (n,) -> (n,)."""
+        return self.factors.stars(self.raw(user, movie))
+
+    def predict_at(self, user: IntArray, movie: IntArray, timestamp: IntArray) -> FloatArray:
+        """Return the stars of ratings given at these times in seconds, (n,) each -> (n,)."""
+        return self.factors.stars(self.raw(user, movie, timestamp))
+
+    def rating_distribution(
+        self, user: IntArray, movie: IntArray, timestamp: IntArray | None = None
+    ) -> FloatArray:
+        """Return the probability of every rating, (n,) each -> (n, L); see `FactorModel`."""
+        return self.factors.chances(self.raw(user, movie, timestamp))
+
+    def score(self, users: IntArray) -> FloatArray:
+        """Return the factors' ranking scores, (n,) -> (n, n_movies)."""
+        return self.factors.score(users)
+
+    def raw(self, user: IntArray, movie: IntArray, timestamp: IntArray | None = None) -> FloatArray:
+        """Return the shifted scores before the link, (n,) each -> (n,)."""
+        raw = self.factors.raw(user, movie)
+        times = timestamp if self.heeds_time else None
+        with _one_thread():
+            for part, rows in self._parts(user):
+                raw[part] += self._shift(rows, movie[part], None if times is None else times[part])
+        return raw
+
+    def observe(self, ratings: Interactions) -> ResidualModel:  # noqa: ARG002
+        """Return itself: vectors are learnt, not looked up."""
+        return self
+
+    def arrays(self) -> Arrays:
+        """Return name -> array, lossless; `from_arrays` reads it back."""
+        return self.factors.arrays() | {
+            "residual_kernel": self.kernel.numbers(),
+            "residual_start": self.known.start,
+            "residual_movie": self.known.index,
+            "residual_weight": self.known.rating,
+            "residual_time": self.time,
+            "residual_timed_weight": self.timed_weight,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: NamedArrays) -> ResidualModel:
+        """Bring a model back from `arrays()`; ArtifactError when one is missing or misfits."""
+        factors = FactorModel.from_arrays(arrays)
+        lists: Arrays = {
+            "start": integers(arrays, "residual_start"),
+            "index": integers(arrays, "residual_movie"),
+            "rating": floats(arrays, "residual_weight"),
+        }
+        return cls(
+            factors,
+            ResidualKernel.of(arrays),
+            RatingLists.from_arrays(lists, n_columns=factors.n_movies),
+            integers(arrays, "residual_time"),
+            floats(arrays, "residual_timed_weight"),
+        )
+
+    @cached_property
+    def _directions(self) -> FloatArray:
+        return directions(self.factors)
+
+    def _parts(self, user: IntArray) -> Iterator[tuple[IntArray, slice]]:
+        """Yield pairs of one user with where that user's known ratings lie, bounded in memory."""
+        order = np.argsort(user, kind="stable")
+        users, start = np.unique(user[order], return_index=True)
+        for one, pairs in zip(users.tolist(), np.split(order, start[1:]), strict=True):
+            rows = self.known.of(one)
+            if rows.stop > rows.start:
+                step = max(1, CELLS_AT_ONCE // (rows.stop - rows.start))
+                for first in range(0, len(pairs), step):
+                    yield pairs[first : first + step], rows
+
+    def _shift(self, rows: slice, movie: IntArray, time: IntArray | None) -> Float64Array:
+        cosine = self._directions[movie] @ self._directions[self.known.index[rows]].T
+        covariance = self.kernel.of_taste(cosine)
+        if time is None:
+            return np.asarray(covariance @ self.known.rating[rows])
+        covariance += self.kernel.of_time(time, self.time[rows])
+        return np.asarray(covariance @ self.timed_weight[rows])
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[None]:
+    """Keep BLAS to one thread: a user's matrices are small, and more threads wait for each other.
+
+    On a busy machine that costs many times the work itself.
+    """
+    limits: AbstractContextManager[None] = _threads().limit(limits=1, user_api="blas")
+    return limits
+
+
+def directions(factors: FactorModel) -> FloatArray:
+    """Return the movies' rating vectors, centred and of length 1, (n_movies, d); 0 stays 0."""
+    centred = factors.rating_movie - factors.rating_movie.mean(axis=0)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit: FloatArray = (centred / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return unit
+
+
+def fit_residuals(
+    factors: FactorModel, known: Interactions, kernel: ResidualKernel = KERNEL
+) -> ResidualModel:
+    """Solve every user's Gaussian process on the known ratings.
+
+    Where a user has more than 2,000 of them, the newest count (without times, the last ones).
+    Time and memory per user grow with the cube and the square of their number.
+    """
+    lists, time = _newest(known, factors.n_users, heeds_time=kernel.heeds_time)
+    model = ResidualModel(factors, kernel, lists, time, np.zeros(len(time), np.float32))
+    with _one_thread():
+        weight, timed = _solved(model)
+    return replace(model, known=replace(lists, rating=weight), timed_weight=timed)
+
+
+def _solved(model: ResidualModel) -> tuple[FloatArray, FloatArray]:
+    """Return the weights of every known rating, without and with its time."""
+    factors, kernel, lists, time = model.factors, model.kernel, model.known, model.time
+    raw = factors.raw(lists.rows, lists.index).astype(np.float32)
+    error = (lists.rating - factors.stars(raw)).astype(np.float64)
+    slope = factors.slopes(raw).astype(np.float64)
+    weight, timed = np.zeros(len(raw), np.float32), np.zeros(len(time), np.float32)
+    for user in np.flatnonzero(np.diff(lists.start)).tolist():
+        rows = lists.of(user)
+        near = model._directions[lists.index[rows]]
+        covariance = kernel.of_taste(near @ near.T)
+        weight[rows] = _weights(covariance, slope[rows], error[rows])
+        if len(time):
+            covariance += kernel.of_time(time[rows], time[rows])
+            timed[rows] = _weights(covariance, slope[rows], error[rows])
+    return weight, timed
+
+
+def _newest(known: Interactions, n_users: int, *, heeds_time: bool) -> tuple[RatingLists, IntArray]:
+    """Return each user's newest ratings, oldest first, and their times; none without times."""
+    time = known.timestamp
+    order = np.lexsort((known.user,) if time is None else (time, known.user))
+    user = known.user[order]
+    end = np.searchsorted(user, user, side="right")
+    kept = order[end - np.arange(len(user)) <= MOST_RATINGS]
+    start = np.searchsorted(known.user[kept], np.arange(n_users + 1)).astype(np.int64)
+    lists = RatingLists(start, known.movie[kept], known.rating[kept])
+    return lists, time[kept] if heeds_time and time is not None else np.zeros(0, np.int64)
+
+
+def _weights(covariance: Float64Array, slope: Float64Array, error: Float64Array) -> Float64Array:
+    seen = slope[:, None] * covariance * slope
+    seen[np.diag_indices_from(seen)] += 1
+    solved = cho_solve(cho_factor(seen, overwrite_a=True, check_finite=False), error)
+    return np.asarray(slope * solved)
