@@ -35,6 +35,16 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="any SQLAlchemy URL; empty: SQLite in data_dir")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads of torch; 0: all cores")
+    worker_slots: int = Field(1, ge=1, le=64, description="runs that a worker does at once")
+    worker_idle: float = Field(
+        60.0, gt=0, description="seconds without work after which a worker started by itself ends"
+    )
+    cancel_grace: float = Field(
+        10.0, ge=0, description="seconds a cancelled run may take before it is killed"
+    )
+    keep_checkpoints_days: float = Field(
+        14.0, ge=0, description="days that checkpoints of runs without a result are kept"
+    )
     ml_100k_url: str = Field(
         "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
         description="where GroupLens offers MovieLens 100K",

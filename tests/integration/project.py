@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ PLACES = ("HOME", "DATA_DIR", "MODELS_DIR", "RUNS_DIR", "DATABASE_URL", "DEVICE"
 
 def project_in(root: Path, *, with_data: bool = True) -> Settings:
     """Settings of a new project below a temporary folder; with a data set imported from CSV."""
-    settings = refuse_user_paths(Settings(home=root, device="cpu", threads=1), root)
+    settings = refuse_user_paths(
+        Settings(home=root, device="cpu", threads=1, worker_idle=2.0), root
+    )
     if with_data:
         import_tiny(settings)
     return settings
@@ -69,6 +72,17 @@ def train_version(settings: Settings, preset: str = "report", **request: Any) ->
         request["hyperparameters"] = {**SMALL, **request.get("hyperparameters", {})}
     queued = queue_train(settings, TrainRequest.of(preset=preset, **request))
     return train_run(settings, queued.id)
+
+
+def end_processes(settings: Settings) -> None:
+    """Kill the workers and runs that a test left behind, and no others."""
+    with open_store(settings) as store:
+        store.runs.mark_interrupted()
+        left = [worker.pid for worker in store.queue.workers()]
+        left += [run.pid for run in store.runs.active() if run.pid]
+    for pid in {*left} - {os.getpid()}:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def runs_of(settings: Settings) -> list[RunRecord]:

@@ -15,12 +15,13 @@ import pytest
 from movierec.errors import HyperparameterError, NotFoundError
 from movierec.jobs import cancel, submit_import, submit_train
 from movierec.jobs.foreground import queue_train, take_up, train_run
-from movierec.jobs.submit import launch
+from movierec.jobs.launch import start_run
 from movierec.settings import Settings
 from movierec.store import ACTIVE_STATES, RunRecord, open_store
 from movierec.workflows.requests import TrainRequest
 from tests.factories import make_dataset
 from tests.integration.project import (
+    end_processes,
     get_run,
     movierec,
     one_line,
@@ -41,11 +42,7 @@ def project(tmp_path: Path) -> Iterator[Settings]:
     """A project; a run that a failed test left behind is ended."""
     settings = project_in(tmp_path)
     yield settings
-    with open_store(settings) as store:
-        store.runs.mark_interrupted()
-        left = [run.pid for run in store.runs.active() if run.pid and run.pid != os.getpid()]
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+    end_processes(settings)
 
 
 def wait_for(settings: Settings, run_id: int, ready: Callable[[RunRecord], bool]) -> RunRecord:
@@ -231,11 +228,8 @@ def test_a_run_cancelled_before_its_process_begins_is_not_started(project):
     with open_store(project) as store:
         run = store.runs.add("train", request={"preset": "ease"})
         store.runs.request_cancel(run.id)
-    launch(project, run)
+    start_run(project, run).wait(PATIENCE)
     log = Path(run.log_path)
-    deadline = time.monotonic() + PATIENCE
-    while "cannot be started" not in log.read_text() and time.monotonic() < deadline:
-        time.sleep(0.05)
     assert f"Run {run.id} is cancelled: it cannot be started." in log.read_text()
     assert get_run(project, run.id).state == "cancelled"
     assert versions(project) == []

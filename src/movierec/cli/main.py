@@ -43,7 +43,10 @@ COMMANDS = {
     ),
     "recommend": Entry("movierec.cli.recommend:recommend", "Recommend movies to a user."),
     "versions": Entry("movierec.cli.versions:app", "List, show, promote and delete versions."),
-    "runs": Entry("movierec.cli.runs:app", "List, show, watch, read and cancel runs."),
+    "runs": Entry(
+        "movierec.cli.runs:app", "List, show, watch, cancel, resume, clone and reorder runs."
+    ),
+    "worker": Entry("movierec.cli.worker:worker", "Do what waits in the queue."),
     "benchmark": Entry(
         "movierec.cli.benchmark:benchmark",
         "Fit models on the same splits and measure them with the same code.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -10,7 +11,9 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["accept", "given"]
+from movierec.errors import HyperparameterError
+
+__all__ = ["accept", "assignment", "given"]
 
 
 def accept(
@@ -48,6 +51,24 @@ def given(
     """Return the values of a model's fields that were given on the command line."""
     values = {name: fields.get(renamed.get(name, name)) for name in model.model_fields}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Split NAME=VALUE; the value is JSON where it can be read so, else text.
+
+    Raises:
+        HyperparameterError: there is no "=".
+
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise HyperparameterError(
+            f"--set {text} names no value.", hint="Write it as --set NAME=VALUE."
+        )
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _parameter(name: str, field: FieldInfo, alias: str | None) -> inspect.Parameter:

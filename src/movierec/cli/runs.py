@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from movierec import jobs
+from movierec.cli.options import assignment
 from movierec.cli.output import JsonOption, console, emit, number, table
-from movierec.cli.watch import follow
+from movierec.cli.watch import follow, followed
 from movierec.errors import NotFoundError, TrainingError
-from movierec.jobs import cancel as cancel_run
+from movierec.jobs.retention import drop_old_checkpoints
 from movierec.settings import load_settings
-from movierec.store import EpochRecord, RunRecord, Store, open_store
+from movierec.store import EpochRecord, RunRecord, RunState, Store, open_store
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    name="runs", help="List, show, watch, read and cancel runs.", no_args_is_help=True
+    name="runs",
+    help="List, show, watch, cancel, resume, clone and reorder runs.",
+    no_args_is_help=True,
 )
+State = StrEnum("State", get_args(RunState))  # type: ignore[misc]
 Run = Annotated[int, typer.Argument(help="Number of the run.", metavar="RUN")]
+
+
+class Place(StrEnum):
+    """Where a waiting run goes."""
+
+    FIRST = "first"
+    UP = "up"
+    DOWN = "down"
+    LAST = "last"
 
 
 @app.command("list")
 def list_(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    state: Annotated[list[State] | None, typer.Option(help="Only this state; repeatable.")] = None,
+    preset: Annotated[list[str] | None, typer.Option(help="Only this model; repeatable.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this data; repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the newest runs."""
     with open_store(load_settings()) as store:
         store.runs.mark_interrupted()
-        runs = store.runs.list(limit)
+        states = [cast("RunState", item.value) for item in state or []]
+        runs = store.runs.list(limit, states, presets=preset, datasets=dataset)
     emit(as_json, runs, lambda: _listed(runs))
 
 
@@ -60,10 +80,17 @@ def watch(
 
 
 @app.command()
-def logs(run: Run) -> None:
+def logs(
+    run: Run,
+    follow_it: Annotated[bool, typer.Option("--follow", help="Go on until the run ends.")] = False,
+) -> None:
     """Print what a run's process wrote, or where a run without a process of its own failed."""
     with open_store(load_settings()) as store:
         record = store.runs.get(run)
+        if follow_it:
+            for piece in followed(store, run):
+                typer.echo(piece, nl=False)
+            return
     path = Path(record.log_path)
     if path.is_file():
         typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
@@ -78,8 +105,72 @@ def logs(run: Run) -> None:
 @app.command()
 def cancel(run: Run, as_json: JsonOption = False) -> None:
     """Ask a run to stop; it does so within about a second."""
-    record = cancel_run(load_settings(), run)
+    record = jobs.cancel(load_settings(), run)
     emit(as_json, record, lambda: _asked(record))
+
+
+@app.command()
+def resume(run: Run, as_json: JsonOption = False) -> None:
+    """Put a failed, interrupted or cancelled run back into the queue.
+
+    A training goes on from its last checkpoint.
+    """
+    record = jobs.resume(load_settings(), run)
+    emit(as_json, record, lambda: f"Run {record.id} waits in the queue.")
+
+
+@app.command()
+def clone(
+    run: Run,
+    seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Another hyperparameter; repeatable."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Queue a training like an earlier one, with what is given changed."""
+    given = {} if seed is None else {"seed": seed}
+    different = dict(map(assignment, changes or ()))
+    record = jobs.clone(load_settings(), run, **given, hyperparameters=different)
+    emit(as_json, record, lambda: f"Run {record.id}, cloned from run {run}, waits in the queue.")
+
+
+@app.command()
+def move(
+    run: Run,
+    where: Annotated[Place, typer.Argument(help="first, up, down or last.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Move a waiting run within those of its priority."""
+    record = jobs.move(load_settings(), run, where.value)
+    emit(as_json, record, lambda: f"Run {record.id} was moved.")
+
+
+@app.command()
+def priority(
+    run: Run,
+    value: Annotated[int, typer.Argument(help="Higher ones are taken first; usually 0.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Set the priority of a waiting run."""
+    record = jobs.set_priority(load_settings(), run, value)
+    emit(as_json, record, lambda: f"Run {record.id} has priority {record.priority}.")
+
+
+@app.command()
+def prune(
+    days: Annotated[
+        float | None, typer.Option(min=0, help="Age in days; default: the setting.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete checkpoints of runs that ended without a result long ago; rows and logs stay."""
+    settings = load_settings()
+    age = None if days is None else timedelta(days=days)
+    with open_store(settings) as store:
+        freed = drop_old_checkpoints(settings, store, older_than=age)
+    emit(as_json, {"freed_bytes": freed}, lambda: f"{freed / 1e6:,.1f} MB were freed.")
 
 
 def _number(store: Store, run: int | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -10,11 +9,12 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from movierec.cli.options import accept, given
+from movierec.cli.options import accept, assignment, given
 from movierec.cli.output import JsonOption, console, emit, progress_bar
 from movierec.cli.summary import headline, metrics_table
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
+from movierec.jobs import submit_train
 from movierec.jobs.foreground import queue_train, take_up, train_run
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
@@ -53,6 +53,9 @@ def train(
     resume: Annotated[
         int | None, typer.Option(help="Go on with this run, which keeps its own options.")
     ] = None,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave it to the worker, like the dashboard does.")
+    ] = False,
     settings_of_baseline: SetOption = None,
     as_json: JsonOption = False,
     **fields: Any,
@@ -74,13 +77,17 @@ def train(
         "hyperparameters": hyperparameters_of(fields, settings_of_baseline),
     }
     settings = load_settings()
+    if queue and resume is None:
+        run = submit_train(settings, **TrainRequest.of(**request).model_dump(mode="json"))
+        emit(as_json, run, lambda: f"Run {run.id} waits in the queue.")
+        return
     record = train_here(settings, request) if resume is None else _resume(settings, resume, request)
     emit(as_json, record, lambda: _drawn(record))
 
 
 def hyperparameters_of(fields: Mapping[str, Any], assigned: Sequence[str] | None) -> dict[str, Any]:
     """Return the hyperparameters given by options of their own and by `--set NAME=VALUE`."""
-    return given(fields, SageHyperparameters, {}) | dict(map(_assignment, assigned or ()))
+    return given(fields, SageHyperparameters, {}) | dict(map(assignment, assigned or ()))
 
 
 def train_here(settings: Settings, request: Mapping[str, Any]) -> VersionRecord:
@@ -110,18 +117,6 @@ def _behind_bar(settings: Settings, run: RunRecord) -> VersionRecord:
         message = f"Stopped. Go on from the last epoch with `movierec train --resume {run.id}`."
         console(stderr=True).print(message, soft_wrap=True)
         raise
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise HyperparameterError(
-            f"--set {text} names no value.", hint="Write it as --set NAME=VALUE."
-        )
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _drawn(record: VersionRecord) -> RenderableType:

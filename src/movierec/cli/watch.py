@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,7 +15,7 @@ from rich.text import Text
 from movierec.cli.output import number
 from movierec.store import ACTIVE_STATES, EpochRecord, RunRecord, Store
 
-__all__ = ["follow", "sparkline"]
+__all__ = ["follow", "followed", "sparkline"]
 
 POLL_SECONDS = 1.0  # how often a worker writes
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -31,6 +32,23 @@ def follow(store: Store, run_id: int, console: Console) -> tuple[RunRecord, list
                 return run, epochs
             live.update(_drawn(run, epochs), refresh=True)
             time.sleep(POLL_SECONDS)
+
+
+def followed(store: Store, run_id: int) -> Iterator[str]:
+    """Yield what a run's process writes as it comes, until the run has ended."""
+    read = 0
+    while True:
+        store.runs.mark_interrupted()
+        run = store.runs.get(run_id)
+        path = Path(run.log_path)
+        if path.is_file():
+            with path.open(encoding="utf-8", errors="replace") as log:
+                log.seek(read)
+                yield log.read()
+                read = log.tell()
+        if run.state not in ACTIVE_STATES:
+            return
+        time.sleep(POLL_SECONDS)
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -1,36 +1,45 @@
-"""Adding runs and starting their processes. Imports no torch: the pages call this."""
+"""Adding runs to the queue and changing what waits there. Imports no torch: the pages call this."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from movierec.errors import StoreError
+from movierec.jobs.worker import ensure_worker
 from movierec.settings import Settings
 from movierec.store import RunRecord, open_store
+from movierec.store.queue import Where
 
-__all__ = ["cancel", "launch", "submit_import", "submit_train"]
+__all__ = [
+    "cancel",
+    "clone",
+    "move",
+    "resume",
+    "set_priority",
+    "submit_import",
+    "submit_train",
+]
 
 
 def submit_train(
     settings: Settings,
     preset: str = "default",
     dataset: str | None = None,
+    *,
+    priority: int = 0,
+    parent_id: int | None = None,
     **request: Any,
 ) -> RunRecord:
-    """Queue a training and start its process.
+    """Queue a training, and see that there is a worker.
 
     `request` holds further fields of `workflows.requests.TrainRequest`, as plain data.
 
     Raises:
         HyperparameterError: the request asks for what cannot be.
         NotFoundError: there is no such data set.
-        StoreError: the database cannot be written or the process cannot be started.
+        StoreError: the database cannot be written or no worker can be started.
 
     """
     from movierec.workflows.requests import TrainRequest
@@ -39,8 +48,12 @@ def submit_train(
         name = store.datasets.get(dataset).name
         checked = TrainRequest.of(**request, preset=preset, dataset=name)
         fields = checked.model_dump(mode="json")
-        run = store.runs.add("train", preset=preset, dataset_name=name, request=fields)
-    return launch(settings, run)
+        run = store.runs.add(
+            "train", preset=preset, dataset_name=name, request=fields,
+            priority=priority, parent_id=parent_id,
+        )  # fmt: skip
+    ensure_worker(settings)
+    return run
 
 
 def submit_import(
@@ -50,7 +63,7 @@ def submit_import(
     columns: Mapping[str, str | None] | None = None,
     name: str | None = None,
 ) -> RunRecord:
-    """Queue an import and start its process.
+    """Queue an import, and see that there is a worker.
 
     Without a path the data set called `data_set` is fetched. `columns` names the columns of a
     ratings table: `user`, `movie`, `rating` and, optionally, `timestamp`.
@@ -64,46 +77,63 @@ def submit_import(
     shown = name or (Path(path).stem if path else data_set)
     with open_store(settings) as store:
         run = store.runs.add("import", dataset_name=shown, request=request)
-    return launch(settings, run)
+    ensure_worker(settings)
+    return run
 
 
 def cancel(settings: Settings, run_id: int) -> RunRecord:
-    """Ask a run to stop; its process sees it within about a second."""
+    """Ask a run to stop; its process sees it within about a second, a waiting one ends at once."""
     with open_store(settings) as store:
         return store.runs.request_cancel(run_id)
 
 
-def launch(settings: Settings, run: RunRecord) -> RunRecord:
-    """Start the run's process: detached, with a log file, outliving the one that called."""
-    try:
-        process = _start(settings, run)
-    except OSError as error:
-        with open_store(settings) as store:
-            store.runs.finish(run.id, "failed", error=f"Its process could not start: {error}.")
-        raise StoreError(
-            f"The process of run {run.id} could not start: {error}.",
-            hint="Check free memory and disk space, then try again.",
-        ) from error
-    # a child that nobody waits for stays as a zombie until this process ends
-    threading.Thread(target=process.wait, name=f"run-{run.id}", daemon=True).start()
+def resume(settings: Settings, run_id: int) -> RunRecord:
+    """Put a failed, interrupted or cancelled run back into the queue.
+
+    A training goes on from its last checkpoint, an import starts from the beginning.
+
+    Raises:
+        NotFoundError: there is no such run.
+        StoreError: it is waiting, running or has succeeded.
+
+    """
     with open_store(settings) as store:
-        store.runs.assign(run.id, process.pid)
+        store.runs.mark_interrupted()
+        run = store.queue.requeue(run_id)
+    ensure_worker(settings)
     return run
 
 
-def _start(settings: Settings, run: RunRecord) -> subprocess.Popen[bytes]:
-    log = Path(run.log_path)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    # a log left by a run of the same number in an earlier database is not this run's
-    with log.open("wb" if run.started_at is None else "ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "movierec.jobs.worker", str(run.id)],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            start_new_session=True, env=_environment(settings), cwd=settings.home,
-        )  # fmt: skip
+def clone(settings: Settings, run_id: int, **changes: Any) -> RunRecord:
+    """Queue a training like an earlier one, with some fields changed.
+
+    `changes` are fields of `TrainRequest`; `hyperparameters` are merged name by name.
+
+    Raises:
+        HyperparameterError: the changes cannot be.
+        NotFoundError: there is no such run, or its data set is gone.
+        StoreError: the run is no training.
+
+    """
+    with open_store(settings) as store:
+        run = store.runs.get(run_id)
+    if run.kind != "train":
+        raise StoreError(
+            f"Run {run_id} is an import; only trainings are cloned.",
+            hint="Use `movierec data fetch` or `movierec data import`.",
+        )
+    merged = {**run.request.get("hyperparameters", {}), **changes.pop("hyperparameters", {})}
+    request = {**run.request, **changes, "hyperparameters": merged}
+    return submit_train(settings, **request, priority=run.priority, parent_id=run_id)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """Return this environment with the settings in force, whatever they were read from."""
-    values = settings.model_dump(mode="json")
-    return {**os.environ, **{f"MOVIEREC_{name.upper()}": str(v) for name, v in values.items()}}
+def move(settings: Settings, run_id: int, where: Where) -> RunRecord:
+    """Move a waiting run within those of its priority; StoreError when it does not wait."""
+    with open_store(settings) as store:
+        return store.queue.move(run_id, where)
+
+
+def set_priority(settings: Settings, run_id: int, priority: int) -> RunRecord:
+    """Set the priority of a waiting run, higher first; StoreError when it does not wait."""
+    with open_store(settings) as store:
+        return store.queue.prioritise(run_id, priority)

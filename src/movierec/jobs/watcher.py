@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from movierec.progress import Progress
+from movierec.runtime import peak_memory_mb
 from movierec.store import EpochRecord, Store
 from movierec.training.hooks import EpochResult, Plan
 
@@ -25,8 +27,20 @@ class Watcher:
         self.plan: Plan | None = None
 
     def on_start(self, plan: Plan) -> None:
-        """Remember how much there is to do."""
+        """Remember how much there is to do, and tell it."""
         self.plan = plan
+        if plan.stage.number == 1:
+            self.store.runs.tell(
+                self.run_id,
+                {
+                    "device": plan.device,
+                    "epochs": plan.epochs,
+                    "steps_per_epoch": plan.steps_per_epoch,
+                    "n_parameters": plan.n_parameters,
+                    "fits": plan.stage.count,
+                    "cpus": os.cpu_count(),
+                },
+            )
 
     def on_step(self, epoch: int, step: int) -> None:
         """Move the bar, of which every fit has an equal part."""
@@ -42,7 +56,11 @@ class Watcher:
     def on_epoch(self, result: EpochResult) -> None:
         """Keep an epoch of the first fit, whose validation curve is the run's, as a row."""
         if self.plan is None or self.plan.stage.number == 1:
-            self.store.runs.add_epoch(self.run_id, EpochRecord(**result.as_dict()))
+            self.store.runs.add_epoch(self.run_id, _record(result))
+
+
+def _record(result: EpochResult) -> EpochRecord:
+    return EpochRecord(**result.as_dict(), memory_mb=peak_memory_mb())
 
 
 def complete_epochs(store: Store, run_id: int, history: Iterable[Mapping[str, Any]]) -> None:
@@ -50,6 +68,7 @@ def complete_epochs(store: Store, run_id: int, history: Iterable[Mapping[str, An
 
     A run killed between an epoch's checkpoint and its row never does that epoch again.
     """
-    for item in history:
+    kept = {epoch.epoch for epoch in store.runs.epochs(run_id)}
+    for item in (item for item in history if item["epoch"] not in kept):
         values: dict[str, Any] = {k: math.nan if v is None else v for k, v in item.items()}
         store.runs.add_epoch(run_id, EpochRecord(**values))

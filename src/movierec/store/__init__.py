@@ -8,6 +8,7 @@ from movierec.store.records import (
     RunRecord,
     RunState,
     VersionRecord,
+    WorkerRecord,
 )
 from movierec.store.store import Store, open_store
 
@@ -20,5 +21,6 @@ __all__ = [
     "RunState",
     "Store",
     "VersionRecord",
+    "WorkerRecord",
     "open_store",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ __all__ = [
     "RunRecord",
     "RunState",
     "VersionRecord",
+    "WorkerRecord",
 ]
 
 RunState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
@@ -42,7 +44,10 @@ class DatasetRecord:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one finished epoch measured. Losses in the loss's own unit, seconds of wall time."""
+    """What one finished epoch measured. Losses in the loss's own unit, seconds of wall time.
+
+    `memory_mb` is the largest resident memory of its process so far, in MB.
+    """
 
     epoch: int
     train_loss: float
@@ -51,13 +56,17 @@ class EpochRecord:
     val_ndcg_10: float
     seconds: float
     is_best: bool
+    memory_mb: float = math.nan
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """One piece of work and how far it is. `progress` runs from 0 to 1.
 
-    `log_path` is where its process writes its log; the file need not exist.
+    `log_path` is where its process writes its log; the file need not exist. Queued runs are
+    taken by highest `priority`, then lowest `place`. `parent_id` is the run it was cloned from,
+    `claimed_by` the worker that took it, `facts` what its process told of itself: device,
+    epochs, steps_per_epoch, n_parameters, patience.
     """
 
     id: int
@@ -80,6 +89,30 @@ class RunRecord:
     log_path: str
     host: str = ""
     cancel_requested: bool = False
+    cancel_requested_at: datetime | None = None
+    priority: int = 0
+    place: float = 0.0
+    parent_id: int | None = None
+    claimed_by: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a worker has taken it and its process has yet to say so."""
+        return self.state == "queued" and self.pid is not None
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """One process that takes runs from the queue, `slots` of them at a time."""
+
+    id: int
+    host: str
+    pid: int
+    pid_started_at: float
+    slots: int
+    started_at: datetime
+    heartbeat_at: datetime
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from movierec.errors import NotFoundError, StoreError
@@ -25,9 +26,11 @@ Runs: TypeAlias = list[RunRecord]
 Epochs: TypeAlias = list[EpochRecord]
 
 HEARTBEAT_SECONDS = 15.0  # silence after which a run on another host counts as dead
+CLAIM_SECONDS = 120.0  # a process may take so long from its start to its first word
 # A run that ended without a result may be taken up again from its checkpoint.
 STARTABLE: tuple[RunState, ...] = ("queued", "interrupted", "cancelled", "failed")
-_MEASURES = ("train_loss", "val_loss", "val_rmse", "val_ndcg_10", "seconds")
+CLAIMED = "claimed"  # the stage of a run that a worker has taken and not yet begun
+_MEASURES = ("train_loss", "val_loss", "val_rmse", "val_ndcg_10", "seconds", "memory_mb")
 
 
 class RunStore:
@@ -40,6 +43,7 @@ class RunStore:
     def __init__(self, database: Database, runs_path: Path) -> None:
         self._database = database
         self._runs_path = runs_path
+        self._seen: dict[int, tuple[datetime | None, float]] = {}
 
     def add(
         self,
@@ -48,6 +52,8 @@ class RunStore:
         preset: str = "",
         dataset_name: str = "",
         request: Mapping[str, Any],
+        priority: int = 0,
+        parent_id: int | None = None,
     ) -> RunRecord:
         """Queue a run; `request` is what its process needs to know, as JSON."""
         row = RunRow(
@@ -63,16 +69,22 @@ class RunStore:
             error="",
             traceback="",
             cancel_requested=False,
+            priority=priority,
+            parent_id=parent_id,
+            facts={},
         )
         with self._database.writing() as session:
             session.add(row)
+            session.flush()
+            row.place = float(row.id)
             session.flush()
             return self._record(row)
 
     def assign(self, run_id: int, pid: int) -> None:
         """Note which process of this host will take a queued run, so that its end is noticed."""
         mark = mark_of(pid)
-        values = {"host": mark.host, "pid": mark.pid, "pid_started_at": mark.started_at}
+        values: dict[str, Any] = {"host": mark.host, "pid": mark.pid, "stage": "starting"}
+        values["pid_started_at"] = mark.started_at
         with self._database.writing() as session:
             _change(session, run_id, RunRow.state == "queued", values)
 
@@ -101,6 +113,7 @@ class RunStore:
                 "error": "",
                 "traceback": "",
                 "cancel_requested": False,
+                "cancel_requested_at": None,
             }
             if not _change(session, run_id, taken, values):
                 raise StoreError(
@@ -115,6 +128,12 @@ class RunStore:
         with self._database.writing() as session:
             _require(session, run_id)
             _change(session, run_id, RunRow.state == "running", values)
+
+    def tell(self, run_id: int, facts: Mapping[str, Any]) -> None:
+        """Add to what the run's process says of itself: device, epochs, parameters."""
+        with self._database.writing() as session:
+            row = _require(session, run_id)
+            row.facts = {**row.facts, **plain_dict(facts)}
 
     def add_epoch(self, run_id: int, epoch: EpochRecord) -> None:
         """Keep a finished epoch; one that a resumed run repeats replaces the first."""
@@ -150,10 +169,53 @@ class RunStore:
         with self._database.reading() as session:
             return self._record(_require(session, run_id))
 
-    def list(self, limit: int = 50, states: Sequence[RunState] | None = None) -> Runs:
-        """Return the newest runs, newest first, of these states or of all."""
-        query = select(RunRow).order_by(RunRow.id.desc()).limit(limit)
-        return self._records(query if states is None else query.where(RunRow.state.in_(states)))
+    def list(
+        self,
+        limit: int = 50,
+        states: Sequence[RunState] | None = None,
+        *,
+        kinds: Sequence[RunKind] | None = None,
+        presets: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+        before: int | None = None,
+    ) -> Runs:
+        """Return the newest runs, newest first: those that every given filter admits.
+
+        `before` is the id of the last run of the page before.
+        """
+        chosen = _chosen(states, kinds, presets, datasets)
+        if before is not None:
+            chosen.append(RunRow.id < before)
+        return self._records(select(RunRow).where(*chosen).order_by(RunRow.id.desc()).limit(limit))
+
+    def count(
+        self,
+        states: Sequence[RunState] | None = None,
+        *,
+        kinds: Sequence[RunKind] | None = None,
+        presets: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+    ) -> int:
+        """Return how many runs the filters of `list` admit."""
+        chosen = _chosen(states, kinds, presets, datasets)
+        with self._database.reading() as session:
+            return session.scalar(select(func.count()).select_from(RunRow).where(*chosen)) or 0
+
+    def names(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return every preset and every data set that runs have had, each in order."""
+        with self._database.reading() as session:
+            presets, datasets = (
+                session.scalars(select(column).where(column != "").distinct().order_by(column))
+                for column in (RunRow.preset, RunRow.dataset_name)
+            )
+            return [*presets], [*datasets]
+
+    def best_epochs(self, run_ids: Sequence[int]) -> dict[int, EpochRecord]:
+        """Return the last best epoch of each of these runs that has one."""
+        marked = (EpochRow.run_id.in_(run_ids), EpochRow.is_best)
+        query = select(EpochRow).where(*marked).order_by(EpochRow.run_id, EpochRow.epoch)
+        with self._database.reading() as session:
+            return {row.run_id: _epoch_record(row) for row in session.scalars(query)}
 
     def active(self) -> Runs:
         """Return the queued and running runs, oldest first."""
@@ -173,6 +235,8 @@ class RunStore:
             if row.state == "queued":
                 row.state, row.finished_at = "cancelled", _now()
             row.cancel_requested = row.state in ("running", "cancelled")
+            if row.state == "running" and row.cancel_requested_at is None:
+                row.cancel_requested_at = _now()
             session.flush()
             return self._record(row)
 
@@ -186,8 +250,41 @@ class RunStore:
         On this host the process is looked up; on another one the heartbeat decides. A queued
         run counts once it has a process.
         """
-        dead = [run for run in self.list(10_000, states=ACTIVE_STATES) if _is_dead(run)]
-        return [self.get(run.id) for run in dead if self._interrupt(run)]
+        dead = [run for run in self.active() if self._is_dead(run)]
+        lost = [run for run in dead if not self._release(run) and self._interrupt(run)]
+        return [self.get(run.id) for run in lost]
+
+    def _is_dead(self, run: RunRecord) -> bool:
+        mark = own_mark()
+        if run.host == mark.host and run.pid is not None and run.pid_started_at is not None:
+            return not is_alive(run.pid, run.pid_started_at)
+        if run.pid is None:
+            return False
+        return self._is_silent(run)
+
+    def _is_silent(self, run: RunRecord) -> bool:
+        """Return whether a run of another host gives no more sign of life.
+
+        Its last one is too old, or, where clocks disagree or were set, has not changed for as
+        long by this process's own clock.
+        """
+        last, patience = run.heartbeat_at or run.created_at, HEARTBEAT_SECONDS
+        if run.is_claimed:
+            patience = CLAIM_SECONDS
+        seen, since = self._seen.get(run.id, (None, 0.0))
+        if seen != last:
+            self._seen[run.id] = (last, time.monotonic())
+            return (_now() - last).total_seconds() > patience
+        return time.monotonic() - since > patience
+
+    def _release(self, run: RunRecord) -> bool:
+        """Give a run back to the queue whose worker died before its process began."""
+        if run.state != "queued" or run.stage != CLAIMED:
+            return False
+        unchanged = (RunRow.state == "queued") & (RunRow.pid == run.pid)
+        values: dict[str, Any] = {"pid": None, "host": "", "claimed_by": None, "stage": ""}
+        with self._database.writing() as session:
+            return _change(session, run.id, unchanged, values)
 
     def _interrupt(self, run: RunRecord) -> bool:
         unchanged = (RunRow.state == run.state) & RunRow.heartbeat_at.is_not_distinct_from(
@@ -227,6 +324,12 @@ class RunStore:
             log_path=str(self._runs_path / str(row.id) / "run.log"),
             host=row.host,
             cancel_requested=row.cancel_requested,
+            cancel_requested_at=row.cancel_requested_at,
+            priority=row.priority,
+            place=row.place,
+            parent_id=row.parent_id,
+            claimed_by=row.claimed_by,
+            facts=row.facts,
         )
 
 
@@ -251,14 +354,19 @@ def _change(
     return changed
 
 
-def _is_dead(run: RunRecord) -> bool:
-    mark = own_mark()
-    if run.host == mark.host and run.pid is not None and run.pid_started_at is not None:
-        return not is_alive(run.pid, run.pid_started_at)
-    if run.state == "queued":
-        return False
-    last = run.heartbeat_at or run.created_at
-    return _now() - last > timedelta(seconds=HEARTBEAT_SECONDS)
+def _chosen(
+    states: Sequence[RunState] | None,
+    kinds: Sequence[RunKind] | None,
+    presets: Sequence[str] | None,
+    datasets: Sequence[str] | None,
+) -> list[ColumnElement[bool]]:
+    filters = (
+        (RunRow.state, states),
+        (RunRow.kind, kinds),
+        (RunRow.preset, presets),
+        (RunRow.dataset_name, datasets),
+    )
+    return [column.in_(values) for column, values in filters if values]
 
 
 def _epoch_row(run_id: int, epoch: EpochRecord) -> EpochRow:

@@ -13,6 +13,7 @@ from movierec.errors import StoreError
 from movierec.settings import Settings
 from movierec.store.engine import Database
 from movierec.store.migrate import migrate
+from movierec.store.queue import QueueStore
 from movierec.store.runs import RunStore
 from movierec.store.versions import VersionStore
 
@@ -23,12 +24,13 @@ __all__ = ["Store", "open_store"]
 
 
 class Store:
-    """Data sets, runs and versions of one database; a context manager."""
+    """Data sets, runs with their queue, and versions of one database; a context manager."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._cache = settings.data_path / "cache"
         self.runs = RunStore(database, settings.runs_path)
+        self.queue = QueueStore(database, self.runs)
         self.versions = VersionStore(database)
 
     @cached_property

@@ -29,6 +29,7 @@ __all__ = [
     "UserRow",
     "UtcDateTime",
     "VersionRow",
+    "WorkerRow",
 ]
 
 # Without this, SQLite adds a hidden integer key and a second tree to each table.
@@ -172,6 +173,12 @@ class RunRow(Base):
     traceback: Mapped[str]
     version: Mapped[str | None]
     cancel_requested: Mapped[bool]
+    cancel_requested_at: Mapped[datetime | None]
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    place: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    parent_id: Mapped[int | None]
+    claimed_by: Mapped[int | None]
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
 
 
 class EpochRow(Base):
@@ -188,6 +195,22 @@ class EpochRow(Base):
     val_ndcg_10: Mapped[float | None]
     seconds: Mapped[float | None]
     is_best: Mapped[bool]
+    memory_mb: Mapped[float | None]
+
+
+class WorkerRow(Base):
+    """One process that takes runs from the queue."""
+
+    __tablename__ = "workers"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - runs remember a number
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    pid: Mapped[int]
+    pid_started_at: Mapped[float]
+    slots: Mapped[int]
+    started_at: Mapped[datetime]
+    heartbeat_at: Mapped[datetime]
 
 
 class VersionRow(Base):

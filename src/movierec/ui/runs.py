@@ -9,7 +9,6 @@ from html import escape
 import streamlit as st
 
 from movierec import jobs
-from movierec.jobs.submit import launch
 from movierec.store.records import ACTIVE_STATES, RunKind, RunRecord
 from movierec.ui import cache, model_charts, shell, widgets
 from movierec.ui.tables import Cell, Column, html_table
@@ -65,7 +64,7 @@ def trouble(run: RunRecord | None) -> None:
         log = literal(run.log_path)
         st.error(f"**{literal(what)} failed.** {cause}\n\nLog: {log}", icon=":material/error:")
     if st.button(_again(run), key=f"again-{run.id}", icon=":material/replay:"):
-        launch(cache.settings(), run)
+        jobs.resume(cache.settings(), run.id)
         st.session_state[_RESUMING] = (run.id, run.started_at, datetime.now(UTC))
         st.rerun()
 

@@ -1,0 +1,46 @@
+"""Starting processes that outlive the one that starts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from movierec.settings import Settings
+from movierec.store import RunRecord
+
+__all__ = ["start_process", "start_run"]
+
+
+def start_process(
+    settings: Settings, module: str, *arguments: str, log: Path, append: bool = True
+) -> subprocess.Popen[bytes]:
+    """Run `python -m module` detached, in a session of its own, with the settings in force.
+
+    Raises:
+        OSError: it cannot be started, or its log cannot be written.
+
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab" if append else "wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True, env=_environment(settings), cwd=settings.home,
+        )  # fmt: skip
+
+
+def start_run(settings: Settings, run: RunRecord) -> subprocess.Popen[bytes]:
+    """Start the process of one run; see `start_process`."""
+    # a log left by a run of the same number in an earlier database is not this run's
+    return start_process(
+        settings, "movierec.jobs.process", str(run.id),
+        log=Path(run.log_path), append=run.started_at is not None,
+    )  # fmt: skip
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return this environment with the settings in force, whatever they were read from."""
+    values = settings.model_dump(mode="json")
+    return {**os.environ, **{f"MOVIEREC_{name.upper()}": str(v) for name, v in values.items()}}

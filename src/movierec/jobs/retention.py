@@ -1,0 +1,41 @@
+"""Dropping checkpoints that nobody came back for."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from movierec.settings import Settings
+from movierec.store import RunState, Store
+
+__all__ = ["drop_old_checkpoints"]
+
+logger = logging.getLogger(__name__)
+
+RESUMABLE: tuple[RunState, ...] = ("failed", "cancelled", "interrupted")
+
+
+def drop_old_checkpoints(
+    settings: Settings, store: Store, *, older_than: timedelta | None = None
+) -> int:
+    """Delete the checkpoints of runs that ended without a result long ago; return the bytes freed.
+
+    Rows, epochs and logs stay. A run without its checkpoint starts from the beginning when it
+    is resumed.
+    """
+    age = timedelta(days=settings.keep_checkpoints_days) if older_than is None else older_than
+    before, freed = datetime.now(UTC) - age, 0
+    for folder in settings.runs_path.glob("[0-9]*"):
+        files = [*folder.glob("checkpoint*.pt")] if folder.name.isdigit() else []
+        if files and _is_past(store, int(folder.name), before):
+            for file in files:
+                freed += file.stat().st_size
+                file.unlink(missing_ok=True)
+    if freed:
+        logger.info("checkpoints freed=%d bytes", freed)
+    return freed
+
+
+def _is_past(store: Store, run_id: int, before: datetime) -> bool:
+    found = [run for run in store.runs.list(1, RESUMABLE, before=run_id + 1) if run.id == run_id]
+    return bool(found) and found[0].finished_at is not None and found[0].finished_at < before
