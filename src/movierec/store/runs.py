@@ -29,6 +29,7 @@ HEARTBEAT_SECONDS = 15.0  # silence after which a run on another host counts as 
 CLAIM_SECONDS = 120.0  # a process may take so long from its start to its first word
 # A run that ended without a result may be taken up again from its checkpoint.
 STARTABLE: tuple[RunState, ...] = ("queued", "interrupted", "cancelled", "failed")
+LOST = "Its process ended without a word."  # the error of a run that was found dead
 CLAIMED = "claimed"  # the stage of a run that a worker has taken and not yet begun
 _MEASURES = ("train_loss", "val_loss", "val_rmse", "val_ndcg_10", "seconds", "memory_mb")
 
@@ -178,15 +179,17 @@ class RunStore:
         presets: Sequence[str] | None = None,
         datasets: Sequence[str] | None = None,
         before: int | None = None,
+        offset: int = 0,
     ) -> Runs:
         """Return the newest runs, newest first: those that every given filter admits.
 
-        `before` is the id of the last run of the page before.
+        `before` is the id of the last run of the page before, `offset` how many are skipped.
         """
         chosen = _chosen(states, kinds, presets, datasets)
         if before is not None:
             chosen.append(RunRow.id < before)
-        return self._records(select(RunRow).where(*chosen).order_by(RunRow.id.desc()).limit(limit))
+        query = select(RunRow).where(*chosen).order_by(RunRow.id.desc())
+        return self._records(query.limit(limit).offset(offset))
 
     def count(
         self,
@@ -293,7 +296,7 @@ class RunStore:
         values = {
             "state": "interrupted",
             "finished_at": _now(),
-            "error": "Its process ended without a word.",
+            "error": LOST,
         }
         with self._database.writing() as session:
             return _change(session, run.id, unchanged, values)
