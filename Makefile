@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Works with GNU make 3.81, which macOS has.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test install dev format lint type contracts bench lock clean distclean
+.PHONY: help run test install postgres dev format lint type contracts bench lock clean distclean
 
 BOOTSTRAP := sh tools/bootstrap.sh
 BIN := .venv/bin
@@ -21,7 +21,10 @@ test: dev lint type contracts ## set everything up, then check format, lint, typ
 install: ## install what the dashboard and the commands need into .venv
 	@$(BOOTSTRAP) install
 
-dev: ## install what the tests need too, Chromium included
+postgres: ## install the driver of PostgreSQL, the shared database of several machines
+	@$(BOOTSTRAP) postgres
+
+dev: ## install what the tests need too, Chromium and PostgreSQL included
 	@$(BOOTSTRAP) dev
 
 format: dev ## format and mend what ruff can

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.setup_folder import Folder, make_folder, write_program
+from tools.bootstrap import packages
 from tools.bootstrap.browser import ensure_chromium, find_chromium
 from tools.bootstrap.checks import (
     GIB,
@@ -18,6 +19,7 @@ from tools.bootstrap.checks import (
     check_space,
     free_bytes,
 )
+from tools.bootstrap.postgres import ensure_postgres, find_postgres
 
 
 @pytest.fixture
@@ -136,3 +138,44 @@ def test_missing_chromium_is_an_error_in_ci_and_a_note_elsewhere(
     assert "browser tests are skipped" in capsys.readouterr().out
     with pytest.raises(SetupError, match="Chromium is missing"):
         ensure_chromium({"PATH": str(tmp_path), "CI": "true"})
+
+
+def write_postgres(folder: Path) -> Path:
+    for name in ("initdb", "postgres"):
+        write_program(folder / name, "exit 0")
+    return folder
+
+
+def test_postgresql_is_found_on_the_path_or_where_debian_keeps_the_newest(tmp_path: Path) -> None:
+    for version in ("9.6", "15", "16"):
+        write_postgres(tmp_path / version / "bin")
+    (tmp_path / "16" / "bin" / "postgres").unlink()  # half of it was removed
+    assert find_postgres(str(tmp_path), tmp_path) == tmp_path / "15" / "bin"
+    chosen = write_postgres(tmp_path / "chosen")
+    assert find_postgres(str(chosen), tmp_path) == chosen
+    assert find_postgres(str(tmp_path), tmp_path / "none") is None
+
+
+def test_missing_postgresql_is_an_error_in_ci_and_a_note_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensure_postgres({"PATH": str(tmp_path)}, tmp_path)
+    assert "its tests are skipped" in capsys.readouterr().out
+    with pytest.raises(SetupError, match="PostgreSQL is missing"):
+        ensure_postgres({"PATH": str(tmp_path), "CI": "true"}, tmp_path)
+
+
+def test_postgresql_is_installed_without_a_server_that_nobody_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "_may_install", lambda _: True)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    clusters, calls = tmp_path / "createcluster.conf", tmp_path / "calls"
+    clusters.write_text("ssl = on\n", "utf-8")
+    record = f'echo "$*: $(tail -n 1 "{clusters}")" >> "{calls}"'
+    write_program(tmp_path / "apt-get", record)
+    ensure_postgres({"PATH": f"{tmp_path}:/usr/bin:/bin", "CI": "true"}, tmp_path, clusters)
+    _, first, _, second = calls.read_text("utf-8").splitlines()
+    assert first.endswith("postgresql-common: ssl = on")
+    assert second.endswith("postgresql: create_main_cluster = false")
+    assert clusters.read_text("utf-8") == "ssl = on\n"  # the machine's next cluster is its owner's

@@ -1,4 +1,4 @@
-"""What the Makefile calls: `python -m tools.bootstrap run | install | bench | dev | poetry`."""
+"""What the Makefile calls: `python -m tools.bootstrap COMMAND`; `main` has the commands."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from tools.bootstrap.browser import ensure_chromium
 from tools.bootstrap.checks import SetupError, check_port
 from tools.bootstrap.environment import ensure_environment, run_poetry
+from tools.bootstrap.postgres import ensure_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "bin"
@@ -22,15 +23,17 @@ def main(arguments: list[str]) -> int:
             return _run(os.environ.get("PORT") or "8501")
         case ["install"]:
             ensure_environment(ROOT, ["main"])
-        case ["bench"]:
-            ensure_environment(ROOT, ["main", "bench"])
+        case ["bench" | "postgres" as group]:
+            ensure_environment(ROOT, ["main", group])
         case ["dev"]:
             ensure_environment(ROOT, ["main", "bench", "dev"])
             ensure_chromium(os.environ)
+            ensure_postgres(os.environ)
         case ["poetry", *rest]:
             run_poetry(ROOT, rest)
         case _:
-            raise SetupError("Say which: run, install, bench, dev, or poetry with its arguments.")
+            known = "run, install, bench, postgres, dev, or poetry with its arguments"
+            raise SetupError(f"Say which: {known}.")
     return 0
 
 
