@@ -102,7 +102,7 @@ def test_ctrl_c_says_how_to_go_on(project):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert process.returncode == 130
-    assert "Go on with `movierec sweep --name long`." in err
+    assert "Do the missing trials with `movierec sweep --resume" in err
     assert "Traceback" not in err
     trials = movierec(project, "sweeps", "show", "long", "--json").facts["trials"]
     assert [trial["state"] for trial in trials].count("stopped") == 1

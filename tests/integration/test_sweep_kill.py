@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 
-from movierec.workflows.sweep import stored_request, sweep
+from movierec.workflows.sweep import sweep
+from movierec.workflows.sweep_identity import stored_request
 from movierec.workflows.sweep_report import sweep_record
 from tests.integration.project import process_environment
 

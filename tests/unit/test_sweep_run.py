@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import replace
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import NonFiniteError, NotFoundError, SplitError, StoreError
@@ -16,8 +19,11 @@ from movierec.store import open_store
 from movierec.workflows.data import import_data
 from movierec.workflows.fitting import fit_model, learnable, validation_metrics
 from movierec.workflows.requests import TrainRequest
-from movierec.workflows.sweep import stored_request, sweep
+from movierec.workflows.sweep import sweep
+from movierec.workflows.sweep_command import full_hyperparameters
 from movierec.workflows.sweep_export import html_page, markdown_table
+from movierec.workflows.sweep_identity import stored_request
+from movierec.workflows.sweep_importance import IMPORTANCE, ImportanceKeeper
 from movierec.workflows.sweep_objective import without_test
 from movierec.workflows.sweep_report import delete_sweep, sweep_record, sweep_records
 from movierec.workflows.sweep_request import SweepRequest
@@ -272,6 +278,79 @@ def test_what_mattered_is_told_from_ten_trials_on(project):
     assert list(shares) == ["epochs", "regularization"]
     same = sweep(biases(name="same", search=["epochs=998..1000"], trials=10), project)
     assert same.importance is None
+
+
+def test_what_mattered_is_stored_by_whoever_works_on_the_sweep(project):
+    record = sweep(biases(name="stored", trials=11), project)
+    assert record.importance_of == 11
+    with SweepStore(project).study("stored") as study:
+        kept = study.user_attrs[IMPORTANCE]
+        assert kept == {"trials": 11, "shares": dict(record.importance)}
+        study.set_user_attr(IMPORTANCE, {"trials": 10, "shares": {"old": 1.0}})
+    looked = sweep_record(project, "stored")
+    assert (looked.importance, looked.importance_of) == ({"old": 1.0}, 10)  # a look is quick
+    assert sweep_record(project, "stored", importance=True) == record
+
+
+def test_the_importance_is_told_again_only_after_a_rest(project):
+    sweep(biases(name="rest", trials=9), project)
+    told = []
+    with SweepStore(project).study("rest") as study:
+        keeper = ImportanceKeeper()
+        study.set_user_attr = lambda _, facts: told.append(facts["trials"])
+        for _ in range(3):
+            study.enqueue_trial({"user_regularization": 9.0, "movie_regularization": 9.0})
+            study.optimize(lambda _: float(len(study.trials)), 1, callbacks=[keeper])
+    assert told == [10]
+
+
+def test_rows_are_read_as_optuna_reads_them(project):
+    """Everything a trial can be: done, pruned, failed with a reason, left by a dead process."""
+    search = ["learning_rate=0.005..0.05:log", "num_layers=1..2", "feature_bands", "aggregator"]
+    fixed = {name: value for name, value in TINY.items() if name != "num_layers"}
+    request = SweepRequest.of(training={"hyperparameters": fixed}, search=search, name="rows")
+    hooks = [Interrupting(NonFiniteError("The loss became NaN."), training=2, epoch=2)]
+    sweep(request.model_copy(update={"trials": 3}), project, hooks=hooks)
+    with SweepStore(project).study("rows") as study:
+        study.tell(study.ask().number, state=optuna.trial.TrialState.PRUNED)
+        study.tell(study.ask().number, state=optuna.trial.TrialState.FAIL)
+        study.ask()
+        study.enqueue_trial({})
+        kept = [t for t in study.trials if t.state is not optuna.trial.TrialState.WAITING]
+    found = sorted(sweep_record(project, "rows").trials, key=lambda trial: trial.number)
+    states = ["done", "failed", "done", "pruned", "stopped", "stopped"]
+    assert [trial.state for trial in found] == states
+    for ours, theirs in zip(found, kept, strict=True):
+        assert (ours.number, ours.value, ours.params) == (
+            theirs.number, theirs.value, theirs.params,
+        )  # fmt: skip
+        assert {*map(type, ours.params.values())} == {*map(type, theirs.params.values())}
+        assert ours.epochs == len(theirs.intermediate_values)
+        for name in ("metrics", "hyperparameters", "reason"):
+            assert getattr(ours, name) == theirs.user_attrs.get(name, type(getattr(ours, name))())
+        seconds = None if theirs.duration is None else theirs.duration.total_seconds()
+        assert ours.seconds == seconds
+    with SweepStore(project).working_on("rows"):
+        assert sweep_record(project, "rows").counts["running"] == 1
+
+
+def test_who_only_looks_does_not_keep_a_sweep_from_starting(project):
+    sweep(biases(name="looked", trials=1), project)
+    store = SweepStore(project)
+    look = FileLock(store.path.with_name("looked.lock"), thread_local=False)
+    look.acquire()
+    threading.Timer(0.2, look.release).start()
+    assert store.is_worked_on("looked")
+    with store.working_on("looked"):
+        assert store.is_worked_on("looked")
+    assert not store.is_worked_on("looked")
+
+
+def test_the_best_is_trained_exactly(project):
+    record = sweep(biases(name="exact", trials=4), project)
+    training = TrainRequest.of(**record.training)
+    assert full_hyperparameters(training) == record.best.hyperparameters
+    assert (training.dataset, training.split) == ("tiny", SplitSpec())
 
 
 def test_the_page_needs_nothing_else(project):

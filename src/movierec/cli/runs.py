@@ -113,7 +113,7 @@ def cancel(run: Run, as_json: JsonOption = False) -> None:
 def resume(run: Run, as_json: JsonOption = False) -> None:
     """Put a failed, interrupted or cancelled run back into the queue.
 
-    A training goes on from its last checkpoint.
+    A training goes on from its last checkpoint, a sweep with the trials that are missing.
     """
     record = jobs.resume(load_settings(), run)
     emit(as_json, record, lambda: f"Run {record.id} waits in the queue.")
@@ -196,11 +196,15 @@ def _listed(runs: list[RunRecord]) -> RenderableType:
     for run in runs:
         started = run.started_at or run.created_at
         drawn.add_row(
-            str(run.id), run.kind, run.preset, Text(run.dataset_name), run.state,
+            str(run.id), _kind(run), run.preset, Text(run.dataset_name), run.state,
             f"{run.progress:.0%}", Text("" if run.version else run.stage),
             started.strftime("%Y-%m-%d %H:%M"), run.version or "",
         )  # fmt: skip
     return drawn
+
+
+def _kind(run: RunRecord) -> str:
+    return f"sweep {run.request['name']}" if run.kind == "sweep" else run.kind
 
 
 def _shown(run: RunRecord, epochs: list[EpochRecord]) -> RenderableType:

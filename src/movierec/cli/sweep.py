@@ -12,8 +12,12 @@ from movierec.cli.output import JsonOption, console, emit, progress_bar
 from movierec.cli.sweeps import drawn
 from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of
 from movierec.data.splits import SplitSpec
+from movierec.errors import HyperparameterError
+from movierec.jobs.foreground import take_up
+from movierec.jobs.sweeps import queue_sweep, submit_sweep, sweep_run
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
+from movierec.store import RunRecord
 
 if TYPE_CHECKING:
     from movierec.workflows.sweep_records import SweepRecord
@@ -54,6 +58,12 @@ def sweep(
     prune: Annotated[
         bool, typer.Option(help="Stop trials that lag behind the others at the same epoch.")
     ] = True,
+    resume: Annotated[
+        int | None, typer.Option(help="Do the trials that are missing of this run.")
+    ] = None,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave it to the worker, like the dashboard does.")
+    ] = False,
     settings_of_baseline: SetOption = None,
     as_json: JsonOption = False,
     **fields: Any,
@@ -61,7 +71,8 @@ def sweep(
     """Search hyperparameters by what the validation part says; the test part stays closed.
 
     Hyperparameters given as options are the same in all trials. Every trial is stored as it
-    ends: after Ctrl-C or a crash, `--name` alone goes on with the sweep as it was started.
+    ends: after Ctrl-C or a crash, `--resume` does the trials that are missing, and `--name`
+    alone adds trials to the sweep as it was started.
     """
     training = {
         "preset": preset,
@@ -77,15 +88,38 @@ def sweep(
     }
     now = {"name": name, "trials": trials, "prune": prune}
     settings = load_settings()
-    record = _behind_bar(settings, _request(settings, asked, now, device))
+    if resume is not None:
+        _require_alone(resume, asked, now)
+        run = take_up(settings, resume, "sweep")
+    else:
+        request = _request(settings, asked, now, device)
+        if queue:
+            waiting = submit_sweep(settings, **request.model_dump(mode="json"))
+            emit(as_json, waiting, lambda: _queued(waiting))
+            return
+        run = queue_sweep(settings, request)
+    record = _behind_bar(settings, run)
     emit(as_json, record, lambda: drawn(record))
+
+
+def _require_alone(run_id: int, asked: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    usual = {"name": None, "trials": TRIALS, "prune": True}
+    if any(asked.values()) or now != usual:
+        raise HyperparameterError(
+            "--resume goes on with a run as it was started; other options have no place beside it.",
+            hint=f"Use `movierec sweep --resume {run_id}` alone.",
+        )
+
+
+def _queued(run: RunRecord) -> str:
+    return f"Run {run.id}, the sweep {run.request['name']}, waits in the queue."
 
 
 def _request(
     settings: Settings, asked: Mapping[str, Any], now: Mapping[str, Any], device: str | None
 ) -> SweepRequest:
     """Return what is asked for; a name alone asks for what its sweep was started with."""
-    from movierec.workflows.sweep import stored_request
+    from movierec.workflows.sweep_identity import stored_request
     from movierec.workflows.sweep_request import SweepRequest
 
     if now["name"] is not None and not any(asked.values()):
@@ -95,14 +129,11 @@ def _request(
     return SweepRequest.of(**asked, **now).on(device)
 
 
-def _behind_bar(settings: Settings, request: SweepRequest) -> SweepRecord:
-    from movierec.workflows.sweep import named, sweep
-
-    request = named(request, settings)
+def _behind_bar(settings: Settings, run: RunRecord) -> SweepRecord:
     try:
-        with progress_bar(f"Sweep {request.name}") as tell:
-            return sweep(request, settings, on_progress=tell)
+        with progress_bar(f"Run {run.id}, sweep {run.request['name']}") as tell:
+            return sweep_run(settings, run.id, on_progress=tell)
     except KeyboardInterrupt:
-        message = f"Stopped. Go on with `movierec sweep --name {request.name}`."
+        message = f"Stopped. Do the missing trials with `movierec sweep --resume {run.id}`."
         console(stderr=True).print(message, soft_wrap=True)
         raise

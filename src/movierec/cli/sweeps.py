@@ -50,7 +50,7 @@ def show(
     from movierec.workflows.sweep_report import sweep_record
 
     settings = load_settings()
-    record = sweep_record(settings, name)
+    record = sweep_record(settings, name, importance=True)
     if html is not None:
         write_text(html, html_page(settings, record))
     if markdown is not None:
@@ -68,7 +68,7 @@ def delete(
     from movierec.workflows.sweep_report import delete_sweep, sweep_record
 
     settings = load_settings()
-    trials = len(sweep_record(settings, name, importance=False).trials)
+    trials = len(sweep_record(settings, name).trials)
     if not yes:
         typer.confirm(f"Delete {name} and its {trials} trials?", abort=True, err=True)
     delete_sweep(settings, name)

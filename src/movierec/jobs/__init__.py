@@ -9,6 +9,7 @@ from movierec.jobs.submit import (
     submit_import,
     submit_train,
 )
+from movierec.jobs.sweeps import submit_sweep
 from movierec.jobs.worker import ensure_worker
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "resume",
     "set_priority",
     "submit_import",
+    "submit_sweep",
     "submit_train",
 ]

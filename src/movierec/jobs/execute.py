@@ -10,6 +10,7 @@ from pathlib import Path
 
 from movierec.errors import MovierecError
 from movierec.jobs.heartbeat import Heartbeat
+from movierec.jobs.sweeps import trials_goal
 from movierec.jobs.watcher import Progress, Watcher, complete_epochs
 from movierec.registry import Registry
 from movierec.settings import Settings
@@ -45,8 +46,9 @@ def execute(
 ) -> RunRecord:
     """Take a run that is in one of `states`, do it, and return its row as it ended.
 
-    A run that was started before goes on from its checkpoint. Ctrl-C leaves it interrupted and
-    a cancellation cancelled; both keep the checkpoint, and so does a failure.
+    A run that was started before goes on from its checkpoint, a sweep with the trials that are
+    missing. Ctrl-C leaves it interrupted and a cancellation cancelled; both keep the
+    checkpoint, and so does a failure.
 
     Raises:
         StoreError: the run is in another state.
@@ -148,4 +150,15 @@ def _import(work: _Work) -> None:
     )  # fmt: skip
 
 
-_KINDS: Mapping[str, Callable[[_Work], str | None]] = {"train": _train, "import": _import}
+def _sweep(work: _Work) -> None:
+    from movierec.workflows.sweep import sweep
+    from movierec.workflows.sweep_request import SweepRequest
+
+    request = SweepRequest.of(**work.run.request)
+    goal = trials_goal(work.settings, work.store, work.run)
+    sweep(request, work.settings, hooks=work.hooks, on_progress=work.tell, goal=goal)
+
+
+_KINDS: Mapping[str, Callable[[_Work], str | None]] = {
+    "train": _train, "import": _import, "sweep": _sweep,
+}  # fmt: skip

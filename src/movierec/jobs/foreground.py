@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from movierec.errors import HyperparameterError, StoreError, TrainingError
 from movierec.jobs.watcher import Progress
 from movierec.settings import Settings
 from movierec.store import RunRecord, VersionRecord, open_store
+from movierec.store.records import RunKind
 from movierec.store.runs import STARTABLE
 
 if TYPE_CHECKING:
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from movierec.workflows.requests import TrainRequest
 
 __all__ = ["queue_train", "take_up", "train_run"]
+
+# what a run is, and how one goes on with it
+_KINDS: Mapping[RunKind, tuple[str, str]] = {
+    "train": ("a training", "`movierec train --resume {}`"),
+    "sweep": ("a sweep", "`movierec sweep --resume {}`"),
+    "import": (
+        "an import, which starts from the beginning",
+        "`movierec data fetch` or `movierec data import`",
+    ),
+}
 
 
 def queue_train(settings: Settings, request: TrainRequest) -> RunRecord:
@@ -41,28 +52,26 @@ def queue_train(settings: Settings, request: TrainRequest) -> RunRecord:
     return run
 
 
-def take_up(settings: Settings, run_id: int) -> RunRecord:
-    """Return a training that was started, did not end well and can go on.
+def take_up(settings: Settings, run_id: int, kind: RunKind = "train") -> RunRecord:
+    """Return a training or a sweep that was started, did not end well and can go on.
 
     Raises:
         NotFoundError: there is no such run.
-        HyperparameterError: it is no training.
+        HyperparameterError: it is of another kind.
         StoreError: it is running or has succeeded.
 
     """
     with open_store(settings) as store:
         store.runs.mark_interrupted()
         run = store.runs.get(run_id)
-    if run.kind != "train":
-        raise HyperparameterError(
-            f"Run {run_id} is an import, which starts from the beginning.",
-            hint="Use `movierec data fetch` or `movierec data import`.",
-        )
+    if run.kind != kind:
+        what, instead = _KINDS[run.kind]
+        raise HyperparameterError(f"Run {run_id} is {what}.", hint=f"Use {instead.format(run_id)}.")
     if run.state not in STARTABLE:
         done = f"it became version {run.version}" if run.version else f"it is {run.state}"
         raise StoreError(
             f"Run {run_id} cannot be taken up: {done}.",
-            hint="`movierec train` without --resume starts a new one.",
+            hint=f"`movierec {kind}` without --resume starts a new one.",
         )
     return run
 

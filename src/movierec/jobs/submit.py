@@ -90,7 +90,8 @@ def cancel(settings: Settings, run_id: int) -> RunRecord:
 def resume(settings: Settings, run_id: int) -> RunRecord:
     """Put a failed, interrupted or cancelled run back into the queue.
 
-    A training goes on from its last checkpoint, an import starts from the beginning.
+    A training goes on from its last checkpoint, a sweep with the trials that are missing, an
+    import starts from the beginning.
 
     Raises:
         NotFoundError: there is no such run.
@@ -118,13 +119,23 @@ def clone(settings: Settings, run_id: int, **changes: Any) -> RunRecord:
     with open_store(settings) as store:
         run = store.runs.get(run_id)
     if run.kind != "train":
-        raise StoreError(
-            f"Run {run_id} is an import; only trainings are cloned.",
-            hint="Use `movierec data fetch` or `movierec data import`.",
-        )
+        raise _no_training(run)
     merged = {**run.request.get("hyperparameters", {}), **changes.pop("hyperparameters", {})}
     request = {**run.request, **changes, "hyperparameters": merged}
     return submit_train(settings, **request, priority=run.priority, parent_id=run_id)
+
+
+def _no_training(run: RunRecord) -> StoreError:
+    if run.kind == "sweep":
+        name = run.request["name"]
+        return StoreError(
+            f"Run {run.id} is a sweep; only trainings are cloned.",
+            hint=f"`movierec sweep --name {name}` does more trials of it.",
+        )
+    return StoreError(
+        f"Run {run.id} is an import; only trainings are cloned.",
+        hint="Use `movierec data fetch` or `movierec data import`.",
+    )
 
 
 def move(settings: Settings, run_id: int, where: Where) -> RunRecord:

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 RunState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
-RunKind = Literal["import", "train"]
+RunKind = Literal["import", "train", "sweep"]
 ACTIVE_STATES: tuple[RunState, ...] = ("queued", "running")
 
 

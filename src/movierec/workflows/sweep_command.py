@@ -12,7 +12,7 @@ from movierec.models.baselines import BASELINES, make_baseline
 from movierec.models.hyperparameters import hyperparameters
 from movierec.workflows.requests import TrainRequest
 
-__all__ = ["full_hyperparameters", "train_command"]
+__all__ = ["best_training", "full_hyperparameters", "train_command"]
 
 
 def train_command(
@@ -23,13 +23,7 @@ def train_command(
     `full` are all of them as they were. What was searched or fixed is named in any case, the
     rest where the preset is no longer what it was.
     """
-    now = full_hyperparameters(TrainRequest(preset=training.preset))
-    named = {*params, *training.hyperparameters}
-    values = {
-        name: value
-        for name, value in full.items()
-        if value is not None and (name in named or now.get(name) != value)
-    }
+    values = _named_values(training, full, params)
     words = ["movierec", "train", "--preset", training.preset]
     words += ["--dataset", training.dataset] if training.dataset else []
     words += _split_options(training.split)
@@ -38,6 +32,14 @@ def train_command(
     for name, value in values.items():
         words += option(name, value)
     return shlex.join(words)
+
+
+def best_training(
+    training: TrainRequest, full: Mapping[str, Any], params: Mapping[str, Any]
+) -> TrainRequest:
+    """Return the training that `train_command` writes as a line."""
+    values = _named_values(training, full, params)
+    return training.model_copy(update={"hyperparameters": values, "device": None})
 
 
 def full_hyperparameters(training: TrainRequest) -> dict[str, Any]:
@@ -52,6 +54,18 @@ def full_hyperparameters(training: TrainRequest) -> dict[str, Any]:
         return hyperparameters(training.preset, **changes).model_dump()
     make_baseline(training.preset, changes)
     return BASELINES[training.preset].hyperparameters(**changes).model_dump()
+
+
+def _named_values(
+    training: TrainRequest, full: Mapping[str, Any], params: Mapping[str, Any]
+) -> dict[str, Any]:
+    now = full_hyperparameters(TrainRequest(preset=training.preset))
+    named = {*params, *training.hyperparameters}
+    return {
+        name: value
+        for name, value in full.items()
+        if value is not None and (name in named or now.get(name) != value)
+    }
 
 
 def _split_options(split: SplitSpec) -> list[str]:

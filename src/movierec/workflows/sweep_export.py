@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 
 from movierec.errors import SettingsError
 from movierec.settings import Settings
+from movierec.workflows.sweep_importance import IMPORTANT_FROM
 from movierec.workflows.sweep_records import SweepRecord, TrialRecord
-from movierec.workflows.sweep_report import IMPORTANT_FROM
 from movierec.workflows.sweep_store import SweepStore
 
 __all__ = [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from movierec.workflows.sweep_request import Metric
 
-__all__ = ["DIRECTIONS", "Direction", "SweepRecord", "TrialRecord", "TrialState"]
+__all__ = ["DIRECTIONS", "Direction", "SweepRecord", "TrialRecord", "TrialState", "best_of"]
 
 Direction = Literal["minimize", "maximize"]
 DIRECTIONS: Mapping[Metric, Direction] = {"val_rmse": "minimize", "val_ndcg_10": "maximize"}
@@ -38,7 +38,11 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """A sweep and its trials, the best first."""
+    """A sweep and its trials, the best first.
+
+    `importance` is what mattered among `importance_of` finished trials; `command` and
+    `training`, the fields of a TrainRequest, train exactly the best trial.
+    """
 
     name: str
     preset: str
@@ -53,14 +57,21 @@ class SweepRecord:
     importance: Mapping[str, float] | None
     command: str | None
     created_at: datetime
+    importance_of: int = 0
+    training: Mapping[str, Any] | None = None
 
     @property
     def best(self) -> TrialRecord | None:
         """The best trial that came to its end."""
-        return next((trial for trial in self.trials if trial.state == "done"), None)
+        return best_of(self.trials)
 
     @property
     def counts(self) -> dict[str, int]:
         """How many trials there are in each state."""
         states = [trial.state for trial in self.trials]
         return {state: states.count(state) for state in dict.fromkeys(states)}
+
+
+def best_of(trials: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the first trial that came to its end."""
+    return next((trial for trial in trials if trial.state == "done"), None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from movierec.errors import NotFoundError, StoreError
 from movierec.settings import Settings
-from movierec.workflows.sweep_records import Direction
+from movierec.workflows.sweep_records import Direction, TrialRecord
+from movierec.workflows.sweep_rows import count_trials, read_trials
 
 __all__ = ["FACTS", "SweepStore"]
 
 FACTS = "movierec"  # the study's attribute with everything Optuna does not know of the sweep
 BUSY_SECONDS = 15.0
+LOCK_SECONDS = 2.0  # somebody who only looks whether a sweep is worked on holds it for a moment
+_ATTRIBUTES = """
+SELECT studies.study_id, key, value_json FROM studies
+JOIN study_user_attributes ON study_user_attributes.study_id = studies.study_id
+WHERE study_name = ?
+"""
+_NAMES = """
+SELECT study_name FROM studies WHERE EXISTS (
+    SELECT 1 FROM study_user_attributes a WHERE a.study_id = studies.study_id AND key = ?
+) ORDER BY study_id DESC
+"""
 
 
 class SweepStore:
@@ -39,11 +52,42 @@ class SweepStore:
 
     def names(self) -> list[str]:
         """Return the names of all sweeps, the newest first."""
-        if not self.path.exists():
-            return []
-        with self.opened() as storage:
-            studies = reversed(storage.get_all_studies())
-            return [study.study_name for study in studies if FACTS in study.user_attrs]
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            return [name for (name,) in connection.execute(_NAMES, (FACTS,))]
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Return everything Optuna does not know of a sweep.
+
+        Raises:
+            NotFoundError: there is no sweep of this name.
+
+        """
+        facts: dict[str, Any] = self.read(name)[0][FACTS]
+        return facts
+
+    def read(self, name: str) -> tuple[Mapping[str, Any], list[TrialRecord]]:
+        """Return a sweep's attributes, its facts among them, and its trials in order.
+
+        Raises:
+            NotFoundError: there is no sweep of this name.
+
+        """
+        is_worked_on = self.is_worked_on(name)
+        with self._reading() as connection:
+            study_id, attributes = _attributes(connection, name)
+            if connection is None or study_id is None:
+                raise _unknown(name)
+            return attributes, read_trials(connection, study_id, is_worked_on=is_worked_on)
+
+    def count_trials(self, name: str) -> int:
+        """Return how many trials of a sweep came to an end; 0 where there is no such sweep."""
+        with self._reading() as connection:
+            study_id, _ = _attributes(connection, name)
+            if connection is None or study_id is None:
+                return 0
+            return count_trials(connection, study_id)
 
     def create(self, name: str, direction: Direction, facts: dict[str, Any]) -> None:
         """Add a sweep with its facts; whoever does works on it.
@@ -67,9 +111,7 @@ class SweepStore:
 
         """
         if name not in self.names():
-            raise NotFoundError(
-                f"There is no sweep {name!r}.", hint="`movierec sweeps list` shows them."
-            )
+            raise _unknown(name)
         with self.opened() as storage:
             yield optuna.load_study(study_name=name, storage=storage, **parts)
 
@@ -86,7 +128,7 @@ class SweepStore:
         self._lock_file(name).unlink(missing_ok=True)
 
     @contextmanager
-    def working_on(self, name: str) -> Iterator[None]:
+    def working_on(self, name: str, *, patience: float = LOCK_SECONDS) -> Iterator[None]:
         """Keep other processes from this sweep; the lock dies with its process.
 
         Whoever holds it knows that a trial still marked as running was left by a dead process.
@@ -97,7 +139,7 @@ class SweepStore:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._lock_file(name), timeout=0)
+            lock = FileLock(self._lock_file(name), timeout=patience)
             lock.acquire()
         except Timeout as error:
             raise StoreError(
@@ -116,7 +158,7 @@ class SweepStore:
         if not self._lock_file(name).exists():
             return False
         try:
-            with self.working_on(name):
+            with self.working_on(name, patience=0):
                 return False
         except StoreError:
             return True
@@ -143,6 +185,21 @@ class SweepStore:
             storage.remove_session()
             storage.engine.dispose()
 
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """Open the file to look into it, past Optuna; None while there are no sweeps in it."""
+        if not self.path.exists():
+            yield None
+            return
+        try:
+            with closing(sqlite3.connect(self.path, BUSY_SECONDS)) as connection:
+                connection.isolation_level = None
+                connection.execute("BEGIN")  # one state of everything that is read
+                found = "SELECT 1 FROM sqlite_master WHERE name = 'study_user_attributes'"
+                yield connection if connection.execute(found).fetchone() else None
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
     def _lock_file(self, name: str) -> Path:
         return self._folder / f"{name}.lock"
 
@@ -157,6 +214,19 @@ class SweepStore:
             hint="Check its permissions and the free space; a damaged file can be moved away, "
             "and the sweeps in it with it.",
         )
+
+
+def _attributes(
+    connection: sqlite3.Connection | None, name: str
+) -> tuple[int | None, Mapping[str, Any]]:
+    """Return the number of a study and its attributes; None for one without facts."""
+    rows = [] if connection is None else connection.execute(_ATTRIBUTES, (name,)).fetchall()
+    attributes = {key: json.loads(text) for _, key, text in rows}
+    return (rows[0][0] if FACTS in attributes else None), attributes
+
+
+def _unknown(name: str) -> NotFoundError:
+    return NotFoundError(f"There is no sweep {name!r}.", hint="`movierec sweeps list` shows them.")
 
 
 def _forget(storage: RDBStorage, name: str) -> None:
