@@ -46,7 +46,10 @@ COMMANDS = {
     "runs": Entry(
         "movierec.cli.runs:app", "List, show, watch, cancel, resume, clone and reorder runs."
     ),
-    "worker": Entry("movierec.cli.worker:worker", "Do what waits in the queue."),
+    "worker": Entry(
+        "movierec.cli.worker:worker",
+        "Take runs from the queue until Ctrl-C, each in a process of its own.",
+    ),
     "benchmark": Entry(
         "movierec.cli.benchmark:benchmark",
         "Fit models on the same splits and measure them with the same code.",

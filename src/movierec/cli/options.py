@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
+from movierec.workflows.form import bounds
 
 __all__ = ["accept", "assignment", "given"]
 
@@ -90,14 +91,5 @@ def _parameter(name: str, field: FieldInfo, alias: str | None) -> inspect.Parame
 
 def _help(field: FieldInfo) -> str:
     text = field.description or ""
-    bounds = _bounds(field)
-    return f"{text} ({bounds})" if bounds else text
-
-
-def _bounds(field: FieldInfo) -> str:
-    words = []
-    for item in field.metadata:
-        for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
-            if getattr(item, name, None) is not None:
-                words.append(f"{sign} {getattr(item, name):,}")
-    return ", ".join(words)
+    limits = bounds(field)
+    return f"{text} ({limits})" if limits else text

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from movierec.errors import StoreError
 from movierec.settings import Settings
+from movierec.store.costs import CostStore
 from movierec.store.engine import Database
 from movierec.store.migrate import migrate
 from movierec.store.queue import QueueStore
@@ -31,6 +32,7 @@ class Store:
         self._cache = settings.data_path / "cache"
         self.runs = RunStore(database, settings.runs_path)
         self.queue = QueueStore(database, self.runs)
+        self.costs = CostStore(database)
         self.versions = VersionStore(database)
 
     @cached_property

@@ -19,10 +19,12 @@ __all__ = [
     "CURVES",
     "Curve",
     "CurveName",
+    "best_epoch",
     "history_frame",
     "ladder",
     "learning_curve",
     "measured",
+    "over_epochs",
     "reliability",
     "reliability_frame",
 ]
@@ -71,17 +73,17 @@ def learning_curve(
 
     `history`: columns of `EpochRecord`, one row per epoch, at least one row.
     """
-    curve, best = CURVES[name], _kept(history)
+    curve, best = CURVES[name], best_epoch(history)
     value, epoch = float(best[curve.column]), int(best["epoch"])
     sign = "best so far" if running else "kept"
     title = f"{name} {decimal(value)} at epoch {epoch} of {len(history)}, {sign}"
     rows = history.iloc[thin(len(history))]
     colour = style.colour if style else None
     line = {"color": colour, "width": 2.5, "dash": style.dash if style else "solid"}
-    figure = go.Figure(_over_epochs(rows, curve.column, "validation", line))
+    figure = go.Figure(over_epochs(rows, curve.column, "validation", line))
     if name == "Loss":
         line = {"color": NEUTRAL, "width": 2, "dash": "dot"}
-        figure.add_trace(_over_epochs(rows, "train_loss", "train", line))
+        figure.add_trace(over_epochs(rows, "train_loss", "train", line))
     above = "top" if curve.lower_is_better else "bottom"
     side = "left" if epoch > len(history) / 2 else "right"  # a narrow chart would cut a centred one
     clear = f"{above} {side}"
@@ -173,9 +175,10 @@ def _reliable(rows: pd.DataFrame, name: str, symbol: str, colour: str) -> go.Sca
     )
 
 
-def _over_epochs(
+def over_epochs(
     rows: pd.DataFrame, column: str, name: str, line: Mapping[str, object]
 ) -> go.Scatter:
+    """Return one column of a history as a line over its epochs."""
     return go.Scatter(
         x=rows["epoch"],
         y=rows[column],
@@ -222,7 +225,7 @@ def _rung_markers(style: VersionStyle) -> dict[str, dict[str, object]]:
     }
 
 
-def _kept(history: pd.DataFrame) -> pd.Series:
+def best_epoch(history: pd.DataFrame) -> pd.Series:
     """Return the epoch whose weights were kept: the last one marked best, else the lowest loss."""
     marked = history.loc[history["is_best"].astype(bool)]
     losses = history["val_loss"].fillna(np.inf)

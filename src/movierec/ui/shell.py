@@ -17,6 +17,7 @@ __all__ = ["PAGES", "errors_in_words", "setup"]
 PAGES = (
     ("Home.py", "Home", ":material/home:"),
     ("pages/Data.py", "Data", ":material/database:"),
+    ("pages/Train.py", "Train", ":material/model_training:"),
 )
 _STYLE = Path(__file__).with_name("style.css")
 # Two people, three films, the ratings between them: legible on both page backgrounds.

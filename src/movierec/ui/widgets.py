@@ -8,7 +8,20 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
-__all__ = ["CITATION", "citation", "facts", "figure", "heading", "html", "mute", "section", "steps"]
+__all__ = [
+    "CITATION",
+    "bare",
+    "chart_title",
+    "chips",
+    "citation",
+    "facts",
+    "figure",
+    "heading",
+    "html",
+    "mute",
+    "section",
+    "steps",
+]
 
 CITATION = (
     "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
@@ -60,15 +73,30 @@ def facts(pairs: Mapping[str, str]) -> None:
 
 def figure(chart: go.Figure, key: str, *, note: str = "", height: int | None = None) -> None:
     """Draw a chart under its own title, which wraps on narrow screens as Plotly's cannot."""
+    chart_title(chart, note)
+    drawn = bare(chart, height or chart.layout.height or 320)
+    st.plotly_chart(drawn, key=key, alt=chart.layout.meta["alt"], config=_CHART_OPTIONS)
+
+
+def chart_title(chart: go.Figure, note: str = "") -> None:
+    """Draw the title of a chart, and a remark below it."""
     below = f'<p class="mr-chart-note">{escape(note)}</p>' if note else ""
     # the title holds Plotly's own escapes, which are HTML's, and nothing else
     html(f'<h3 class="mr-chart-title">{chart.layout.title.text}</h3>{below}')
-    bare = go.Figure(chart).update_layout(title=None, margin_t=8)
-    if chart.layout.showlegend:
-        bare.update_layout(margin_t=36)
-    if height or not chart.layout.height:
-        bare.update_layout(height=height or 320)
-    st.plotly_chart(bare, key=key, alt=chart.layout.meta["alt"], config=_CHART_OPTIONS)
+
+
+def bare(chart: go.Figure, height: int) -> go.Figure:
+    """Return a chart without its title, so high."""
+    drawn = go.Figure(chart).update_layout(title=None, margin_t=8, height=height)
+    return drawn.update_layout(margin_t=36) if chart.layout.showlegend else drawn
+
+
+def chips(pairs: Mapping[str, str]) -> None:
+    """Draw names and values side by side, wrapping where the line ends."""
+    items = "".join(
+        f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in pairs.items()
+    )
+    html(f'<dl class="mr-chips">{items}</dl>')
 
 
 def citation() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -11,7 +12,7 @@ from movierec.errors import HyperparameterError
 from movierec.models.baselines import BASELINES, make_baseline
 from movierec.models.hyperparameters import PRESETS, hyperparameters
 
-__all__ = ["MODELS", "MOST_MEMBERS", "TrainRequest", "spoken"]
+__all__ = ["MODELS", "MOST_MEMBERS", "TrainRequest", "said_of", "spoken"]
 
 MOST_MEMBERS = 32
 MODELS: tuple[str, ...] = (*PRESETS, *BASELINES)
@@ -91,6 +92,11 @@ def spoken(error: ValidationError) -> str:
     parts = []
     for item in error.errors(include_url=False):
         name = ".".join(str(part) for part in item["loc"])
-        cause = item["msg"].removeprefix("Value error, ")
-        parts.append(f"{name} = {item['input']!r}: {cause[0].lower()}{cause[1:]}")
+        parts.append(f"{name} = {item['input']!r}: {said_of(item)}")
     return "; ".join(parts) + "."
+
+
+def said_of(item: Mapping[str, Any]) -> str:
+    """Return what one item of `ValidationError.errors()` says, to stand after a colon."""
+    cause = str(item["msg"]).removeprefix("Value error, ")
+    return cause[:1].lower() + cause[1:]

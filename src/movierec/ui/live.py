@@ -1,0 +1,152 @@
+"""A run as it goes: where it is, its curves, its log; alone or beside others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from movierec import jobs
+from movierec.store.records import ACTIVE_STATES, EpochRecord, RunRecord
+from movierec.ui import cache, model_charts, run_charts, run_facts, widgets
+from movierec.ui.live_chart import live_chart
+from movierec.ui.model_charts import CURVES, CurveName
+from movierec.ui.tables import Cell, Column, html_table
+from movierec.ui.text import decimal, literal, percent
+
+__all__ = ["beside", "cancel_button", "learning", "log", "panel"]
+
+_OVERLAID = 6  # more lines than these nobody tells apart
+_MEASURES = {
+    "train_loss": "Train loss",
+    "val_loss": "Validation loss",
+    "val_rmse": "Validation RMSE (stars)",
+    "val_ndcg_10": "Validation NDCG@10 (0–1)",
+}
+
+
+def panel(run: RunRecord) -> None:
+    """Draw a run under way: bar, facts, numbers, curves, log."""
+    with st.container(border=True, key=f"live-{run.id}"):
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
+            doing = {"train": "Training", "import": "Importing"}.get(run.kind, "Searching")
+            title = escape(f"{doing}: run {run.id}, {run_facts.what(run)}")
+            st.html(f'<p class="mr-step">{title}</p>', width="content")
+            cancel_button(run)
+        st.progress(min(1.0, max(0.0, run.progress)), text=literal(_stage(run)))
+        if run.kind == "train":
+            _training(run)
+        log(run)
+
+
+def cancel_button(run: RunRecord) -> None:
+    """Offer to stop a run that waits or goes on; what it says is read back from its row."""
+    if run.state not in ACTIVE_STATES:
+        return
+    asked = run.cancel_requested
+    label = f"Stopping run {run.id} …" if asked else f"Cancel run {run.id}"
+    if st.button(label, key=f"cancel-{run.id}", disabled=asked, icon=":material/stop_circle:"):
+        jobs.cancel(cache.settings(), run.id)
+        st.rerun()
+
+
+def numbers(epochs: Sequence[EpochRecord]) -> None:
+    """Draw the last epoch beside the best one."""
+    if not epochs:
+        return
+    best = next((epoch for epoch in reversed(epochs) if epoch.is_best), epochs[-1])
+    last = epochs[-1]
+    columns = [Column("Measure"), Column(f"last: {last.epoch}", True)]
+    columns.append(Column(f"best: {best.epoch}", True))
+    rows: list[list[Cell | str]] = [
+        [Cell(label), *(Cell(decimal(getattr(each, name), 4)) for each in (last, best))]
+        for name, label in _MEASURES.items()
+    ]
+    widgets.html(html_table("Last and best epoch", columns, rows))
+
+
+def learning(run: RunRecord, epochs: Sequence[EpochRecord]) -> None:
+    """Draw a training's curves, and beside them its last and best epoch."""
+    left, right = st.columns([13, 7], gap="large")
+    with right:
+        numbers(epochs)
+        others = beside(run)
+    with left:
+        curves(run, others)
+
+
+def curves(run: RunRecord, others: Sequence[RunRecord] = ()) -> None:
+    """Draw the validation curve of a run, and of others over it; the measure can be chosen."""
+    histories = {_label(each): _history(each) for each in (run, *others)[:_OVERLAID]}
+    history = histories[_label(run)]
+    names = model_charts.measured(history)
+    if len(history) < 2 or not names:
+        if run.state in ACTIVE_STATES:
+            widgets.mute("The curve appears after the second epoch.")
+        return
+    name = _chosen_curve(run, names)
+    known = {k: h for k, h in histories.items() if h[CURVES[name].column].notna().any()}
+    if len(known) > 1:
+        figure = run_charts.curves(known, name)
+    else:
+        running = run.state in ACTIVE_STATES
+        figure = model_charts.learning_curve(history, name, running=running)
+    live_chart(figure, f"curve-{run.id}", note=_NOTE)
+
+
+_NOTE = (
+    "Measured on the validation part, which picks the epoch. Drag to zoom, double-click to reset."
+)
+
+
+def log(run: RunRecord) -> None:
+    """Offer the last lines of a run's log."""
+    text = run_facts.log_tail(run)
+    if text:
+        with st.expander(f"Log of run {run.id}, last lines", key=f"log-{run.id}"):
+            st.code(text, language=None, wrap_lines=True)
+
+
+def _training(run: RunRecord) -> None:
+    epochs = cache.store().runs.epochs(run.id)
+    widgets.chips(run_facts.facts(run, epochs))
+    learning(run, epochs)
+
+
+def beside(run: RunRecord) -> list[RunRecord]:
+    """Offer other trainings to lay over this one's curve; return those chosen."""
+    others = [each for each in cache.store().runs.list(40, kinds=["train"]) if each.id != run.id]
+    by_id = {each.id: each for each in others if each.state != "queued"}
+    if not by_id:
+        return []
+    chosen = st.multiselect(
+        f"Lay other runs over run {run.id}", list(by_id), key=f"beside-{run.id}",
+        format_func=lambda i: _label(by_id[i]), max_selections=_OVERLAID - 1,
+        placeholder="Choose runs", persist_state="session",
+    )  # fmt: skip
+    return [by_id[i] for i in chosen]
+
+
+def _chosen_curve(run: RunRecord, names: Sequence[CurveName]) -> CurveName:
+    return st.segmented_control(
+        f"Curve of run {run.id}", names, default=names[0], required=True, key=f"measure-{run.id}",
+        label_visibility="collapsed", persist_state="session",
+    )  # fmt: skip
+
+
+def _history(run: RunRecord) -> pd.DataFrame:
+    return model_charts.history_frame(cache.store().runs.epochs(run.id))
+
+
+def _label(run: RunRecord) -> str:
+    return f"run {run.id} · {run.preset}"
+
+
+def _stage(run: RunRecord) -> str:
+    if run.state == "queued":
+        return "its process is starting" if run.is_claimed else "waiting in the queue"
+    return f"{percent(run.progress, 0)} · {run.stage or 'starting'} · {run_facts.took(run)}"

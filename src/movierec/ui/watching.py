@@ -1,0 +1,86 @@
+"""What goes on now, on top of the Train page: live, and what just ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from movierec import jobs
+from movierec.store.records import RunRecord
+from movierec.ui import cache, live, live_chart, outcome, run_facts, shell
+from movierec.ui.text import ago
+
+__all__ = ["active", "finish", "headline", "lead", "watch"]
+
+
+def active() -> list[RunRecord]:
+    """Return the runs that wait or go on, as they are now: one whose process is gone has ended."""
+    store = cache.store()
+    store.runs.mark_interrupted()
+    return store.runs.active()
+
+
+def headline(runs: Sequence[RunRecord]) -> str:
+    """Say in a sentence what goes on."""
+    going = [run for run in runs if run.state == "running" or run.is_claimed]
+    waiting = len(runs) - len(going)
+    after = f", {waiting} waiting" if waiting else ""
+    if not going:
+        return f"{waiting} waiting for a worker" if waiting else "Train a version"
+    if len(going) == 1:
+        return f"Run {going[0].id} goes on{after}"
+    return f"{len(going)} runs go on{after}"
+
+
+def lead(runs: Sequence[RunRecord]) -> str:
+    """Say what that rests on, or how the last run ended."""
+    if runs:
+        return (
+            "Each run has a process of its own: this page may be closed, and it goes on. "
+            "A run started in a terminal shows here too."
+        )
+    last = cache.store().runs.latest("train")
+    if last is None:
+        return "Choose a model and what to change in it; everything has a sensible start."
+    end = f" and became {last.version}" if last.version else ""
+    return (
+        f"The last training, run {last.id}, {run_facts.what(last)}, {_ended(last)}{end} "
+        f"{ago(last.finished_at)}."
+    )
+
+
+def watch(runs: Sequence[RunRecord]) -> None:
+    """Draw the runs under way and keep them up to date; after the last one, what it came to."""
+    outcome.ended_here(runs)
+    ended = outcome.announce()
+    if runs:
+        _panels(runs)
+    elif ended is not None and ended.version is not None:
+        outcome.panel(ended)
+
+
+def finish(runs: Sequence[RunRecord]) -> None:
+    """Bring what live charts need, once everything else is drawn."""
+    live_chart.load()
+    if runs:
+        jobs.ensure_worker(cache.settings())
+
+
+@st.fragment(run_every=2)
+def _panels(shown: Sequence[RunRecord]) -> None:
+    with shell.errors_in_words():
+        now = active()
+        if _signature(now) != _signature(shown):
+            st.rerun()
+        for run in now:
+            if run.state == "running" or run.is_claimed:
+                live.panel(run)
+
+
+def _signature(runs: Sequence[RunRecord]) -> set[tuple[int, str, bool]]:
+    return {(run.id, run.state, run.is_claimed) for run in runs}
+
+
+def _ended(run: RunRecord) -> str:
+    return {"succeeded": "succeeded", "failed": "failed"}.get(run.state, f"was {run.state}")
