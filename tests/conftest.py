@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,9 @@ from movierec.data.formats import read_raw
 from movierec.data.sources import fetch_ml_100k
 from movierec.settings import Settings
 from tests.factories import make_dataset
+
+if TYPE_CHECKING:
+    from tests.postgres import Cluster
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -49,6 +53,33 @@ def _isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MOVIEREC_HOME", str(tmp_path))
     for name in ("DATABASE_URL", "DATA_DIR", "MODELS_DIR", "RUNS_DIR"):
         monkeypatch.delenv(f"MOVIEREC_{name}", raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server for all tests of this process; skipped where it is not installed."""
+    from tests.postgres import cluster
+
+    with cluster() as started:
+        yield started
+
+
+@pytest.fixture
+def postgres_url(postgres: Cluster) -> Iterator[str]:
+    """An empty PostgreSQL database of this test's own."""
+    with postgres.database() as name:
+        yield postgres.url(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test that asks for it runs on both databases: SQLite's default file, PostgreSQL.
+
+    Processes that the test starts use the same one.
+    """
+    url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    monkeypatch.setenv("MOVIEREC_DATABASE_URL", url)
+    return url
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import sqlite3
 
 import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from sqlalchemy import text
 
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset, IdMap, Interactions, fingerprint_of
@@ -18,9 +18,19 @@ from tests.factories import make_dataset
 
 
 @pytest.fixture
+def settings(settings, database_url):
+    return settings.model_copy(update={"database_url": database_url})
+
+
+@pytest.fixture
 def store(settings):
     with open_store(settings) as opened:
         yield opened
+
+
+def rows_in(store, table: str) -> int:
+    with store.engine.connect() as connection:
+        return connection.scalar(text(f"SELECT count(*) FROM {table}"))
 
 
 def assert_same(found: Dataset, expected: Dataset) -> None:
@@ -137,9 +147,7 @@ def test_several_data_sets_side_by_side(store):
 def test_deleting_leaves_no_row_and_no_snapshot(settings, store):
     record = store.datasets.add(make_dataset(), {})
     store.datasets.delete(record.name)
-    with sqlite3.connect(settings.database_path) as raw:
-        for table in ("datasets", "users", "movies", "ratings"):
-            assert raw.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    assert [rows_in(store, name) for name in ("datasets", "users", "movies", "ratings")] == [0] * 4
     assert list((settings.data_path / "cache").iterdir()) == []
 
 
@@ -160,8 +168,7 @@ def test_a_failed_import_leaves_no_trace(settings, store):
     with pytest.raises(UnicodeEncodeError):
         store.datasets.add(dataclasses.replace(dataset, movie_frame=frame), {})
     assert store.datasets.list() == []
-    with sqlite3.connect(settings.database_path) as raw:
-        assert raw.execute("SELECT count(*) FROM users").fetchone() == (0,)
+    assert rows_in(store, "users") == 0
 
 
 def damage_nothing(folder):
@@ -231,8 +238,8 @@ def test_a_cache_that_cannot_be_written_costs_only_speed(settings, store):
 
 def test_lost_ratings_are_noticed(settings, store):
     store.datasets.add(make_dataset(), {})
-    with sqlite3.connect(settings.database_path) as raw:
-        raw.execute("DELETE FROM ratings WHERE position = 3")
+    with store.engine.begin() as connection:
+        connection.execute(text("DELETE FROM ratings WHERE position = 3"))
     with pytest.raises(StoreError, match="fewer ratings"):
         without_snapshot(settings)
 

@@ -11,12 +11,12 @@ import pytest
 from movierec.errors import NotFoundError, StoreError
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.store.processes import mark_of
+from movierec.store.processes import mark_of, own_mark
 
 
 @pytest.fixture
-def store(tmp_path):
-    with open_store(Settings(home=tmp_path, database_url="")) as opened:
+def store(tmp_path, database_url):
+    with open_store(Settings(home=tmp_path, database_url=database_url)) as opened:
         yield opened
 
 
@@ -114,6 +114,23 @@ def test_a_process_that_died_before_its_first_word_is_not_started_for_ever(store
     store.runs.assign(run, dead_pid())
     assert [found.id for found in store.runs.mark_interrupted()] == [run]
     assert order(store) == []
+
+
+def test_a_run_for_one_host_is_left_to_its_workers(store):
+    here = own_mark().host
+    theirs = store.runs.add("import", request={"host": "elsewhere"}).id
+    assert store.queue.is_empty()
+    assert store.queue.claim(1) is None
+    assert order(store) == [theirs]
+    mine = store.runs.add("import", request={"host": here}).id
+    assert not store.queue.is_empty()
+    assert taken(store) == [mine]
+    _belongs_to(store, mine, dead_pid())
+    store.runs.mark_interrupted()
+    assert store.runs.get(mine).host == here
+    assert taken(store) == [mine]
+    store.runs.finish(theirs, "failed", error="x")
+    assert store.queue.requeue(theirs).host == "elsewhere"
 
 
 def _belongs_to(store, run: int, pid: int) -> None:

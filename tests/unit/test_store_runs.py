@@ -20,6 +20,11 @@ EPOCH = EpochRecord(1, 1.5, 1.25, 1.0, math.nan, 0.5, True)
 
 
 @pytest.fixture
+def settings(settings, database_url):
+    return settings.model_copy(update={"database_url": database_url})
+
+
+@pytest.fixture
 def store(settings):
     with open_store(settings) as opened:
         yield opened

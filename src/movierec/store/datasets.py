@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.orm import Session
 
 from movierec.columns import Columns
@@ -52,7 +52,7 @@ class DatasetStore:
             DataError: the name is taken by other data.
 
         """
-        with self._database.writing() as session:
+        with self._database.writing(alone_in="datasets") as session:
             known = session.scalar(_with_fingerprint(dataset.fingerprint))
             if known is not None:
                 return _record(known)
@@ -61,7 +61,7 @@ class DatasetStore:
             session.add(row)
             session.flush()
             for kind, rows in _contents(dataset, row.id):
-                session.connection().execute(insert(kind), rows)
+                _send(session.connection(), kind, rows)
             record = _record(row)
         self.load(record.name)  # writes the snapshot, so that the first page finds it
         return record
@@ -163,6 +163,7 @@ def _record(row: DatasetRow) -> DatasetRecord:
         rating_high=row.rating_high,
         rating_step=row.rating_step,
         report=row.report,
+        has_timestamps=row.has_timestamps,
     )
 
 
@@ -183,6 +184,19 @@ def _row(dataset: Dataset, report: Mapping[str, Any]) -> DatasetRow:
         movie_columns=[c for c in Columns.MOVIES if c in dataset.movie_frame],
         report=plain_dict(report),
     )
+
+
+def _send(connection: Connection, kind: type[Base], rows: list[dict[str, Any]]) -> None:
+    """Insert rows in bulk; PostgreSQL takes them several times as fast by COPY."""
+    if connection.dialect.driver != "psycopg":
+        connection.execute(insert(kind), rows)
+        return
+    columns = ", ".join(f'"{name}"' for name in rows[0])
+    statement = f"COPY {kind.__tablename__} ({columns}) FROM STDIN"
+    driver: Any = connection.connection
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(tuple(row.values()))
 
 
 def _contents(dataset: Dataset, key: int) -> Iterator[tuple[type[Base], list[dict[str, Any]]]]:

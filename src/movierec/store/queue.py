@@ -38,9 +38,10 @@ class QueueStore:
         return [self._runs.get(run_id) for run_id in ids]
 
     def is_empty(self) -> bool:
-        """Return whether no run waits for a worker."""
+        """Return whether no run waits for a worker of this host."""
+        query = select(RunRow.id).where(_takeable(own_mark().host)).limit(1)
         with self._database.reading() as session:
-            return session.scalar(select(RunRow.id).where(_WAITING).limit(1)) is None
+            return session.scalar(query) is None
 
     def claim(self, worker_id: int) -> RunRecord | None:
         """Take the next run for a worker of this process, or None if there is none.
@@ -49,7 +50,8 @@ class QueueStore:
         the database locks rows, the others go on to the next one.
         """
         mark = own_mark()
-        following = select(RunRow.id).where(_WAITING).order_by(*_ORDER).limit(1)
+        takeable = _takeable(mark.host)
+        following = select(RunRow.id).where(takeable).order_by(*_ORDER).limit(1)
         values = {
             "claimed_by": worker_id,
             "host": mark.host,
@@ -59,7 +61,7 @@ class QueueStore:
             "stage": CLAIMED,
         }
         found = following.with_for_update(skip_locked=True).scalar_subquery()
-        query = update(RunRow).where(RunRow.id == found, _WAITING).values(**values)
+        query = update(RunRow).where(RunRow.id == found, takeable).values(**values)
         with self._database.writing() as session:
             run_id = session.scalar(query.returning(RunRow.id))
         return None if run_id is None else self._runs.get(run_id)
@@ -74,7 +76,7 @@ class QueueStore:
         """
         run = self._runs.get(run_id)
         values = {
-            "state": "queued", "host": "", "pid": None, "pid_started_at": None,
+            "state": "queued", "host": run.kept_for, "pid": None, "pid_started_at": None,
             "claimed_by": None, "finished_at": None, "cancel_requested": False,
             "cancel_requested_at": None, "heartbeat_at": None, "stage": "", "error": "",
             "traceback": "",
@@ -158,6 +160,11 @@ class QueueStore:
                     f"There is no run {run_id}.", hint="`movierec runs list` lists them."
                 )
             return session.scalar(query.returning(RunRow.id)) is not None
+
+
+def _takeable(host: str) -> ColumnElement[bool]:
+    """Return what waits for any host, or for this one alone."""
+    return _WAITING & RunRow.host.in_(["", host])
 
 
 def _place(places: Sequence[float], at: int, where: Where) -> float:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 __all__ = [
     "ACTIVE_STATES",
+    "KEPT_FOR",
     "DatasetRecord",
     "EpochRecord",
     "RunKind",
@@ -22,6 +23,7 @@ __all__ = [
 RunState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 RunKind = Literal["import", "train", "sweep"]
 ACTIVE_STATES: tuple[RunState, ...] = ("queued", "running")
+KEPT_FOR = "host"  # in a run's request: the only host whose workers may take it
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class DatasetRecord:
     rating_high: float
     rating_step: float
     report: Mapping[str, Any]
+    has_timestamps: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ class RunRecord:
     parent_id: int | None = None
     claimed_by: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kept_for(self) -> str:
+        """The host that alone can do it, as only that one has the file; empty: any."""
+        return str(self.request.get(KEPT_FOR, ""))
 
     @property
     def is_claimed(self) -> bool:

@@ -16,7 +16,14 @@ from movierec.errors import NotFoundError, StoreError
 from movierec.store.engine import Database
 from movierec.store.plain import plain_dict
 from movierec.store.processes import is_alive, mark_of, own_mark
-from movierec.store.records import ACTIVE_STATES, EpochRecord, RunKind, RunRecord, RunState
+from movierec.store.records import (
+    ACTIVE_STATES,
+    KEPT_FOR,
+    EpochRecord,
+    RunKind,
+    RunRecord,
+    RunState,
+)
 from movierec.store.tables import EpochRow, RunRow
 
 __all__ = ["RunStore"]
@@ -64,7 +71,7 @@ class RunStore:
             dataset_name=dataset_name,
             request=plain_dict(request),
             created_at=_now(),
-            host="",
+            host=str(request.get(KEPT_FOR, "")),
             progress=0.0,
             stage="",
             error="",
@@ -102,7 +109,7 @@ class RunStore:
         mark, now = own_mark(), _now()
         taken = RunRow.state.in_(states)
         with self._database.writing() as session:
-            row = _require(session, run_id)
+            row = _require(session, run_id, lock=True)
             values = {
                 "state": "running",
                 "host": mark.host,
@@ -133,7 +140,7 @@ class RunStore:
     def tell(self, run_id: int, facts: Mapping[str, Any]) -> None:
         """Add to what the run's process says of itself: device, epochs, parameters."""
         with self._database.writing() as session:
-            row = _require(session, run_id)
+            row = _require(session, run_id, lock=True)
             row.facts = {**row.facts, **plain_dict(facts)}
 
     def add_epoch(self, run_id: int, epoch: EpochRecord) -> None:
@@ -160,9 +167,10 @@ class RunStore:
     ) -> None:
         """End a run in one of the final states."""
         with self._database.writing() as session:
-            row = _require(session, run_id)
+            row = _require(session, run_id, lock=True)
             row.state, row.finished_at = state, _now()
-            row.error, row.traceback, row.version = error, traceback, version
+            row.error, row.traceback = _without_nul(error), _without_nul(traceback)
+            row.version = version
             row.progress = 1.0 if state == "succeeded" else row.progress
 
     def get(self, run_id: int) -> RunRecord:
@@ -234,7 +242,7 @@ class RunStore:
     def request_cancel(self, run_id: int) -> RunRecord:
         """Ask a running run to stop; a queued one is cancelled at once, a finished one stays."""
         with self._database.writing() as session:
-            row = _require(session, run_id)
+            row = _require(session, run_id, lock=True)
             if row.state == "queued":
                 row.state, row.finished_at = "cancelled", _now()
             row.cancel_requested = row.state in ("running", "cancelled")
@@ -285,7 +293,8 @@ class RunStore:
         if run.state != "queued" or run.stage != CLAIMED:
             return False
         unchanged = (RunRow.state == "queued") & (RunRow.pid == run.pid)
-        values: dict[str, Any] = {"pid": None, "host": "", "claimed_by": None, "stage": ""}
+        values: dict[str, Any] = {"pid": None, "claimed_by": None, "stage": ""}
+        values["host"] = run.kept_for
         with self._database.writing() as session:
             return _change(session, run.id, unchanged, values)
 
@@ -340,8 +349,9 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _require(session: Session, run_id: int) -> RunRow:
-    row = session.get(RunRow, run_id)
+def _require(session: Session, run_id: int, *, lock: bool = False) -> RunRow:
+    """Return a run's row, where the database locks rows `lock`ed until the transaction ends."""
+    row = session.get(RunRow, run_id, with_for_update=lock)
     if row is None:
         raise NotFoundError(f"There is no run {run_id}.", hint="`movierec runs` lists them.")
     return row
@@ -380,6 +390,11 @@ def _epoch_row(run_id: int, epoch: EpochRecord) -> EpochRow:
 def _epoch_record(row: EpochRow) -> EpochRecord:
     measures = {name: _nan_if_none(getattr(row, name)) for name in _MEASURES}
     return EpochRecord(epoch=row.epoch, is_best=row.is_best, **measures)
+
+
+def _without_nul(text: str) -> str:
+    """Return what every database can keep: PostgreSQL has no NUL in texts."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _none_if_nan(value: float) -> float | None:

@@ -87,7 +87,7 @@ class VersionStore:
             parameters=parameters,
             facts=plain_dict(metadata),
         )
-        with self._database.writing() as session:
+        with self._database.writing(alone_in="versions") as session:
             _make_room(session, name)
             row.run_id = None if run_id is None else session.scalar(_known_run(run_id))
             session.add(row)
@@ -102,7 +102,7 @@ class VersionStore:
 
     def set_current(self, name: str | None) -> None:
         """Make a version the one in use, or none."""
-        with self._database.writing() as session:
+        with self._database.writing(alone_in="versions") as session:
             chosen = None if name is None else _require(session, name)
             # two statements, in this order: an index admits one current row at a time
             session.execute(update(VersionRow).values(is_current=False))

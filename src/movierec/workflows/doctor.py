@@ -14,6 +14,7 @@ from movierec.registry import Registry
 from movierec.runtime import library_versions, pick_device
 from movierec.settings import Settings
 from movierec.store import Store, open_store
+from movierec.store.engine import shown_url
 
 __all__ = ["Finding", "Health", "diagnose"]
 
@@ -87,7 +88,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 def _store(settings: Settings) -> Iterator[Finding]:
     path = settings.database_path
     with open_store(settings) as store:
-        shown = str(path) if path else settings.database.split(":", 1)[0]
+        shown = str(path) if path else shown_url(settings.database)
         yield Finding("database", "ok", shown)
         yield from _datasets(store)
         yield from _versions(Registry(settings, store))
