@@ -129,14 +129,14 @@ def test_a_running_run_is_shown_live_on_every_page(store: Store) -> None:
     assert "at epoch 9 of 9" in shown(at)
 
 
-def test_a_still_chart_does_not_grow(store: Store) -> None:
+def test_a_live_curve_grows_with_its_epochs(store: Store) -> None:
     data = states.add_dataset(store)
     run = states.add_running(store, data.name)
     at = opened_page("Home.py")
-    at.toggle(key=f"follow-{run.id}").set_value(False).run()
+    assert "at epoch 8 of 8" in shown(at)
     store.runs.add_epoch(run.id, states.epochs()[8])
     at.run()
-    assert "at epoch 8 of 8" in shown(at)
+    assert "at epoch 9 of 9" in shown(at)
 
 
 def test_asking_twice_to_cancel_is_not_possible(store: Store) -> None:

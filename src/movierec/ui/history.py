@@ -9,11 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from movierec import jobs
-from movierec.jobs.causes import advice
 from movierec.store.queue import Where
 from movierec.store.records import EpochRecord, RunRecord
 from movierec.ui import cache, live, outcome, run_facts, widgets
-from movierec.ui.text import ago, literal, percent
+from movierec.ui.runs import why
+from movierec.ui.text import ago, percent
 from movierec.workflows.sweep_command import train_command
 
 __all__ = ["queue", "view"]
@@ -182,11 +182,8 @@ def _why(run: RunRecord) -> None:
     if run.state == "cancelled":
         widgets.mute(run.error)
         return
-    found = advice(run)
-    if found is None:
-        return
     draw = st.error if run.state == "failed" else st.warning
-    draw(f"**{literal(found.cause)}**\n\n{literal(found.change)}", icon=":material/error:")
+    draw(why(run), icon=":material/error:")
 
 
 def _actions(run: RunRecord, again: Again) -> None:

@@ -16,7 +16,7 @@ from movierec.ui.model_charts import CURVES, CurveName
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import decimal, literal, percent
 
-__all__ = ["beside", "cancel_button", "learning", "log", "panel"]
+__all__ = ["beside", "brief", "cancel_button", "learning", "log", "panel"]
 
 _OVERLAID = 6  # more lines than these nobody tells apart
 _MEASURES = {
@@ -30,17 +30,18 @@ _MEASURES = {
 def panel(run: RunRecord) -> None:
     """Draw a run under way: bar, facts, numbers, curves, log."""
     with st.container(border=True, key=f"live-{run.id}"):
-        with st.container(
-            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
-        ):
-            doing = {"train": "Training", "import": "Importing"}.get(run.kind, "Searching")
-            title = escape(f"{doing}: run {run.id}, {run_facts.what(run)}")
-            st.html(f'<p class="mr-step">{title}</p>', width="content")
-            cancel_button(run)
-        st.progress(min(1.0, max(0.0, run.progress)), text=literal(_stage(run)))
+        _bar(run)
         if run.kind == "train":
             _training(run)
         log(run)
+
+
+def brief(run: RunRecord) -> None:
+    """Draw a run under way on a page that is about something else: bar and curve."""
+    with st.container(border=True, key=f"live-{run.id}"):
+        _bar(run)
+        if run.kind == "train":
+            curves(run)
 
 
 def cancel_button(run: RunRecord) -> None:
@@ -109,6 +110,17 @@ def log(run: RunRecord) -> None:
     if text:
         with st.expander(f"Log of run {run.id}, last lines", key=f"log-{run.id}"):
             st.code(text, language=None, wrap_lines=True)
+
+
+def _bar(run: RunRecord) -> None:
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        doing = {"train": "Training", "import": "Importing"}.get(run.kind, "Searching")
+        title = escape(f"{doing}: run {run.id}, {run_facts.what(run)}")
+        st.html(f'<p class="mr-step">{title}</p>', width="content")
+        cancel_button(run)
+    st.progress(min(1.0, max(0.0, run.progress)), text=literal(_stage(run)))
 
 
 def _training(run: RunRecord) -> None:

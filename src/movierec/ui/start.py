@@ -75,6 +75,9 @@ def _offer_training(datasets: Sequence[DatasetRecord]) -> None:
     ):
         jobs.submit_train(cache.settings(), preset="default", dataset=name)
         st.rerun()
+    st.page_link(
+        "pages/Train.py", label="Choose the settings myself", icon=":material/model_training:"
+    )
     widgets.mute(
         "Training runs in a process of its own: this page may be closed, and the run goes on. "
         "A few minutes on two processor cores."
@@ -98,6 +101,9 @@ def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
         if any(version.preset == _REPORT for version in versions):
             _step("Next: see what it recommends", "In a terminal, for any user of the data set:")
             st.code("movierec recommend --user 196", language="bash")
+            st.page_link(
+                "pages/Train.py", label="Or train another version", icon=":material/model_training:"
+            )
             return
         _step(
             "Next: train the model of the first report beside it",
@@ -106,6 +112,9 @@ def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
         if st.button("Train the report preset", key="train-report", icon=":material/play_arrow:"):
             jobs.submit_train(cache.settings(), preset=_REPORT, dataset=dataset)
             st.rerun()
+        st.page_link(
+            "pages/Train.py", label="Train with other settings", icon=":material/model_training:"
+        )
 
 
 def _step(what: str, why: str) -> None:
