@@ -78,7 +78,11 @@ def _graphsage(request: TrainRequest, size: _Size, past: Sequence[PastCost]) -> 
     )
     rest = _median((_rest(cost) for cost in known), otherwise=_START_SECONDS)
     memory = _median(
-        (_scaled(cost.memory_mb, hyper, size, _of(cost), _size(cost)) for cost in known),
+        (
+            _scaled(cost.memory_mb, hyper, size, _of(cost), _size(cost))
+            for cost in known
+            if math.isfinite(cost.memory_mb)
+        ),
         otherwise=_scaled(
             _REFERENCE_MB, hyper, size, hyperparameters("default"), _REFERENCE_SIZE
         ),
@@ -125,7 +129,7 @@ def _reference_epoch(preset: str, work: float) -> float:
 
 
 def _rest(cost: PastCost) -> float:
-    request = TrainRequest(**cost.request)
+    request = _asked(cost)
     fits = request.members * (2 if request.refit else 1)
     return max(_START_SECONDS / 2, cost.seconds - fits * cost.epochs * cost.epoch_seconds)
 
@@ -140,7 +144,12 @@ def _tells(cost: PastCost) -> bool:
 
 
 def _of(cost: PastCost) -> SageHyperparameters:
-    return hyperparameters(cost.request["preset"], **cost.request["hyperparameters"])
+    request = _asked(cost)
+    return hyperparameters(request.preset, **request.hyperparameters)
+
+
+def _asked(cost: PastCost) -> TrainRequest:
+    return TrainRequest.of(**cost.request)
 
 
 def _size(cost: PastCost) -> _Size:
