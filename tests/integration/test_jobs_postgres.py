@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from movierec.jobs import cancel, resume, submit, submit_import
+from movierec.jobs import cancel, resume, submit, submit_import, submit_sweep, sweeps
 from movierec.jobs.foreground import queue_train, train_run
 from movierec.settings import Settings
 from movierec.store import open_store
@@ -153,3 +153,12 @@ def test_no_password_in_any_log(project, elsewhere):
     assert logs
     assert facts
     assert not any("Geheimnis" in text for text in (out, err, *logs, *facts))
+
+
+def test_a_sweep_stays_where_its_file_is(project, elsewhere, monkeypatch):
+    monkeypatch.setattr(sweeps, "ensure_worker", lambda _: None)
+    run = submit_sweep(project, training={"preset": "biases", "dataset": "tiny"}, trials=2)
+    worker_elsewhere(elsewhere, "--once").communicate(timeout=PATIENCE)
+    assert get_run(project, run.id).state == "queued"
+    worker(project, "--once").communicate(timeout=PATIENCE)
+    assert get_run(project, run.id).state == "succeeded"

@@ -118,11 +118,11 @@ def test_a_process_that_died_before_its_first_word_is_not_started_for_ever(store
 
 def test_a_run_for_one_host_is_left_to_its_workers(store):
     here = own_mark().host
-    theirs = store.runs.add("import", request={"host": "elsewhere"}).id
+    theirs = store.runs.add("import", request={}, kept_for="elsewhere").id
     assert store.queue.is_empty()
     assert store.queue.claim(1) is None
     assert order(store) == [theirs]
-    mine = store.runs.add("import", request={"host": here}).id
+    mine = store.runs.add("import", request={}, kept_for=here).id
     assert not store.queue.is_empty()
     assert taken(store) == [mine]
     _belongs_to(store, mine, dead_pid())

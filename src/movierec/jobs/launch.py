@@ -9,8 +9,17 @@ from pathlib import Path
 
 from movierec.settings import Settings
 from movierec.store import RunRecord
+from movierec.store.processes import own_mark
 
-__all__ = ["start_process", "start_run"]
+__all__ = ["only_host", "start_process", "start_run"]
+
+
+def only_host(settings: Settings) -> str:
+    """Return for which host work on a file of this one is kept; empty: nobody else could take it.
+
+    A database that is a file is of one machine, which may be called otherwise tomorrow.
+    """
+    return own_mark().host if settings.database_path is None else ""
 
 
 def start_process(

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from movierec.errors import StoreError
+from movierec.jobs.launch import only_host
 from movierec.jobs.worker import ensure_worker
 from movierec.settings import Settings
 from movierec.store import RunRecord, open_store
-from movierec.store.processes import own_mark
 from movierec.store.queue import Where
-from movierec.store.records import KEPT_FOR
 
 __all__ = [
     "cancel",
@@ -68,20 +67,21 @@ def submit_import(
     """Queue an import, and see that there is a worker.
 
     Without a path the data set called `data_set` is fetched. `columns` names the columns of a
-    ratings table: `user`, `movie`, `rating` and, optionally, `timestamp`. Of several machines
-    that share a database only this one may have the file: its workers alone take the import.
+    ratings table: `user`, `movie`, `rating` and, optionally, `timestamp`. A file is imported on
+    this machine, which has it, whoever else takes runs from the same queue.
     """
-    shared = settings.database_path is None
     request = {
         "data_set": data_set,
         "path": None if path is None else str(path),
         "columns": None if columns is None else dict(columns),
         "name": name,
-        KEPT_FOR: own_mark().host if path and shared else "",
     }
     shown = name or (Path(path).stem if path else data_set)
     with open_store(settings) as store:
-        run = store.runs.add("import", dataset_name=shown, request=request)
+        run = store.runs.add(
+            "import", dataset_name=shown, request=request,
+            kept_for=only_host(settings) if path else "",
+        )  # fmt: skip
     ensure_worker(settings)
     return run
 

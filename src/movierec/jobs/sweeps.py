@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from movierec.errors import StoreError, TrainingError
+from movierec.jobs.launch import only_host
 from movierec.jobs.worker import ensure_worker
 from movierec.progress import Progress
 from movierec.settings import Settings
@@ -106,7 +107,7 @@ def _added(settings: Settings, store: Store, request: SweepRequest, priority: in
     begun = begin(request, settings, data)
     return store.runs.add(
         "sweep", preset=begun.training.preset, dataset_name=data.name,
-        request=begun.model_dump(mode="json"), priority=priority,
+        request=begun.model_dump(mode="json"), priority=priority, kept_for=only_host(settings),
     )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 __all__ = [
     "ACTIVE_STATES",
-    "KEPT_FOR",
     "DatasetRecord",
     "EpochRecord",
     "RunKind",
@@ -23,7 +22,6 @@ __all__ = [
 RunState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 RunKind = Literal["import", "train", "sweep"]
 ACTIVE_STATES: tuple[RunState, ...] = ("queued", "running")
-KEPT_FOR = "host"  # in a run's request: the only host whose workers may take it
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ class RunRecord:
     @property
     def kept_for(self) -> str:
         """The host that alone can do it, as only that one has the file; empty: any."""
-        return str(self.request.get(KEPT_FOR, ""))
+        return str(self.facts.get("kept_for", ""))
 
     @property
     def is_claimed(self) -> bool:

@@ -16,14 +16,7 @@ from movierec.errors import NotFoundError, StoreError
 from movierec.store.engine import Database
 from movierec.store.plain import plain_dict
 from movierec.store.processes import is_alive, mark_of, own_mark
-from movierec.store.records import (
-    ACTIVE_STATES,
-    KEPT_FOR,
-    EpochRecord,
-    RunKind,
-    RunRecord,
-    RunState,
-)
+from movierec.store.records import ACTIVE_STATES, EpochRecord, RunKind, RunRecord, RunState
 from movierec.store.tables import EpochRow, RunRow
 
 __all__ = ["RunStore"]
@@ -62,8 +55,12 @@ class RunStore:
         request: Mapping[str, Any],
         priority: int = 0,
         parent_id: int | None = None,
+        kept_for: str = "",
     ) -> RunRecord:
-        """Queue a run; `request` is what its process needs to know, as JSON."""
+        """Queue a run; `request` is what its process needs to know, as JSON.
+
+        One that is `kept_for` a host is left to that host's workers.
+        """
         row = RunRow(
             kind=kind,
             state="queued",
@@ -71,7 +68,7 @@ class RunStore:
             dataset_name=dataset_name,
             request=plain_dict(request),
             created_at=_now(),
-            host=str(request.get(KEPT_FOR, "")),
+            host=kept_for,
             progress=0.0,
             stage="",
             error="",
@@ -79,7 +76,7 @@ class RunStore:
             cancel_requested=False,
             priority=priority,
             parent_id=parent_id,
-            facts={},
+            facts={"kept_for": kept_for} if kept_for else {},
         )
         with self._database.writing() as session:
             session.add(row)
