@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from movierec.errors import MovierecError, NonFiniteError, NotFoundError, StoreError
+from movierec.errors import (
+    MovierecError,
+    NonFiniteError,
+    NotFoundError,
+    StoreError,
+    TrainingError,
+)
 from movierec.jobs.execute import execute
 from movierec.jobs.foreground import queue_train, take_up, train_run
 from movierec.settings import Settings
@@ -66,15 +72,27 @@ def test_numbers_that_blow_up_end_a_run_in_plain_words(project, absurd, said):
 
 
 def test_what_nobody_foresaw_is_kept_with_its_traceback(project):
+    def on_progress(stage: str, done: float) -> None:
+        if stage == "saving":
+            raise ZeroDivisionError("of all things")
+
+    run = queued(project, hyperparameters=SMALL)
+    said = rf"^Run {run.id} failed: ZeroDivisionError: of all things\. .*runs logs {run.id}"
+    with pytest.raises(MovierecError, match=said):
+        execute(project, run.id, on_progress=on_progress)
+    failed = get_run(project, run.id)
+    assert failed.state == "failed"
+    assert "Traceback" in failed.traceback
+    assert train_run(project, take_up(project, run.id).id).run_id == run.id
+
+
+def test_a_folder_of_the_run_that_cannot_be_made(project):
     run = queued(project, hyperparameters=SMALL)
     folder = Path(run.log_path).parent
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("in the way")
-    with pytest.raises(MovierecError, match=rf"^Run {run.id} failed: \w+: .*runs logs {run.id}"):
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be written: File exists\."):
         execute(project, run.id)
-    failed = get_run(project, run.id)
-    assert failed.state == "failed"
-    assert "Traceback" in failed.traceback
     folder.unlink()
     assert train_run(project, take_up(project, run.id).id).run_id == run.id
 
@@ -128,6 +146,21 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_goes_on(project):
     assert record.metadata["evaluation"] == straight.metadata["evaluation"]
     assert [e["epoch"] for e in record.metadata["training_history"]] == [1, 2, 3]
     assert not checkpoint(run).exists()
+
+
+def test_ctrl_c_that_a_library_made_an_error_of_is_still_ctrl_c(project):
+    def on_progress(stage: str, done: float) -> None:
+        if stage == "saving":
+            try:
+                raise KeyboardInterrupt
+            finally:
+                raise RuntimeError("unexpected pos 64 vs 0")  # as torch does
+
+    run = queued(project, hyperparameters=SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        execute(project, run.id, on_progress=on_progress)
+    stopped = get_run(project, run.id)
+    assert (stopped.state, stopped.error) == ("interrupted", "Stopped before it ended.")
 
 
 def test_an_epoch_whose_row_was_never_written_is_there_after_resuming(project):

@@ -218,3 +218,19 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path):
         write_checkpoint(path, {"new": lambda: None})
     assert read_checkpoint(path) == {"old": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+class Stops:
+    """What is interrupted while it is written."""
+
+    def __reduce__(self) -> str:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_a_checkpoint_is_written_is_still_ctrl_c(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    write_checkpoint(path, {"epoch": 1})
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(path, {"epoch": 2, "interrupted": Stops()})
+    assert read_checkpoint(path) == {"epoch": 1}
+    assert [found.name for found in tmp_path.iterdir()] == ["checkpoint.pt"]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from movierec.errors import MovierecError
+from movierec.errors import ArtifactError, MovierecError, StoreError
 from movierec.jobs.heartbeat import Heartbeat
 from movierec.jobs.sweeps import trials_goal
 from movierec.jobs.watcher import Progress, Watcher, complete_epochs
 from movierec.registry import Registry
 from movierec.settings import Settings
-from movierec.store import RunRecord, RunState, Store, open_store
+from movierec.store import RunRecord, RunState, Store, VersionRecord, open_store
 from movierec.store.runs import STARTABLE
 from movierec.training.hooks import Hook
 from movierec.workflows.requests import TrainRequest
@@ -22,6 +24,9 @@ from movierec.workflows.requests import TrainRequest
 __all__ = ["execute"]
 
 logger = logging.getLogger(__name__)
+
+END_SECONDS = 60.0  # a database that is away or full for a moment must not hide how a run ended
+RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +56,7 @@ def execute(
     checkpoint, and so does a failure.
 
     Raises:
-        StoreError: the run is in another state.
+        StoreError: the run is in another state, or another process has taken it over.
         MovierecError: what made the run fail, once the row is written.
         KeyboardInterrupt: Ctrl-C, once the row is written.
 
@@ -66,13 +71,15 @@ def execute(
             with beat:
                 version = _do(_Work(settings, store, run, tell, hooks, resume))
         except KeyboardInterrupt:
+            if beat.displaced:
+                raise _displaced(run_id) from None
             _stop(settings, store, run_id, "cancelled" if beat.cancelled else "interrupted")
             if store.runs.get(run_id).state == "interrupted":
                 raise
         except Exception as error:
             raise _failure(store, run_id, error) from error
         else:
-            store.runs.finish(run_id, "succeeded", version=version)
+            _end(store, run_id, "succeeded", version=version)
         return store.runs.get(run_id)
 
 
@@ -87,22 +94,68 @@ def _both(first: Progress, second: Progress | None) -> Progress:
 
 def _do(work: _Work) -> str | None:
     kept = _kept_version(work.settings, work.store, work.run.id) if work.resume else None
-    return kept or _KINDS[work.run.kind](work)
+    try:
+        return kept or _KINDS[work.run.kind](work)
+    except Exception as error:
+        if _is_interruption(error):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _is_interruption(error: BaseException) -> bool:
+    """Return whether an error is what a library made of Ctrl-C on its way out, as torch does."""
+    before = error.__context__
+    return before is not None and (
+        isinstance(before, KeyboardInterrupt) or _is_interruption(before)
+    )
 
 
 def _kept_version(settings: Settings, store: Store, run_id: int) -> str | None:
     """Return the version a run left if it was killed between keeping it and saying so."""
     registry = Registry(settings, store)
     registry.reconcile()
-    return next((item.name for item in registry.list() if item.run_id == run_id), None)
+    kept = next((item for item in registry.list() if item.run_id == run_id), None)
+    if kept is None:
+        return None
+    _complete(store, run_id, kept)
+    return kept.name
+
+
+def _complete(store: Store, run_id: int, version: VersionRecord) -> None:
+    """See that every epoch of a version has its row, whatever the database did meanwhile."""
+    complete_epochs(store, run_id, version.metadata.get("training_history", ()))
 
 
 def _stop(settings: Settings, store: Store, run_id: int, state: RunState) -> None:
-    version = _kept_version(settings, store, run_id)
+    try:
+        version = _kept_version(settings, store, run_id)
+    except ArtifactError:  # the folder of versions is away: resuming looks again
+        logger.warning("run=%d cannot look for its version", run_id, exc_info=True)
+        version = None
     if version is None:
-        store.runs.finish(run_id, state, error="Stopped before it ended.")
+        _end(store, run_id, state, error="Stopped before it ended.")
     else:
-        store.runs.finish(run_id, "succeeded", version=version)
+        _end(store, run_id, "succeeded", version=version)
+
+
+def _end(store: Store, run_id: int, state: RunState, **facts: Any) -> None:
+    """Write down how a run ended, with patience; `facts` as `RunStore.finish` takes them."""
+    deadline = time.monotonic() + END_SECONDS
+    while True:
+        try:
+            return store.runs.finish(run_id, state, **facts)
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+            logger.warning("run=%d cannot say that it %s", run_id, state, exc_info=True)
+            time.sleep(RETRY_SECONDS)
+
+
+def _displaced(run_id: int) -> StoreError:
+    return StoreError(
+        f"Run {run_id} was taken over while this process gave no sign of life.",
+        hint="It goes on elsewhere; `movierec runs watch` shows it.",
+    )
 
 
 def _failure(store: Store, run_id: int, error: Exception) -> MovierecError:
@@ -110,7 +163,7 @@ def _failure(store: Store, run_id: int, error: Exception) -> MovierecError:
     logger.info("run=%d failed", run_id, exc_info=True)
     spoken = error if isinstance(error, MovierecError) else _unforeseen(run_id, error)
     lines = "".join(traceback.format_exception(error))
-    store.runs.finish(run_id, "failed", error=str(spoken), traceback=lines)
+    _end(store, run_id, "failed", error=str(spoken), traceback=lines)
     return spoken
 
 
@@ -130,8 +183,7 @@ def _train(work: _Work) -> str:
         request, work.settings, hooks=(watcher, *work.hooks),
         on_progress=work.tell, run_id=work.run.id, resume=work.resume,
     )  # fmt: skip
-    if work.resume:
-        complete_epochs(work.store, work.run.id, record.metadata["training_history"])
+    _complete(work.store, work.run.id, record)
     return record.name
 
 

@@ -23,13 +23,15 @@ class Heartbeat:
     """Writes progress to the run's row every second while the work goes on.
 
     When somebody asks the run to stop it raises KeyboardInterrupt in the main thread, so that
-    every kind of work ends the same way as with Ctrl-C; `cancelled` tells the two apart.
+    every kind of work ends the same way as with Ctrl-C; `cancelled` tells the two apart. So it
+    does when the run is somebody else's by now, who took this process for dead: `displaced`.
     """
 
     def __init__(self, settings: Settings, run_id: int) -> None:
         self.settings = settings
         self.run_id = run_id
         self.cancelled = False
+        self.displaced = False
         self._now = ("starting", 0.0)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -64,7 +66,10 @@ class Heartbeat:
 
     def _write(self, store: Store, *, listen: bool) -> None:
         stage, progress = self._now
-        store.runs.beat(self.run_id, progress=progress, stage=stage)
-        if listen and not self.cancelled and store.runs.cancel_requested(self.run_id):
-            self.cancelled = True
+        ours = store.runs.beat(self.run_id, progress=progress, stage=stage)
+        if not listen or self.cancelled or self.displaced:
+            return
+        self.displaced = not ours
+        self.cancelled = ours and store.runs.cancel_requested(self.run_id)
+        if self.displaced or self.cancelled:
             _thread.interrupt_main()

@@ -26,7 +26,8 @@ def drop_old_checkpoints(
     age = timedelta(days=settings.keep_checkpoints_days) if older_than is None else older_than
     before, freed = datetime.now(UTC) - age, 0
     for folder in settings.runs_path.glob("[0-9]*"):
-        files = [*folder.glob("checkpoint*.pt")] if folder.name.isdigit() else []
+        half = folder.glob(".checkpoint*.pt.*")  # left by a process that was killed
+        files = [*folder.glob("checkpoint*.pt"), *half] if folder.name.isdigit() else []
         if files and _is_past(store, int(folder.name), before):
             for file in files:
                 freed += file.stat().st_size

@@ -87,9 +87,14 @@ def submit_import(
 
 
 def cancel(settings: Settings, run_id: int) -> RunRecord:
-    """Ask a run to stop; its process sees it within about a second, a waiting one ends at once."""
+    """Ask a run to stop; its process sees it within about a second, a waiting one ends at once.
+
+    A worker kills one that does not hear.
+    """
     with open_store(settings) as store:
-        return store.runs.request_cancel(run_id)
+        run = store.runs.request_cancel(run_id)
+    ensure_worker(settings)
+    return run
 
 
 def resume(settings: Settings, run_id: int) -> RunRecord:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from movierec.errors import StoreError
 from movierec.progress import Progress
 from movierec.runtime import peak_memory_mb
 from movierec.store import EpochRecord, Store
 from movierec.training.hooks import EpochResult, Plan
 
 __all__ = ["Progress", "Watcher", "complete_epochs"]
+
+logger = logging.getLogger(__name__)
 
 TRAIN_SHARE = (0.02, 0.90)  # where training starts and how much of the bar it takes
 
@@ -25,6 +29,7 @@ class Watcher:
         self.run_id = run_id
         self.tell = tell
         self.plan: Plan | None = None
+        self._unkept: list[EpochRecord] = []
 
     def on_start(self, plan: Plan) -> None:
         """Remember how much there is to do, and tell it."""
@@ -54,9 +59,22 @@ class Watcher:
         self.tell(", ".join(filter(None, words)), done)
 
     def on_epoch(self, result: EpochResult) -> None:
-        """Keep an epoch of the first fit, whose validation curve is the run's, as a row."""
+        """Keep an epoch of the first fit, whose validation curve is the run's, as a row.
+
+        One that the database would not take has another chance after the next: the training
+        goes on meanwhile.
+        """
         if self.plan is None or self.plan.stage.number == 1:
-            self.store.runs.add_epoch(self.run_id, _record(result))
+            self._unkept.append(_record(result))
+        try:
+            self._keep()
+        except StoreError as error:
+            logger.warning("run=%d epochs=%d wait: %s", self.run_id, len(self._unkept), error)
+
+    def _keep(self) -> None:
+        while self._unkept:
+            self.store.runs.add_epoch(self.run_id, self._unkept[0])
+            del self._unkept[0]
 
 
 def _record(result: EpochResult) -> EpochRecord:
@@ -66,7 +84,8 @@ def _record(result: EpochResult) -> EpochRecord:
 def complete_epochs(store: Store, run_id: int, history: Iterable[Mapping[str, Any]]) -> None:
     """Keep every epoch of a `training_history` as a row.
 
-    A run killed between an epoch's checkpoint and its row never does that epoch again.
+    A run killed between an epoch's checkpoint and its row never does that epoch again, and the
+    last ones may have met a database that was away.
     """
     kept = {epoch.epoch for epoch in store.runs.epochs(run_id)}
     for item in (item for item in history if item["epoch"] not in kept):

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,7 +25,7 @@ from movierec.jobs.retention import drop_old_checkpoints
 from movierec.runtime import configure_logging
 from movierec.settings import Settings, load_settings
 from movierec.store import RunRecord, Store, WorkerRecord, open_store
-from movierec.store.processes import own_mark
+from movierec.store.processes import is_alive, own_mark
 
 __all__ = ["Worker", "ensure_worker", "main"]
 
@@ -39,7 +38,7 @@ Happened = Callable[[str], None]
 
 
 def ensure_worker(settings: Settings) -> None:
-    """Start a worker on this host if runs wait and none lives here.
+    """Start a worker on this host if there is something to do and none lives here.
 
     Cheap enough to be asked at every poll of a page. Of several that are started at once one
     stays.
@@ -49,7 +48,7 @@ def ensure_worker(settings: Settings) -> None:
 
     """
     with open_store(settings) as store:
-        if store.queue.is_empty() or _here(store):
+        if not _is_needed(store) or _here(store):
             return
     try:
         process = start_process(settings, "movierec.jobs.worker", log=_log(settings))
@@ -77,6 +76,7 @@ class Worker:
         self.idle = idle
         self.happened = happened
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._asked: dict[int, float] = {}
         self._stop = threading.Event()
         self._busy_at = self._beat_at = time.monotonic()
 
@@ -162,21 +162,27 @@ class Worker:
         return sum(run.id not in self._children and run.claimed_by not in living for run in mine)
 
     def _kill_deaf(self, store: Store, active: list[RunRecord]) -> None:
-        """Kill runs of this host that were asked to stop long ago, as code that cannot hear it."""
-        grace = timedelta(seconds=self.settings.cancel_grace)
-        for run in active:
-            asked = run.cancel_requested_at
-            if asked and run.host == own_mark().host and datetime.now(UTC) - asked > grace:
+        """Kill runs of this host that were asked to stop long ago, as code that cannot hear it.
+
+        It is this process's own clock that counts: the other one may be set.
+        """
+        now, host = time.monotonic(), own_mark().host
+        asked = [run for run in active if run.cancel_requested and run.host == host]
+        self._asked = {run.id: self._asked.get(run.id, now) for run in asked}
+        for run in asked:
+            if now - self._asked[run.id] > self.settings.cancel_grace:
                 self._kill(store, run)
 
     def _kill(self, store: Store, run: RunRecord) -> None:
         child = self._children.get(run.id)
         if run.pid is None or (child is None and run.claimed_by is None):
             return  # somebody's terminal: theirs to end
-        with suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
+        # its row first: between the two nobody finds it dead, and a living process would notice
         message = f"Killed: it did not stop within {self.settings.cancel_grace:g} s."
         store.runs.finish(run.id, "cancelled", error=message)
+        if run.pid_started_at is not None and is_alive(run.pid, run.pid_started_at):
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
         self.happened(f"run {run.id} killed")
 
 
@@ -198,6 +204,14 @@ def main() -> int:
     # a run that was added while this one ended saw a worker that took no more
     ensure_worker(settings)
     return 0
+
+
+def _is_needed(store: Store) -> bool:
+    """Return whether a run waits, or one that lost its worker was asked to stop."""
+    if not store.queue.is_empty():
+        return True
+    mine = (run for run in store.runs.active() if run.host == own_mark().host)
+    return any(run.cancel_requested and run.claimed_by is not None for run in mine)
 
 
 def _here(store: Store) -> bool:

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -56,7 +57,9 @@ def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
             f"The array {path.stem} has the type {array.dtype}, which cannot be stored.",
             hint="Give numbers or text.",
         )
-    np.save(path, array, allow_pickle=False)
+    with path.open("wb") as file:
+        # handed the file itself, numpy writes past Python and cannot say why it failed
+        np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
 
 
 def problems_of(folder: Path) -> list[str]:

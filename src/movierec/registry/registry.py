@@ -125,6 +125,11 @@ class Registry:
                 self._put_in_place(incoming, name)
                 return self._register(manifest, draft.make_current)
 
+    def require_writable(self) -> None:
+        """Raise ArtifactError unless a version could be kept: better before a long training."""
+        with self._writing(), incoming_folder(self._root):
+            pass
+
     def promote(self, name: str) -> VersionRecord:
         """Make a whole version the current one; the old one stays and can be promoted back."""
         with self._writing(), self._lock():

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
-from movierec.store.processes import START_TOLERANCE_SECONDS, own_mark
+from movierec.store.processes import is_alive, own_mark
 
 __all__ = [
     "INCOMING",
@@ -37,7 +35,8 @@ def incoming_folder(parent: Path) -> Iterator[Path]:
     Its name carries host and process, so that others can tell whether it is abandoned.
     """
     mark = own_mark()
-    path = parent / f"{INCOMING}{mark.host}-{mark.pid}-{uuid.uuid4().hex[:12]}"
+    owner = f"{mark.host}-{mark.pid}-{mark.started_at:.0f}"
+    path = parent / f"{INCOMING}{owner}-{uuid.uuid4().hex[:12]}"
     path.mkdir(parents=True)
     try:
         yield path
@@ -92,24 +91,11 @@ def clear_abandoned(parent: Path) -> list[str]:
 
 def _is_orphan(path: Path) -> bool:
     try:
-        host, pid, _ = path.name.removeprefix(INCOMING).rsplit("-", 2)
-        made_at = path.stat().st_mtime
+        host, pid, started_at, _ = path.name.removeprefix(INCOMING).rsplit("-", 3)
         if host != own_mark().host:
-            return time.time() - made_at > FOREIGN_AGE_SECONDS
-        return not _existed(int(pid), made_at)
+            return time.time() - path.stat().st_mtime > FOREIGN_AGE_SECONDS
+        return not is_alive(int(pid), float(started_at))
     except ValueError:
         return True  # not a name of ours
     except FileNotFoundError:
         return False  # its owner was faster
-
-
-def _existed(pid: int, moment: float) -> bool:
-    """Return whether a living process has this id and was there at that moment."""
-    try:
-        process = psutil.Process(pid)
-        started = process.create_time() <= moment + START_TOLERANCE_SECONDS
-        return started and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True

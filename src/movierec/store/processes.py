@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import psutil
 
 __all__ = ["ProcessMark", "is_alive", "mark_of", "own_mark"]
 
-# Linux derives start times from the boot time, which moves a little when the clock is set.
-START_TOLERANCE_SECONDS = 2.0
+START_TOLERANCE_SECONDS = 2.0  # Linux tells the time of its boot in whole seconds
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_BOOT_DIGITS = 5  # hexadecimal: a mark stays small enough for a float to hold its seconds
+_LONGEST_UPTIME = 1e9  # seconds
 
 
 @dataclass(frozen=True)
 class ProcessMark:
-    """What tells one process from every other: host, id and start (seconds since 1970)."""
+    """What tells one process from every other: host, id and start.
+
+    The start is in seconds, from a moment of the host's own: see `_start_of`.
+    """
 
     host: str
     pid: int
@@ -31,7 +38,7 @@ def own_mark() -> ProcessMark:
 def mark_of(pid: int) -> ProcessMark:
     """Return the mark of a process of this host; of one that is gone, a mark nobody has."""
     try:
-        started_at = psutil.Process(pid).create_time()
+        started_at = _start_of(psutil.Process(pid))
     except psutil.NoSuchProcess:
         started_at = 0.0
     return ProcessMark(socket.gethostname(), pid, started_at)
@@ -41,9 +48,30 @@ def is_alive(pid: int, started_at: float) -> bool:
     """Return whether this very process still runs on this host; a zombie does not."""
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started_at) < START_TOLERANCE_SECONDS
+        same = abs(_start_of(process) - started_at) < START_TOLERANCE_SECONDS
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
         return True  # somebody else's process: it exists, more cannot be known
+
+
+def _start_of(process: psutil.Process) -> float:
+    """Return when a process started; setting the clock does not change what this returns.
+
+    Linux knows seconds since its boot, and psutil adds when that was by the clock as it stands
+    now: a clock set back by an hour would make an hour's difference. A number of the boot
+    stands in for its time.
+    """
+    if not psutil.LINUX:
+        return process.create_time()
+    return _boot() * _LONGEST_UPTIME + process.create_time() - psutil.boot_time()
+
+
+@cache
+def _boot() -> int:
+    """Return a number of this boot of the host; 0 where the system gives none."""
+    try:
+        return int(_BOOT_ID.read_text()[:_BOOT_DIGITS], 16)
+    except (OSError, ValueError):
+        return 0

@@ -127,12 +127,20 @@ class RunStore:
                 )
             return self._record(row)
 
-    def beat(self, run_id: int, *, progress: float, stage: str) -> None:
-        """Say that the run is alive and how far it is, from 0 to 1."""
-        values = {"heartbeat_at": _now(), "progress": progress, "stage": stage}
+    def beat(self, run_id: int, *, progress: float, stage: str) -> bool:
+        """Say that the run is alive and how far it is, from 0 to 1; return whether it is ours.
+
+        One that another host took for dead, because its beats were late or the clocks differ,
+        is running again, unless somebody has put it back into the queue meanwhile.
+        """
+        mark = own_mark()
+        ours = (RunRow.host == mark.host) & (RunRow.pid == mark.pid)
+        missed = (RunRow.state == "interrupted") & (RunRow.error == LOST)
+        values: dict[str, Any] = {"heartbeat_at": _now(), "progress": progress, "stage": stage}
+        values |= {"state": "running", "finished_at": None, "error": ""}
         with self._database.writing() as session:
             _require(session, run_id)
-            _change(session, run_id, RunRow.state == "running", values)
+            return _change(session, run_id, ours & ((RunRow.state == "running") | missed), values)
 
     def tell(self, run_id: int, facts: Mapping[str, Any]) -> None:
         """Add to what the run's process says of itself: device, epochs, parameters."""
@@ -273,8 +281,8 @@ class RunStore:
     def _is_silent(self, run: RunRecord) -> bool:
         """Return whether a run of another host gives no more sign of life.
 
-        Its last one is too old, or, where clocks disagree or were set, has not changed for as
-        long by this process's own clock.
+        At first sight its last one is too old. From then on it must change now and then, by
+        this process's own clock: clocks of two hosts differ, and clocks are set.
         """
         last, patience = run.heartbeat_at or run.created_at, HEARTBEAT_SECONDS
         if run.is_claimed:
@@ -282,7 +290,7 @@ class RunStore:
         seen, since = self._seen.get(run.id, (None, 0.0))
         if seen != last:
             self._seen[run.id] = (last, time.monotonic())
-            return (_now() - last).total_seconds() > patience
+            return seen is None and (_now() - last).total_seconds() > patience
         return time.monotonic() - since > patience
 
     def _release(self, run: RunRecord) -> bool:

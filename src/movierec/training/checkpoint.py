@@ -9,20 +9,49 @@ from typing import Any
 
 import torch
 
-from movierec.errors import ArtifactError
+from movierec.errors import ArtifactError, TrainingError
 
-__all__ = ["read_checkpoint", "unusable", "write_checkpoint"]
+__all__ = ["read_checkpoint", "save_tensors", "unusable", "write_checkpoint"]
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain data; a reader sees the old file or the new one, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write tensors and plain data; a reader sees the old file or the new one, never half.
+
+    Raises:
+        TrainingError: the disk is full or the folder cannot be written; the old file stays.
+
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        torch.save(state, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            save_tensors(beside, state)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"The checkpoint {path} cannot be written: {error.strerror or error}.",
+            hint="Make space on its disk or the folder writable, then resume the run: it goes on "
+            "from the last epoch that was kept.",
+        ) from error
+
+
+def save_tensors(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain data to a file.
+
+    Raises:
+        OSError: it cannot be written; torch alone speaks of an unexpected position.
+
+    """
+    try:
+        with path.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:
+        # closing its archive fails for another reason, which hides the first
+        if isinstance(error.__context__, OSError | KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

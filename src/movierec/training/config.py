@@ -28,8 +28,9 @@ class Circumstances(BaseModel):
         return self.model_copy(update={"seed": seed, "checkpoint": path})
 
     def forget_checkpoints(self) -> None:
-        """Delete the checkpoints of every fit."""
+        """Delete the checkpoints of every fit, and what a killed process left half written."""
         path = self.checkpoint
         if path is not None:
-            for file in path.parent.glob(f"{path.stem}*{path.suffix}"):
+            name = f"{path.stem}*{path.suffix}"
+            for file in (*path.parent.glob(name), *path.parent.glob(f".{name}.*")):
                 file.unlink(missing_ok=True)

@@ -62,9 +62,13 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return 0.84 as "0.8 s", 192 as "3 min 12 s", 3840 as "1 h 04 min"."""
+    """Return 0.84 as "0.8 s", 192 as "3 min 12 s", 3840 as "1 h 04 min".
+
+    A negative one, which a clock that was set back leaves, is no time at all.
+    """
     if seconds is None or not math.isfinite(seconds):
         return NOT_MEASURED
+    seconds = max(0.0, seconds)
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

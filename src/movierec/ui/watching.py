@@ -15,15 +15,21 @@ __all__ = ["active", "finish", "headline", "lead", "watch"]
 
 
 def active() -> list[RunRecord]:
-    """Return the runs that wait or go on, as they are now: one whose process is gone has ended."""
+    """Return the runs that wait or go on, as they are now: one whose process is gone has ended.
+
+    If all of them wait, the worker that was to take them may have been killed.
+    """
     store = cache.store()
     store.runs.mark_interrupted()
-    return store.runs.active()
+    runs = store.runs.active()
+    if runs and not _going(runs):
+        jobs.ensure_worker(cache.settings())
+    return runs
 
 
 def headline(runs: Sequence[RunRecord]) -> str:
     """Say in a sentence what goes on."""
-    going = [run for run in runs if run.state == "running" or run.is_claimed]
+    going = _going(runs)
     waiting = len(runs) - len(going)
     after = f", {waiting} waiting" if waiting else ""
     if not going:
@@ -73,9 +79,12 @@ def _panels(shown: Sequence[RunRecord]) -> None:
         now = active()
         if _signature(now) != _signature(shown):
             st.rerun()
-        for run in now:
-            if run.state == "running" or run.is_claimed:
-                live.panel(run)
+        for run in _going(now):
+            live.panel(run)
+
+
+def _going(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    return [run for run in runs if run.state == "running" or run.is_claimed]
 
 
 def _signature(runs: Sequence[RunRecord]) -> set[tuple[int, str, bool]]:

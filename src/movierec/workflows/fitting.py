@@ -194,15 +194,14 @@ def _metrics(first: FitResult, at_best: Mapping[str, float]) -> dict[str, float]
 
 
 def _artifacts(fit: MembersFit) -> dict[str, Callable[[Path], None]]:
-    import torch
-
     from movierec.models.members import as_one_module
+    from movierec.training.checkpoint import save_tensors
 
     module = as_one_module([member.model for member in fit.members])
     weights = {name: value.cpu() for name, value in module.state_dict().items()}
     state = pickle.dumps(fit.members[0].preprocessor.state())
     return {
-        "graphsage_model.pth": lambda path: torch.save(weights, path),
+        "graphsage_model.pth": lambda path: save_tensors(path, weights),
         "preprocessor.pkl": lambda path: _write(path, state),
     }
 

@@ -82,6 +82,7 @@ def train(
         NotFoundError: there is no such data set.
         HyperparameterError, SplitError: the request asks for what cannot be.
         TrainingError: training cannot go on; the checkpoint of the last epoch stays.
+        ArtifactError: no version can be kept; told before the training where it is known.
 
     """
     request.check()
@@ -90,6 +91,8 @@ def train(
     if not resume:
         circumstances.forget_checkpoints()  # of a run in a database that is gone
     with open_store(settings) as store:
+        registry = Registry(settings, store)
+        registry.require_writable()
         tell("loading the data", 0.0)
         with clock.stage("load"):
             dataset = store.datasets.load(request.dataset)
@@ -106,7 +109,7 @@ def train(
         with clock.stage("export"):
             arrays = _serving_arrays(trained)
         facts = {**_metadata(trained), **measured, "durations": clock.with_total()}
-        record = Registry(settings, store).save(_draft(trained, facts, frames, arrays, run_id))
+        record = registry.save(_draft(trained, facts, frames, arrays, run_id))
     circumstances.forget_checkpoints()
     tell("saved", 1.0)
     return record
