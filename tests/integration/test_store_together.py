@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from movierec.errors import StoreError
 from movierec.registry import Registry, VersionDraft
@@ -16,13 +18,23 @@ from tests.integration.crash import together
 PROCESSES = 4
 
 
-def open_only(home: Path) -> None:
-    with open_store(Settings(home=home)) as store:
+@pytest.fixture
+def settings(settings: Settings, database_url: str) -> Settings:
+    return settings.model_copy(update={"database_url": database_url})
+
+
+def apart(settings: Settings) -> Settings:
+    """As a machine of its own has it: a data folder, with its locks, that nobody shares."""
+    own = {"data_dir": Path(f"data-{os.getpid()}")}
+    return settings.model_copy(update=own if settings.database_url else {})
+
+
+def open_only(settings: Settings) -> None:
+    with open_store(apart(settings)) as store:
         store.runs.list()
 
 
-def save(home: Path) -> None:
-    settings = Settings(home=home)
+def save(settings: Settings) -> None:
     with open_store(settings) as store:
         registry = Registry(settings, store)
         registry.reconcile()
@@ -31,34 +43,33 @@ def save(home: Path) -> None:
             registry.save(VersionDraft("ease", "ease", "d", "0" * 64, "u1", arrays=arrays))
 
 
-def import_data(home: Path) -> None:
-    with open_store(Settings(home=home)) as store:
+def import_data(settings: Settings) -> None:
+    with open_store(apart(settings)) as store:
         store.datasets.add(make_dataset(), {})
         store.datasets.load()
 
 
-def take_run(home: Path) -> None:
-    with open_store(Settings(home=home)) as store:
+def take_run(settings: Settings) -> None:
+    with open_store(settings) as store:
         try:
             store.runs.start(1)
         except StoreError:
             return
-        (home / f"taken-{np.random.default_rng().integers(2**60)}").touch()
+        (settings.home / f"taken-{np.random.default_rng().integers(2**60)}").touch()
 
 
-def count_up(home: Path) -> None:
-    with open_store(Settings(home=home)) as store:
+def count_up(settings: Settings) -> None:
+    with open_store(settings) as store:
         for _ in range(25):
             store.runs.add("train", request={})
 
 
-def test_the_first_start(tmp_path):
-    assert together(PROCESSES, open_only, tmp_path) == [0] * PROCESSES
+def test_the_first_start(settings):
+    assert together(PROCESSES, open_only, settings) == [0] * PROCESSES
 
 
-def test_saving_versions(tmp_path):
-    assert together(PROCESSES, save, tmp_path) == [0] * PROCESSES
-    settings = Settings(home=tmp_path)
+def test_saving_versions(settings):
+    assert together(PROCESSES, save, settings) == [0] * PROCESSES
     with open_store(settings) as store:
         registry = Registry(settings, store)
         assert registry.reconcile() == []
@@ -68,21 +79,21 @@ def test_saving_versions(tmp_path):
         assert registry.get().name == "v1.0.0"
 
 
-def test_importing_the_same_data(tmp_path):
-    assert together(PROCESSES, import_data, tmp_path) == [0] * PROCESSES
-    with open_store(Settings(home=tmp_path)) as store:
+def test_importing_the_same_data(settings):
+    assert together(PROCESSES, import_data, settings) == [0] * PROCESSES
+    with open_store(settings) as store:
         (record,) = store.datasets.list()
         assert store.datasets.load().n_ratings == record.n_ratings
 
 
-def test_one_process_gets_the_run(tmp_path):
-    with open_store(Settings(home=tmp_path)) as store:
+def test_one_process_gets_the_run(settings):
+    with open_store(settings) as store:
         store.runs.add("train", request={})
-    assert together(PROCESSES, take_run, tmp_path) == [0] * PROCESSES
-    assert len(list(tmp_path.glob("taken-*"))) == 1
+    assert together(PROCESSES, take_run, settings) == [0] * PROCESSES
+    assert len(list(settings.home.glob("taken-*"))) == 1
 
 
-def test_writing_to_the_same_table(tmp_path):
-    assert together(PROCESSES, count_up, tmp_path) == [0] * PROCESSES
-    with open_store(Settings(home=tmp_path)) as store:
+def test_writing_to_the_same_table(settings):
+    assert together(PROCESSES, count_up, settings) == [0] * PROCESSES
+    with open_store(settings) as store:
         assert len(store.runs.list(1000)) == 25 * PROCESSES

@@ -32,6 +32,14 @@ DRAFT = VersionDraft(
 )
 
 
+SQLITE_ALONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def settings(settings, database_url):
+    return settings.model_copy(update={"database_url": database_url})
+
+
 @pytest.fixture
 def store(settings):
     with open_store(settings) as opened:
@@ -270,6 +278,7 @@ def test_reconcile_has_nothing_to_do_after_normal_work(registry):
     assert registry.reconcile() == []
 
 
+@SQLITE_ALONE
 def test_reconcile_brings_back_everything_when_the_database_is_lost(settings, registry):
     registry.save(DRAFT)
     registry.save(DRAFT)
@@ -359,6 +368,7 @@ def test_a_row_for_a_taken_name_is_refused(store, registry):
     assert store.versions.current() == record
 
 
+@SQLITE_ALONE
 def test_a_full_database_leaves_a_version_that_the_next_start_takes_up(settings, registry):
     registry.save(DRAFT)
     with open_store(settings) as other:
