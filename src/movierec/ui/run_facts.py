@@ -11,7 +11,7 @@ from typing import Any
 
 from movierec.errors import MovierecError
 from movierec.models.hyperparameters import PRESETS, hyperparameters
-from movierec.store.records import EpochRecord, RunRecord
+from movierec.store.records import ACTIVE_STATES, EpochRecord, RunRecord
 from movierec.ui.text import NOT_MEASURED, decimal, duration, integer
 
 __all__ = [
@@ -67,7 +67,7 @@ def seconds_left(run: RunRecord, epochs: Sequence[EpochRecord]) -> float:
 def patience_left(run: RunRecord, epochs: Sequence[EpochRecord]) -> tuple[int, int] | None:
     """Return how many epochs without improvement are left, and of how many; None if untold."""
     patience = _patience(run)
-    if patience is None or not epochs:
+    if patience is None or not epochs or run.state not in ACTIVE_STATES:
         return None
     best = max((epoch.epoch for epoch in epochs if epoch.is_best), default=0)
     return max(0, patience - (epochs[-1].epoch - best)), patience
