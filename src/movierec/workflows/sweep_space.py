@@ -23,6 +23,7 @@ __all__ = [
     "Dimension",
     "Range",
     "fields_of",
+    "model_of",
     "search_space",
 ]
 
@@ -111,7 +112,7 @@ Dimension = Range | Choices
 
 def fields_of(preset: str) -> Mapping[str, FieldInfo]:
     """Return the hyperparameters of a preset or baseline."""
-    return _model_of(preset).model_fields
+    return model_of(preset).model_fields
 
 
 def search_space(
@@ -160,7 +161,8 @@ def _usual(preset: str) -> Sequence[str]:
     return [name for name in fields_of(preset) if _range_of(preset, name)]
 
 
-def _model_of(preset: str) -> type[BaseModel]:
+def model_of(preset: str) -> type[BaseModel]:
+    """Return the class of a preset's or baseline's hyperparameters."""
     return SageHyperparameters if preset in PRESETS else baseline_kind(preset).hyperparameters
 
 
@@ -177,7 +179,7 @@ def _field(preset: str, name: str) -> FieldInfo:
 
 def _range_of(preset: str, name: str) -> str | None:
     """Return the usual range; a baseline has those of the baselines it extends."""
-    for kind in _model_of(preset).__mro__:
+    for kind in model_of(preset).__mro__:
         if name in SEARCH_RANGES.get(kind, {}):
             return SEARCH_RANGES[kind][name]
     return None
