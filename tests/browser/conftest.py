@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -20,14 +12,14 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 from movierec.settings import Settings
 from movierec.store import Store
 from tests.browser import states
-from tests.conftest import PROJECT, refuse_user_paths
+from tests.browser.server import Server
+from tests.conftest import refuse_user_paths
 
 BROWSERS = ("chromium", "google-chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-START_SECONDS = 60.0
 # After a deep link Streamlit first looks for itself below the page's path.
 PATIENCE = 30_000  # ms, for whatever should appear; machines that run tests are busy
 EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
@@ -95,23 +87,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address(settings: Settings) -> Iterator[str]:
     """The address of a real server of the shared project folder."""
-    port = _free_port()
-    log = (settings.home / "server.log").open("wb")
-    command = [
-        sys.executable, "-m", "streamlit", "run", "Home.py", "--server.port", str(port),
-        "--server.headless", "true", "--server.fileWatcherType", "none",
-    ]  # fmt: skip
-    environment = os.environ | {"MOVIEREC_HOME": str(settings.home), "MOVIEREC_DEVICE": "cpu"}
-    server = subprocess.Popen(
-        command, cwd=PROJECT, env=environment, stdout=log, stderr=log, start_new_session=True
-    )
+    server = Server(settings)
     try:
-        _wait_until_healthy(f"http://localhost:{port}", server)
-        yield f"http://localhost:{port}"
+        server.start()
+        yield server.address
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=20)
-        log.close()
+        server.stop()
 
 
 @pytest.fixture
@@ -129,22 +110,3 @@ def watched(address: str, browser: Browser, request: pytest.FixtureRequest) -> I
     page.page.on("pageerror", lambda error: page.trouble.append(str(error)))
     yield page
     context.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_until_healthy(address: str, server: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        assert server.poll() is None, "the server ended at once"
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail(f"the server did not answer within {START_SECONDS:.0f} s")
