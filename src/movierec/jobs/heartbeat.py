@@ -54,15 +54,24 @@ class Heartbeat:
         self._thread.join()
 
     def _beat(self) -> None:
-        with open_store(self.settings) as store:
-            ended = False
-            while not ended:
-                ended = self._ended.wait(BEAT_SECONDS)
-                try:
-                    self._write(store, listen=not ended)
-                except MovierecError:
-                    # a busy database: the next beat is a second away
-                    logger.info("run=%d missed a beat", self.run_id, exc_info=True)
+        while True:
+            try:
+                with open_store(self.settings) as store:
+                    return self._write_until_the_end(store)
+            except MovierecError:  # it could not be opened; the work has its own connection
+                logger.info("run=%d has no heartbeat", self.run_id, exc_info=True)
+                if self._ended.wait(BEAT_SECONDS):
+                    return None
+
+    def _write_until_the_end(self, store: Store) -> None:
+        ended = False
+        while not ended:
+            ended = self._ended.wait(BEAT_SECONDS)
+            try:
+                self._write(store, listen=not ended)
+            except MovierecError:
+                # a busy database: the next beat is a second away
+                logger.info("run=%d missed a beat", self.run_id, exc_info=True)
 
     def _write(self, store: Store, *, listen: bool) -> None:
         stage, progress = self._now

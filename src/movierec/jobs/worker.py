@@ -120,7 +120,7 @@ class Worker:
 
     def _turn(self, store: Store, me: WorkerRecord) -> None:
         if time.monotonic() - self._beat_at > BEAT_SECONDS:
-            store.queue.beat(me.id)
+            store.queue.beat(me)
             self._beat_at = time.monotonic()
         self._reap(store)
         active = store.runs.active()

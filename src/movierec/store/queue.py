@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -120,11 +121,10 @@ class QueueStore:
             session.flush()
             return _worker(row)
 
-    def beat(self, worker_id: int) -> None:
-        """Say that a worker lives."""
-        query = update(WorkerRow).where(WorkerRow.id == worker_id).values(heartbeat_at=_now())
+    def beat(self, worker: WorkerRecord) -> None:
+        """Say that a worker lives; its row is back if a host with another clock dropped it."""
         with self._database.writing() as session:
-            session.execute(query)
+            session.merge(WorkerRow(**asdict(worker) | {"heartbeat_at": _now()}))
 
     def remove_worker(self, worker_id: int) -> None:
         """Say that a worker takes no more runs."""
