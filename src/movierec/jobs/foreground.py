@@ -71,7 +71,7 @@ def take_up(settings: Settings, run_id: int, kind: RunKind = "train") -> RunReco
         done = f"it became version {run.version}" if run.version else f"it is {run.state}"
         raise StoreError(
             f"Run {run_id} cannot be taken up: {done}.",
-            hint=f"`movierec {kind}` without --resume starts a new one.",
+            hint="`movierec train` or `movierec sweep` without --resume starts a new one.",
         )
     return run
 
