@@ -24,6 +24,8 @@ from tests.integration.project import (
     end_processes,
     get_run,
     import_tiny,
+    movierec,
+    one_line,
     process_environment,
     project_in,
     runs_of,
@@ -129,6 +131,9 @@ def test_a_version_made_elsewhere_is_here(project, elsewhere):
     assert (project.models_path / run.version / "metadata.json").is_file()
     with open_store(project) as store:
         assert store.versions.get(run.version).metadata["database_path"] == "postgresql+psycopg"
+    assert movierec(project, "runs", "logs", run_id).code == 0
+    alone = project.model_copy(update={"runs_dir": project.home / "not-shared"})
+    assert f"It ran on {ELSEWHERE}" in one_line(movierec(alone, "runs", "logs", run_id))
 
 
 def test_an_import_waits_for_the_machine_that_has_the_file(project, elsewhere, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -164,5 +165,13 @@ def test_a_malformed_url(tmp_path, url):
 def test_a_missing_driver(tmp_path):
     url = "mysql+pymysql://user:secret@localhost/x"
     with pytest.raises(StoreError, match="pymysql is not installed") as caught:
+        open_store(Settings(home=tmp_path, database_url=url))
+    assert "secret" not in str(caught.value)
+
+
+def test_the_missing_driver_of_postgresql_is_installed_by_make(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    url = "postgresql+psycopg://user:secret@localhost/x"
+    with pytest.raises(StoreError, match=r"psycopg is not installed.*`make postgres`") as caught:
         open_store(Settings(home=tmp_path, database_url=url))
     assert "secret" not in str(caught.value)

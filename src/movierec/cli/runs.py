@@ -19,6 +19,7 @@ from movierec.errors import NotFoundError, TrainingError
 from movierec.jobs.retention import drop_old_checkpoints
 from movierec.settings import load_settings
 from movierec.store import EpochRecord, RunRecord, RunState, Store, open_store
+from movierec.store.processes import own_mark
 
 __all__ = ["app"]
 
@@ -97,9 +98,7 @@ def logs(
     elif record.traceback:
         typer.echo(record.traceback, nl=False)
     else:
-        raise NotFoundError(
-            f"Run {run} has no log.", hint="Only runs with a process of their own write one."
-        )
+        raise NotFoundError(f"Run {run} has no log.", hint=_where_else(record))
 
 
 @app.command()
@@ -178,6 +177,12 @@ def _number(store: Store, run: int | None) -> int:
     if latest is None:
         raise NotFoundError("There is no run yet.", hint="Start one: `movierec train`.")
     return latest.id
+
+
+def _where_else(run: RunRecord) -> str:
+    if run.host in ("", own_mark().host):
+        return "Only runs with a process of their own write one."
+    return f"It ran on {run.host}: look there, or let the machines share MOVIEREC_RUNS_DIR."
 
 
 def _asked(run: RunRecord) -> str:
