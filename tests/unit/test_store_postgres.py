@@ -291,6 +291,11 @@ def test_texts_that_postgresql_cannot_keep(store):
         store.runs.add("train", preset="a\0b", request={})
 
 
+def test_numbers_that_postgresql_cannot_keep(store):
+    with pytest.raises(StoreError, match=r"out of range.*use a smaller one"):
+        store.runs.add("train", request={}, priority=2**40)
+
+
 def test_numbers_that_were_not_measured(store):
     nan = float("nan")
     run = store.runs.add("train", request={"lr": nan})

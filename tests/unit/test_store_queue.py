@@ -81,6 +81,16 @@ def test_only_waiting_runs_move(store):
         store.queue.move(9, "first")
 
 
+@pytest.mark.parametrize("number", [9, 0, -1, 2**31, 2**70])
+def test_a_number_that_no_run_has(store, number):
+    add(store, 0)
+    asked = (store.queue.requeue, lambda n: store.queue.prioritise(n, 1), store.runs.get)
+    for ask in (*asked, store.runs.epochs, store.runs.request_cancel, store.runs.start):
+        with pytest.raises(NotFoundError, match=f"no run {number}"):
+            ask(number)
+    assert len(store.runs.list(before=max(number, 9))) == 1
+
+
 def test_a_cancelled_run_is_not_taken(store):
     add(store, 0, 0)
     store.runs.request_cancel(1)

@@ -65,6 +65,7 @@ _OF_A_SERVER: Mapping[str, str] = MappingProxyType(
         "deadlock": "Two programs waited for each other: try again.",
         "no space left": "The server's disk is full: free some space there. Nothing was changed.",
         "nul (0x00)": "A text has a NUL character, which PostgreSQL cannot keep: remove it there.",
+        "out of range": "A number is larger than the database can keep: use a smaller one.",
         "during recovery": _STANDBY,
         "read-only transaction": _STANDBY,
         "already exists": _FOREIGN,

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
-from movierec.errors import NotFoundError, StoreError
+from movierec.errors import StoreError
 from movierec.store.engine import Database
 from movierec.store.processes import is_alive, own_mark
 from movierec.store.records import RunRecord, RunState, WorkerRecord
@@ -91,6 +91,7 @@ class QueueStore:
 
     def prioritise(self, run_id: int, priority: int) -> RunRecord:
         """Set the priority of a waiting run; higher ones are taken first."""
+        self._runs.get(run_id)
         return self._moved(run_id, {"priority": priority})
 
     def move(self, run_id: int, where: Where) -> RunRecord:
@@ -155,10 +156,6 @@ class QueueStore:
     def _change(self, run_id: int, condition: ColumnElement[bool], values: dict[str, Any]) -> bool:
         query = update(RunRow).where(RunRow.id == run_id, condition).values(**values)
         with self._database.writing() as session:
-            if session.scalar(select(func.count()).where(RunRow.id == run_id)) == 0:
-                raise NotFoundError(
-                    f"There is no run {run_id}.", hint="`movierec runs list` lists them."
-                )
             return session.scalar(query.returning(RunRow.id)) is not None
 
 

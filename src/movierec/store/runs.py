@@ -25,6 +25,7 @@ __all__ = ["RunStore"]
 Runs: TypeAlias = list[RunRecord]
 Epochs: TypeAlias = list[EpochRecord]
 
+LAST_ID = 2**31 - 1  # what the column holds; PostgreSQL refuses to look for more
 HEARTBEAT_SECONDS = 15.0  # silence after which a run on another host counts as dead
 CLAIM_SECONDS = 120.0  # a process may take so long from its start to its first word
 # A run that ended without a result may be taken up again from its checkpoint.
@@ -200,7 +201,7 @@ class RunStore:
         """
         chosen = _chosen(states, kinds, presets, datasets)
         if before is not None:
-            chosen.append(RunRow.id < before)
+            chosen.append(RunRow.id <= min(before - 1, LAST_ID))
         query = select(RunRow).where(*chosen).order_by(RunRow.id.desc())
         return self._records(query.limit(limit).offset(offset))
 
@@ -356,7 +357,8 @@ def _now() -> datetime:
 
 def _require(session: Session, run_id: int, *, lock: bool = False) -> RunRow:
     """Return a run's row, where the database locks rows `lock`ed until the transaction ends."""
-    row = session.get(RunRow, run_id, with_for_update=lock)
+    known = 0 < run_id <= LAST_ID
+    row = session.get(RunRow, run_id, with_for_update=lock) if known else None
     if row is None:
         raise NotFoundError(f"There is no run {run_id}.", hint="`movierec runs` lists them.")
     return row
