@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from movierec import jobs
 from movierec.store.records import ACTIVE_STATES, EpochRecord, RunRecord
 from movierec.ui import cache, model_charts, run_charts, run_facts, widgets
-from movierec.ui.live_chart import live_chart
+from movierec.ui.live_chart import drawing, live_chart
 from movierec.ui.model_charts import CURVES, CurveName
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import decimal, literal, percent
@@ -82,7 +83,8 @@ def learning(run: RunRecord, epochs: Sequence[EpochRecord]) -> None:
 
 def curves(run: RunRecord, others: Sequence[RunRecord] = ()) -> None:
     """Draw the validation curve of a run, and of others over it; the measure can be chosen."""
-    histories = {_label(each): _history(each) for each in (run, *others)[:_OVERLAID]}
+    epochs = {_label(each): cache.epochs(each.id) for each in (run, *others)[:_OVERLAID]}
+    histories = {label: model_charts.history_frame(rows) for label, rows in epochs.items()}
     history = histories[_label(run)]
     names = model_charts.measured(history)
     if len(history) < 2 or not names:
@@ -90,13 +92,18 @@ def curves(run: RunRecord, others: Sequence[RunRecord] = ()) -> None:
             widgets.mute("The curve appears after the second epoch.")
         return
     name = _chosen_curve(run, names)
+    running = run.state in ACTIVE_STATES
+    of = (name, running, *((label, hash(tuple(rows))) for label, rows in epochs.items()))
+    drawn = cache.drawn(of, lambda: drawing(_figure(histories, name, running=running)))
+    live_chart(drawn, f"curve-{run.id}", note=_NOTE)
+
+
+def _figure(histories: Mapping[str, pd.DataFrame], name: CurveName, *, running: bool) -> go.Figure:
+    """Draw one run, the first, or all that measured this."""
     known = {k: h for k, h in histories.items() if h[CURVES[name].column].notna().any()}
     if len(known) > 1:
-        figure = run_charts.curves(known, name)
-    else:
-        running = run.state in ACTIVE_STATES
-        figure = model_charts.learning_curve(history, name, running=running)
-    live_chart(figure, f"curve-{run.id}", note=_NOTE)
+        return run_charts.curves(known, name)
+    return model_charts.learning_curve(next(iter(histories.values())), name, running=running)
 
 
 _NOTE = (
@@ -124,7 +131,7 @@ def _bar(run: RunRecord) -> None:
 
 
 def _training(run: RunRecord) -> None:
-    epochs = cache.store().runs.epochs(run.id)
+    epochs = cache.epochs(run.id)
     widgets.chips(run_facts.facts(run, epochs))
     learning(run, epochs)
 
@@ -148,10 +155,6 @@ def _chosen_curve(run: RunRecord, names: Sequence[CurveName]) -> CurveName:
         f"Curve of run {run.id}", names, default=names[0], required=True, key=f"measure-{run.id}",
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
-
-
-def _history(run: RunRecord) -> pd.DataFrame:
-    return model_charts.history_frame(cache.store().runs.epochs(run.id))
 
 
 def _label(run: RunRecord) -> str:

@@ -7,6 +7,7 @@ plotly package that is installed, through a second component that is mounted onc
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,21 +18,36 @@ import streamlit as st
 
 from movierec.ui import widgets
 
-__all__ = ["live_chart", "load"]
+__all__ = ["Drawing", "drawing", "live_chart", "load"]
 
 _HEIGHT = 320
 _SCRIPT = Path(__file__).with_name("live_chart.js")
 
 
-def live_chart(chart: go.Figure, key: str, *, note: str = "", height: int = _HEIGHT) -> None:
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as the browser gets it: its title and alt text, and Plotly's JSON of the rest."""
+
+    title: str
+    alt: str
+    figure: str
+    height: int
+
+
+def drawing(chart: go.Figure, height: int = _HEIGHT) -> Drawing:
+    """Return what `live_chart` draws of a figure; worth keeping, since Plotly is slow at it."""
+    figure: str = widgets.bare(chart, height).to_json()
+    return Drawing(chart.layout.title.text, chart.layout.meta["alt"], figure, height)
+
+
+def live_chart(drawn: Drawing, key: str, *, note: str = "") -> None:
     """Draw a chart under its own title; zoom and pan outlive its updates.
 
     The page must call `load` once, outside of fragments.
     """
-    widgets.chart_title(chart, note)
-    bare = widgets.bare(chart, height)
-    data = {"figure": bare.to_json(), "alt": chart.layout.meta["alt"], "height": height}
-    _chart()(key=key, data=data, height=height)
+    widgets.chart_title(drawn.title, note)
+    data = {"figure": drawn.figure, "alt": drawn.alt, "height": drawn.height}
+    _chart()(key=key, data=data, height=drawn.height)
 
 
 def load() -> None:

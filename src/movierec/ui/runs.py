@@ -89,7 +89,7 @@ def history(runs: Sequence[RunRecord]) -> None:
 @st.fragment(run_every=2)
 def _panel() -> None:
     with shell.errors_in_words():
-        under_way = watching.active()
+        under_way = watching.polled() or watching.active()
         if not under_way:
             st.rerun()
         for run in under_way:

@@ -11,7 +11,7 @@ from movierec.store.records import RunRecord
 from movierec.ui import cache, live, live_chart, outcome, run_facts, shell
 from movierec.ui.text import ago
 
-__all__ = ["active", "finish", "headline", "lead", "watch"]
+__all__ = ["active", "finish", "headline", "lead", "polled", "watch"]
 
 
 def active() -> list[RunRecord]:
@@ -19,9 +19,13 @@ def active() -> list[RunRecord]:
 
     If all of them wait, the worker that was to take them may have been killed.
     """
-    store = cache.store()
-    store.runs.mark_interrupted()
-    runs = store.runs.active()
+    cache.forget_runs()
+    return polled()
+
+
+def polled() -> list[RunRecord]:
+    """Return what `active` does, as it was within the last second: what an open page polls."""
+    runs = cache.active_runs()
     if runs and not _going(runs):
         jobs.ensure_worker(cache.settings())
     return runs
@@ -76,9 +80,11 @@ def finish(runs: Sequence[RunRecord]) -> None:
 @st.fragment(run_every=2)
 def _panels(shown: Sequence[RunRecord]) -> None:
     with shell.errors_in_words():
-        now = active()
+        now = polled()
         if _signature(now) != _signature(shown):
-            st.rerun()
+            now = active()
+            if _signature(now) != _signature(shown):
+                st.rerun()
         for run in _going(now):
             live.panel(run)
 
@@ -87,8 +93,8 @@ def _going(runs: Sequence[RunRecord]) -> list[RunRecord]:
     return [run for run in runs if run.state == "running" or run.is_claimed]
 
 
-def _signature(runs: Sequence[RunRecord]) -> set[tuple[int, str, bool]]:
-    return {(run.id, run.state, run.is_claimed) for run in runs}
+def _signature(runs: Sequence[RunRecord]) -> set[tuple[int, str, bool, bool]]:
+    return {(run.id, run.state, run.is_claimed, run.cancel_requested) for run in runs}
 
 
 def _ended(run: RunRecord) -> str:

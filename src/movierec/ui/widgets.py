@@ -73,16 +73,15 @@ def facts(pairs: Mapping[str, str]) -> None:
 
 def figure(chart: go.Figure, key: str, *, note: str = "", height: int | None = None) -> None:
     """Draw a chart under its own title, which wraps on narrow screens as Plotly's cannot."""
-    chart_title(chart, note)
+    chart_title(chart.layout.title.text, note)
     drawn = bare(chart, height or chart.layout.height or 320)
     st.plotly_chart(drawn, key=key, alt=chart.layout.meta["alt"], config=_CHART_OPTIONS)
 
 
-def chart_title(chart: go.Figure, note: str = "") -> None:
-    """Draw the title of a chart, and a remark below it."""
+def chart_title(title: str, note: str = "") -> None:
+    """Draw the title of a chart, which holds HTML's escapes alone, and a remark below it."""
     below = f'<p class="mr-chart-note">{escape(note)}</p>' if note else ""
-    # the title holds Plotly's own escapes, which are HTML's, and nothing else
-    html(f'<h3 class="mr-chart-title">{chart.layout.title.text}</h3>{below}')
+    html(f'<h3 class="mr-chart-title">{title}</h3>{below}')
 
 
 def bare(chart: go.Figure, height: int) -> go.Figure:
