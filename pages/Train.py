@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from movierec.store import Store
-from movierec.ui import cache, history, new_run, shell, start, watching, widgets
+from movierec.ui import cache, history, new_run, shell, start, sweeps, watching, widgets
 
-VIEWS = ("New run", "Runs")
+VIEWS = ("New run", "Runs", "Sweeps")
 
 
 def train(store: Store) -> None:
@@ -26,6 +26,9 @@ def train(store: Store) -> None:
     with views[1]:
         if views[1].open:
             history.view(new_run.fill_in)
+    with views[2]:
+        if views[2].open:
+            sweeps.view()
     watching.finish(active)
 
 

@@ -217,16 +217,18 @@ def _best_line(heights: Floats, best: pd.Series) -> go.Scatter:
 
 
 def _draw_axes(figure: go.Figure, axes: Sequence[_Axis]) -> None:
-    for at, axis in enumerate(axes):
-        figure.add_shape(
-            type="line", x0=at, x1=at, y0=0, y1=1, layer="below",
-            line={"color": NEUTRAL, "width": 1.5},
-        )  # fmt: skip
-        for place, text in axis.ticks.items():
-            figure.add_annotation(
-                x=at, y=place, text=plotly_text(text), showarrow=False, xshift=5,
-                xanchor="left", yanchor="bottom", font={"size": 12},
-            )  # fmt: skip
+    lines = [
+        {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "layer": "below",
+         "line": {"color": NEUTRAL, "width": 1.5}}
+        for at in range(len(axes))
+    ]  # fmt: skip
+    notes = [
+        {"x": at, "y": place, "text": plotly_text(text), "showarrow": False, "xshift": 5,
+         "xanchor": "left", "yanchor": "bottom", "font": {"size": 12}}
+        for at, axis in enumerate(axes)
+        for place, text in axis.ticks.items()
+    ]  # fmt: skip
+    figure.update_layout(shapes=lines, annotations=notes)  # at once: slow to add one by one
     figure.update_xaxes(
         tickvals=[*range(len(axes))], ticktext=[plotly_text(axis.label) for axis in axes],
         side="top", showgrid=False, zeroline=False, range=[-0.4, len(axes) - 0.5],

@@ -33,7 +33,9 @@ def view() -> None:
     name = _sweeps(records) if records else None
     if name is None:
         _empty()
-    with st.expander("New sweep", expanded=not records, icon=":material/tune:", key="sweep-new"):
+    # another key once there are sweeps: the browser would keep it open above what was found
+    key = "sweep-new" if records else "sweep-first"
+    with st.expander("New sweep", expanded=not records, icon=":material/tune:", key=key):
         sweep_form.form_of(cache.store().datasets.list(), _submit)
     if name is not None:
         (_live if _is_active(_run_of(_record(name))) else _detail)(name)
@@ -105,7 +107,7 @@ def _state(record: SweepRecord, run: RunRecord | None) -> None:
             "Resume does those that are missing.", icon=":material/pause_circle:",
         )  # fmt: skip
     elif run.state in ACTIVE_STATES:
-        st.progress(min(1.0, max(0.0, run.progress)), text=literal(text))
+        widgets.mute(text)
 
 
 def _actions(record: SweepRecord, run: RunRecord | None) -> None:
