@@ -12,7 +12,7 @@ from movierec.store import Store
 from movierec.ui import model_charts
 from movierec.ui.theme import version_style
 from tests.browser import states
-from tests.unit.test_ui_pages import charts_of, opened_page, shown
+from tests.pages import charts_of, opened_page, shown
 
 STYLE = version_style("v1.0.0", ["v1.0.0"])
 NUMBERS = {

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from movierec.settings import Settings
 from movierec.store import Store
 from tests.browser import states
 from tests.conftest import PROJECT
 from tests.factories import make_dataset
+from tests.pages import alts_of, charts_of, labels, opened_page, shown
 
 PAGES = ("Home.py", "pages/Data.py")
 
@@ -24,32 +23,6 @@ PAGES = ("Home.py", "pages/Data.py")
 def store(settings: Settings) -> Iterator[Store]:
     with states.opened(settings) as opened:
         yield opened
-
-
-def opened_page(page: str, **query: str) -> AppTest:
-    at = AppTest.from_file(str(PROJECT / "Home.py"), default_timeout=60)
-    if page != "Home.py":
-        at.run().switch_page(str(PROJECT / page))
-    for key, value in query.items():
-        at.query_params[key] = value
-    at.run()
-    assert not at.exception, at.exception[0].stack_trace
-    return at
-
-
-def shown(at: AppTest) -> str:
-    """All HTML and text on the page."""
-    bodies = [element.proto.body for element in at.get("html")]
-    texts = [e.value for e in [*at.error, *at.warning, *at.info, *at.markdown]]
-    return "\n".join([*bodies, *texts])
-
-
-def charts_of(at: AppTest) -> list[dict[str, object]]:
-    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
-
-
-def labels(at: AppTest) -> list[str]:
-    return [button.label for button in at.button]
 
 
 def test_empty_home_offers_the_one_action_that_helps(settings: Settings) -> None:
@@ -99,7 +72,7 @@ def test_two_versions_keep_their_colours_and_the_current_one_is_shown(store: Sto
     assert "v1.1.0 predicts ratings with an error of 0.91 stars" in text
     assert "GLocal-K" in text
     assert "best epoch picked on the test part" in text
-    curve = charts_of(at)[-1]["data"][0]  # type: ignore[index]
+    curve = charts_of(at)[-1]["data"][0]
     assert curve["line"]["color"] == "#d55e00"
     assert at.code[0].value == "movierec recommend --user 196"
 
@@ -270,8 +243,8 @@ def test_every_button_label_is_unique_and_every_chart_has_a_description(
     states.add_running(store, data.name)
     at = opened_page(page)
     assert len(set(labels(at))) == len(labels(at))
-    assert all(len(chart.proto.alt) > 40 for chart in at.get("plotly_chart"))
-    assert all(spec["layout"]["xaxis"]["title"]["text"] for spec in charts_of(at))  # type: ignore[index]
+    assert all(len(alt) > 40 for alt in alts_of(at))
+    assert all(spec["layout"]["xaxis"]["title"]["text"] for spec in charts_of(at))
 
 
 def test_opening_any_page_loads_neither_torch_nor_surprise(store: Store) -> None:

@@ -11,7 +11,7 @@ from movierec.settings import Settings
 from movierec.store import Store
 from tests.browser import states
 from tests.conftest import PROJECT
-from tests.unit.test_ui_pages import labels, opened_page, shown
+from tests.pages import labels, opened_page, shown
 
 if TYPE_CHECKING:
     from tests.postgres import Cluster

@@ -9,11 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from movierec import jobs
+from movierec.errors import MovierecError
 from movierec.store.queue import Where
 from movierec.store.records import EpochRecord, RunRecord
 from movierec.ui import cache, live, outcome, run_facts, widgets
 from movierec.ui.runs import why
 from movierec.ui.text import ago, percent
+from movierec.workflows.requests import MODELS, TrainRequest
 from movierec.workflows.sweep_command import train_command
 
 __all__ = ["queue", "view"]
@@ -163,17 +165,25 @@ def _detail(run: RunRecord, again: Again) -> None:
     widgets.section(f"Run {run.id}: {run_facts.what(run)}")
     widgets.mute(f"{run_facts.SIGNS[run.state]}, queued {ago(run.created_at)}.")
     _why(run)
-    epochs = cache.store().runs.epochs(run.id)
-    widgets.chips(run_facts.facts(run, epochs))
     _actions(run, again)
-    if run.kind == "train":
-        live.learning(run, epochs)
-        outcome.panel(run)
+    if run.state == "running" or run.is_claimed:
+        widgets.mute("How it goes is on top of the page.")
+    else:
+        _done(run)
     _settings(run)
-    live.log(run)
     if run.traceback:
         with st.expander(f"Traceback of run {run.id}", key=f"traceback-{run.id}"):
             st.code(run.traceback, language=None, wrap_lines=True)
+
+
+def _done(run: RunRecord) -> None:
+    """Draw what a run that waits or has ended has done so far."""
+    epochs = cache.store().runs.epochs(run.id)
+    widgets.chips(run_facts.facts(run, epochs))
+    if run.kind == "train":
+        live.learning(run, epochs)
+        outcome.panel(run)
+    live.log(run)
 
 
 def _why(run: RunRecord) -> None:
@@ -188,13 +198,12 @@ def _why(run: RunRecord) -> None:
 
 def _actions(run: RunRecord, again: Again) -> None:
     with st.container(horizontal=True):
-        live.cancel_button(run)
         if run.state in ("failed", "interrupted", "cancelled"):
             label = f"Resume run {run.id} from its last checkpoint"
             if st.button(label, key=f"resume-{run.id}", icon=":material/replay:"):
                 jobs.resume(cache.settings(), run.id)
                 st.rerun()
-        if run.kind == "train":
+        if run.kind == "train" and run.preset in MODELS:
             st.button(
                 f"Change run {run.id} and train again", key=f"clone-{run.id}",
                 icon=":material/edit:", on_click=again, args=(run,),
@@ -208,12 +217,15 @@ def _settings(run: RunRecord) -> None:
     with st.expander(f"Settings of run {run.id}", key=f"settings-{run.id}"):
         facts = {"Model": run.preset, **{name: str(value) for name, value in changed.items()}}
         widgets.facts(facts if changed else {**facts, "Changed": "nothing"})
+        try:
+            command = _command(run)
+        except MovierecError as error:  # of another movierec, or a hyperparameter that is gone
+            widgets.mute(f"It cannot be trained so any more: {error.message}")
+            return
         widgets.mute("The same from a terminal:")
-        st.code(_command(run), language="bash", wrap_lines=True)
+        st.code(command, language="bash", wrap_lines=True)
 
 
 def _command(run: RunRecord) -> str:
-    from movierec.workflows.requests import TrainRequest
-
-    request = TrainRequest(**run.request)
+    request = TrainRequest.of(**run.request)
     return train_command(request, request.hyperparameters, {})

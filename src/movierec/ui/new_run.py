@@ -36,15 +36,26 @@ def fill_in(run: RunRecord) -> None:
     request = run.request
     state: Any = st.session_state
     split = dict(request.get("split") or {})
-    state["preset"], state["train-data"] = request["preset"], request.get("dataset")
+    state["preset"], state["train-data"] = run.preset, run.dataset_name
     state["split"] = split.pop("name", "random")
     state.update({f"split_{name}": value for name, value in split.items()})
     state.update({name: request[name] for name in ("seed", "members", "refit") if name in request})
-    values = {each.name: each.default for each in _fields(request["preset"])}
-    for name, value in {**values, **request.get("hyperparameters", {})}.items():
-        key = fields.key_of(request["preset"], name)
+    device = str(request.get("device") or "auto")
+    # the form offers kinds of devices, not each card
+    state["device"] = device if device in train_form.DEVICES else device.partition(":")[0]
+    for name, value in _values(run).items():
+        key = fields.key_of(run.preset, name)
         state[key] = value.split("+") if name == "aggregator" else value
     state["view"] = "New run"
+
+
+def _values(run: RunRecord) -> dict[str, Any]:
+    """Return a run's hyperparameters; the preset's where another movierec took what is no more."""
+    start = {each.name: each.default for each in _fields(run.preset)}
+    asked = run.request.get("hyperparameters", {})
+    values = {name: asked.get(name, value) for name, value in start.items()}
+    wrong = form.complaints(run.preset, values)
+    return {name: start[name] if name in wrong else value for name, value in values.items()}
 
 
 def _fields(preset: str) -> list[form.FormField]:

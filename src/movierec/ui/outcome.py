@@ -16,13 +16,14 @@ from movierec.ui.text import decimal, literal, signed
 
 __all__ = ["announce", "ended_here", "panel"]
 
-_WATCHED, _ENDED = "runs-watched", "runs-ended"
+_WATCHED, _ENDED, _DRAWN = "runs-watched", "runs-ended", "outcomes-drawn"
 _SHOWN = ("rmse", "mae", "ndcg_full", "ndcg_rated")
 _ICONS = {"succeeded": ":material/check_circle:", "failed": ":material/error:"}
 
 
 def ended_here(active: Sequence[RunRecord]) -> None:
     """Notice which of the runs this session saw going on have ended since."""
+    st.session_state[_DRAWN] = set()
     seen: set[int] = st.session_state.setdefault(_WATCHED, set())
     ended = seen - {run.id for run in active}
     st.session_state[_WATCHED] = {run.id for run in active}
@@ -44,9 +45,11 @@ def announce() -> RunRecord | None:
 
 
 def panel(run: RunRecord) -> None:
-    """Draw the headline metrics of a run's version, and what can be done with it."""
-    if run.version is None:
+    """Draw the headline metrics of a run's version, and what can be done with it; once a page."""
+    drawn: set[int] = st.session_state.setdefault(_DRAWN, set())
+    if run.version is None or run.id in drawn:
         return
+    drawn.add(run.id)
     store = cache.store()
     version, current = store.versions.get(run.version), store.versions.current()
     with st.container(border=True, key=f"outcome-{run.id}"):
