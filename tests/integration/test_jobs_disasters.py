@@ -198,7 +198,7 @@ def test_a_database_on_a_full_disk_gets_its_epochs_when_there_is_space(tmp_path)
         disk.fill()
         log = Path(run.log_path)
         until(lambda: "database or disk is full" in log.read_text(), "an epoch that waits")
-        # read without opening the store, whose lock file the full disk refuses
+        # the log, since a full disk may refuse to open the database once more
         waiting = epochs_in_log(log)
         until(lambda: epochs_in_log(log)[-1] > waiting[-1] + 3, "the training to go on")
         disk.make_space()
