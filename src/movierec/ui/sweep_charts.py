@@ -30,8 +30,7 @@ _BEST = OKABE_ITO[1]
 _LINE = "#2199b1"  # seen on both page backgrounds
 _TICKED = 12  # trials that each have a tick
 _BANDS = 5  # strengths of lines
-_TICK_PLACES = (0.0, 0.5, 1.0)
-_TICKS = len(_TICK_PLACES)
+_MANY = 60  # lines that stay apart only where they are thin
 
 
 def trials_frame(record: SweepRecord) -> pd.DataFrame:
@@ -85,10 +84,10 @@ def parallel(
 
     Plotly's own Parcoords neither widens one line nor shows its axes on a dark page.
     """
-    name, axis = METRICS[metric]
+    metric_name, axis = METRICS[metric]
     done = trials.loc[trials["state"] == "done"]
-    axes = [_axis(done[each], each, log=text.endswith(":log")) for each, text in search.items()]
-    axes.append(_axis(done["value"], f"{name}, best on top", flipped=lower_is_better))
+    axes = [_axis(done[name], name, log=text.endswith(":log")) for name, text in search.items()]
+    axes.append(_axis(done["value"], f"{metric_name}, best on top", flipped=lower_is_better))
     heights = np.column_stack([each.places for each in axes])
     rank = done["value"].rank(ascending=not lower_is_better, pct=True).to_numpy()
     best = _best(done, lower_is_better=lower_is_better)
@@ -96,15 +95,16 @@ def parallel(
     for place, (low, high) in enumerate(pairwise(np.linspace(0, 1, _BANDS + 1))):
         within = (rank > low) & (rank <= high) & (done["number"] != best["number"]).to_numpy()
         if within.any():
-            opacity = (place + 1) / _BANDS
-            figure.add_trace(_lines(heights[within], done.loc[within], name, opacity))
+            opacity = ((place + 1) / _BANDS) ** 1.5
+            lines = _lines(heights[within], done.loc[within], metric_name, opacity)
+            figure.add_trace(lines.update(line_width=1 if len(done) > _MANY else 1.75))
     figure.add_trace(_best_line(heights[done["number"] == best["number"]][0], best))
     _draw_axes(figure, axes)
     point = ", ".join(f"{each} {_plain(best[each])}" for each in search)
     title = f"The best trial, {best['number']}: {point}"
     alt = (
         f"Parallel axes for {', '.join(search)} and {axis}, one line for each of {len(done)} "
-        f"trials, the best on top. {title}; {name} {decimal(best['value'], 4)}."
+        f"trials, the best on top. {title}; {metric_name} {decimal(best['value'], 4)}."
     )
     finish(figure, title, alt, x="", y="").update_layout(height=340, showlegend=False)
     return figure.update_xaxes(title=None)
@@ -175,12 +175,12 @@ def _axis(values: pd.Series, label: str, *, log: bool = False, flipped: bool = F
         return _Axis(label, places, {place: word for word, place in at.items()})
     numbers = values.to_numpy(np.float64)
     low, high = numbers.min(), numbers.max()
-    shown = np.geomspace(low, high, _TICKS) if log else np.linspace(low, high, _TICKS)
+    label = f"{label} (log)" if log else label
     if low == high:
         return _Axis(label, np.full(len(numbers), 0.5), {0.5: _plain(float(low))})
     scaled, ends = (np.log(each) if log else each for each in (numbers, np.array([low, high])))
     places = (scaled - ends[0]) / (ends[1] - ends[0])
-    ticks = {place: _plain(float(value)) for place, value in zip(_TICK_PLACES, shown, strict=True)}
+    ticks = {0.0: _plain(float(low)), 1.0: _plain(float(high))}
     if flipped:
         return _Axis(label, 1 - places, {1 - place: text for place, text in ticks.items()})
     return _Axis(label, places, ticks)
@@ -199,7 +199,7 @@ def _lines(heights: Floats, trials: pd.DataFrame, name: str, opacity: float) -> 
         y=np.hstack([heights, gap]).ravel(),
         text=np.repeat(told, width + 1),
         mode="lines",
-        line={"color": _LINE, "width": 1.5},
+        line={"color": _LINE},
         opacity=opacity,
         hovertemplate="%{text}<extra></extra>",
     )
@@ -223,8 +223,8 @@ def _draw_axes(figure: go.Figure, axes: Sequence[_Axis]) -> None:
         for at in range(len(axes))
     ]  # fmt: skip
     notes = [
-        {"x": at, "y": place, "text": plotly_text(text), "showarrow": False, "xshift": 5,
-         "xanchor": "left", "yanchor": "bottom", "font": {"size": 12}}
+        {"x": at, "y": place, "text": plotly_text(text), "showarrow": False,
+         "font": {"size": 12}, **_beside(place)}
         for at, axis in enumerate(axes)
         for place, text in axis.ticks.items()
     ]  # fmt: skip
@@ -234,7 +234,14 @@ def _draw_axes(figure: go.Figure, axes: Sequence[_Axis]) -> None:
         side="top", showgrid=False, zeroline=False, range=[-0.4, len(axes) - 0.5],
         ticklabelstandoff=12, fixedrange=True,
     )  # fmt: skip
-    figure.update_yaxes(visible=False, range=[-0.03, 1.08], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[-0.1, 1.1], fixedrange=True)
+
+
+def _beside(place: float) -> dict[str, Any]:
+    """Return where a tick's text stands: the ends' clear of the lines."""
+    if place in (0.0, 1.0):
+        return {"yanchor": "bottom" if place else "top", "yshift": 3 if place else -3}
+    return {"xanchor": "left", "yanchor": "bottom", "xshift": 5}
 
 
 def _plain(value: Any) -> str:
