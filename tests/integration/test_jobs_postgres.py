@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,25 @@ def test_what_another_machine_began_is_stopped_and_ended_here(
     assert_same_version(
         project, run.version, straight, train_run(straight, queue_train(straight, request).id).name
     )
+
+
+@pytest.mark.slow
+def test_a_server_that_restarts_meanwhile_costs_nothing(project, postgres):
+    (run_id,) = queue(project, "report", hyperparameters=SHORT)
+    process = worker(project)
+    pid = wait_for(project, run_id, has_epochs(project, 3)).pid
+    postgres.stop()
+    time.sleep(3)
+    postgres.start()
+    run = wait_for(project, run_id, ended)
+    assert (run.state, run.pid, run.error) == ("succeeded", pid, "")
+    assert epochs(project, run_id) == list(range(1, SHORT["epochs"] + 1))
+    (after,) = queue(project, "popular")
+    assert wait_for(project, after, ended).state == "succeeded"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert "Geheimnis" not in err
 
 
 def test_a_version_made_elsewhere_is_here(project, elsewhere):

@@ -18,9 +18,11 @@ from movierec.errors import StoreError
 from movierec.jobs import cancel, clone, ensure_worker, resume, submit_train
 from movierec.jobs.foreground import queue_train, train_run
 from movierec.jobs.retention import drop_old_checkpoints
+from movierec.jobs.worker import Worker
 from movierec.settings import Settings
 from movierec.store import ACTIVE_STATES, RunRecord, open_store
 from movierec.store.processes import is_alive
+from movierec.store.queue import QueueStore
 from movierec.workflows.requests import TrainRequest
 from tests.integration.project import (
     end_processes,
@@ -223,6 +225,24 @@ def test_eight_workers_take_each_of_a_hundred_runs_once(project):
     taken = claimed_by_many(project, 100, 8)
     assert taken == Counter(str(number) for number in range(1, 101))
     assert {run.state for run in runs_of(project)} == {"succeeded"}
+
+
+def test_a_claim_whose_answer_was_lost_is_not_forgotten(project, monkeypatch, caplog):
+    (run_id,) = queue(project, "popular")
+    real, lost = QueueStore.claim, []
+
+    def claim(self, worker_id):
+        run = real(self, worker_id)
+        if not lost:
+            lost.append(run.id)
+            raise StoreError("The database went away.")
+        return run
+
+    monkeypatch.setattr(QueueStore, "claim", claim)
+    Worker(project, idle=2.0).work()
+    assert lost == [run_id]
+    assert get_run(project, run_id).state == "succeeded"
+    assert "could not look at the queue: The database went away." in caplog.text
 
 
 def test_the_command_line_changes_the_queue(project):

@@ -26,6 +26,7 @@ from movierec.runtime import configure_logging
 from movierec.settings import Settings, load_settings
 from movierec.store import RunRecord, Store, WorkerRecord, open_store
 from movierec.store.processes import is_alive, own_mark
+from movierec.store.runs import CLAIMED
 
 __all__ = ["Worker", "ensure_worker", "main"]
 
@@ -77,6 +78,7 @@ class Worker:
         self.happened = happened
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._asked: dict[int, float] = {}
+        self._trouble = ""
         self._stop = threading.Event()
         self._busy_at = self._beat_at = time.monotonic()
 
@@ -103,14 +105,21 @@ class Worker:
         while True:
             try:
                 self._turn(store, me)
-            except MovierecError:
+                self._trouble = ""
+            except MovierecError as error:
                 # a database that is busy or away for a moment: nothing is lost by waiting
-                logger.warning("worker=%d could not look at the queue", me.id, exc_info=True)
+                self._complain(me, str(error))
             if self._is_done():
                 return
             self._stop.wait(POLL_SECONDS)
             if self._stop.is_set() and self._children:
                 time.sleep(POLL_SECONDS)
+
+    def _complain(self, me: WorkerRecord, trouble: str) -> None:
+        """Say once what goes wrong at every turn: a database may be away for hours."""
+        if trouble != self._trouble:
+            logger.warning("worker=%d could not look at the queue: %s", me.id, trouble)
+        self._trouble = trouble
 
     def _is_done(self) -> bool:
         if self._children:
@@ -126,15 +135,15 @@ class Worker:
         active = store.runs.active()
         self._kill_deaf(store, active)
         taken = len(self._children) + self._orphans(store, active)
-        while taken < self.slots and not self._stop.is_set() and self._take(store, me):
+        while taken < self.slots and not self._stop.is_set() and self._take(store, me, active):
             taken += 1
         if taken:
             self._busy_at = time.monotonic()
 
-    def _take(self, store: Store, me: WorkerRecord) -> bool:
-        if store.queue.is_empty():
-            return False
-        run = store.queue.claim(me.id)
+    def _take(self, store: Store, me: WorkerRecord, active: list[RunRecord]) -> bool:
+        run = self._unheard(me, active)
+        if run is None and not store.queue.is_empty():
+            run = store.queue.claim(me.id)
         if run is None:
             return False
         try:
@@ -147,6 +156,11 @@ class Worker:
         store.runs.assign(run.id, child.pid)
         self.happened(f"run {run.id} started")
         return True
+
+    def _unheard(self, me: WorkerRecord, active: list[RunRecord]) -> RunRecord | None:
+        """Return a run that is claimed though the database went away before it said so."""
+        claimed = (run for run in active if run.claimed_by == me.id and run.stage == CLAIMED)
+        return next((run for run in claimed if run.id not in self._children), None)
 
     def _reap(self, store: Store) -> None:
         for run_id, child in [*self._children.items()]:
