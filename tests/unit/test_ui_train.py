@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from movierec.errors import StoreError
 from movierec.settings import Settings
 from movierec.store import DatasetRecord, RunRecord, RunState, Store
 from movierec.workflows import form
@@ -158,7 +159,7 @@ def test_moving_what_waits_moves_its_row(store: Store, data: DatasetRecord) -> N
     assert off == {f"first-{second.id}", f"up-{second.id}", f"down-{first.id}"}
 
 
-def test_moving_a_run_that_was_taken_meanwhile_is_said_in_words(
+def test_moving_a_run_that_was_taken_meanwhile_moves_nothing(
     store: Store, data: DatasetRecord
 ) -> None:
     queued(store, data)
@@ -167,7 +168,8 @@ def test_moving_a_run_that_was_taken_meanwhile_is_said_in_words(
     store.runs.start(taken.id)
     at.button(key=f"first-{taken.id}").click().run()
     drawn(at)
-    assert order(at) in (["Run 1"], [])
+    assert order(at) == ["Run 1"]
+    assert f"Run {taken.id} goes on, 1 waiting" in shown(at)
 
 
 def test_cancelling_what_goes_on_is_read_back(store: Store, data: DatasetRecord) -> None:
@@ -242,6 +244,22 @@ def test_a_run_that_ends_while_one_looks_is_announced_once(
     drawn(at.run())
     assert not at.toast
     assert "v1.0.0 is trained" in shown(at)
+
+
+def test_what_cannot_be_queued_says_why_as_text(
+    store: Store, data: DatasetRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk is full, or the data set went away just now."""
+
+    def refuse(_settings: Settings) -> None:
+        raise StoreError(f"The worker cannot be started: {states.NASTY[1]}.", hint="Do **this**.")
+
+    monkeypatch.setattr("movierec.jobs.submit.ensure_worker", refuse)
+    at = opened()
+    at.button(key="submit").click().run()
+    (said,) = drawn(at).error
+    assert "cannot be started" in said.value
+    assert "**" not in said.value.replace(r"\*", "")
 
 
 def test_what_just_ended_is_not_drawn_twice(store: Store, data: DatasetRecord) -> None:

@@ -11,6 +11,7 @@ from movierec.errors import MovierecError
 from movierec.jobs.estimate import estimate
 from movierec.store.records import DatasetRecord, RunRecord
 from movierec.ui import cache, fields, train_form, widgets
+from movierec.ui.text import literal
 from movierec.ui.train_form import Draft
 from movierec.workflows import form
 from movierec.workflows.requests import MODELS as KNOWN
@@ -104,7 +105,7 @@ def _submit(draft: Draft, *, make_current: bool | None) -> None:
     try:
         run = jobs.submit_train(cache.settings(), **draft.request, make_current=make_current)
     except MovierecError as error:
-        st.error(f"{error.message} {error.hint or ''}", icon=":material/error:")
+        st.error(literal(f"{error.message} {error.hint or ''}"), icon=":material/error:")
         return
     st.session_state["queued-now"] = run.id
     st.session_state.pop("run-just-ended", None)
