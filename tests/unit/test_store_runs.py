@@ -201,3 +201,18 @@ def test_each_run_has_its_own_log(settings, store):
     paths = {store.runs.add("train", request={}).log_path for _ in range(3)}
     assert len(paths) == 3
     assert all(path.startswith(str(settings.runs_path)) for path in paths)
+
+
+def test_the_last_best_epoch_of_each_run_is_found(store):
+    runs = [store.runs.add("train", request={}) for _ in range(3)]
+    for run, bests in zip(runs, ([1, 2, 4], [1], []), strict=True):
+        for number in range(1, 6):
+            epoch = EpochRecord(number, 1.0, 1.0, 1.0, 0.3, 0.1, number in bests)
+            store.runs.add_epoch(run.id, epoch)
+    best = store.runs.best_epochs([run.id for run in runs])
+    assert {run_id: epoch.epoch for run_id, epoch in best.items()} == {
+        runs[0].id: 4,
+        runs[1].id: 1,
+    }
+    assert list(store.runs.best_epochs([runs[1].id])) == [runs[1].id]
+    assert store.runs.best_epochs([]) == {}

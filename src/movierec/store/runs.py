@@ -229,8 +229,14 @@ class RunStore:
 
     def best_epochs(self, run_ids: Sequence[int]) -> dict[int, EpochRecord]:
         """Return the last best epoch of each of these runs that has one."""
-        marked = (EpochRow.run_id.in_(run_ids), EpochRow.is_best)
-        query = select(EpochRow).where(*marked).order_by(EpochRow.run_id, EpochRow.epoch)
+        last = (
+            select(EpochRow.run_id, func.max(EpochRow.epoch).label("epoch"))
+            .where(EpochRow.run_id.in_(run_ids), EpochRow.is_best)
+            .group_by(EpochRow.run_id)
+            .subquery()
+        )  # a row for each epoch that was the best so far would be a hundred for one
+        same = (EpochRow.run_id == last.c.run_id) & (EpochRow.epoch == last.c.epoch)
+        query = select(EpochRow).join(last, same)
         with self._database.reading() as session:
             return {row.run_id: _epoch_record(row) for row in session.scalars(query)}
 
