@@ -1,0 +1,1 @@
+"""The pieces of `benchmarks/dashboard.py`: a real server, real browsers, sessions without one."""
