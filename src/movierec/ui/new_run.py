@@ -41,7 +41,7 @@ def fill_in(run: RunRecord) -> None:
     state["split"] = split.pop("name", "random")
     state.update({f"split_{name}": value for name, value in split.items()})
     state.update({name: request[name] for name in ("seed", "members", "refit") if name in request})
-    device = str(request.get("device") or "auto")
+    device = str(request.get("device") or train_form.AS_SET)
     # the form offers kinds of devices, not each card
     state["device"] = device if device in train_form.DEVICES else device.partition(":")[0]
     for name, value in _values(run).items():

@@ -20,7 +20,8 @@ from movierec.workflows.requests import MOST_MEMBERS, TrainRequest
 
 __all__ = ["Draft", "costs", "draft"]
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+AS_SET = "as set"  # MOVIEREC_DEVICE decides
+DEVICES = (AS_SET, "auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,14 @@ def _around(preset: str) -> dict[str, Any]:
     }
     if preset not in PRESETS:
         return found
-    found["device"] = device.selectbox(
-        "Device", DEVICES, key="device", help="auto takes the fastest this machine has.", **kept
+    chosen = device.selectbox(
+        "Device",
+        DEVICES,
+        key="device",
+        help="auto takes the fastest this machine has; as set, what MOVIEREC_DEVICE says.",
+        **kept,
     )
+    found["device"] = None if chosen == AS_SET else chosen
     found["members"] = members.number_input(
         "Members", 1, MOST_MEMBERS, 1, key="members",
         help="Models of different seeds, averaged into one version: better, and as many times "
