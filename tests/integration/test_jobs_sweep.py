@@ -223,6 +223,30 @@ def test_a_sweep_cancelled_in_a_terminal_says_how_to_go_on(project, calm_torch):
     assert get_run(project, run.id).state == "cancelled"
 
 
+def test_a_sweep_in_the_background_of_a_shell_hears_that_it_is_cancelled(project):
+    words = ["sweep", "--preset=svd", "--name=long", "--search=regularization", "--trials=10000"]
+    # as under `movierec sweep &` in a script: SIGINT is ignored
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "movierec", *words],
+            env={**process_environment(project)}, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    with process:
+        deadline = time.monotonic() + PATIENCE
+        while not runs_of(project) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (run,) = runs_of(project)
+        wait_for(project, run.id, lambda run: run.stage.startswith("trial"))
+        cancel(project, run.id)
+        run = wait_for(project, run.id, ended)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert (run.state, run.error) == ("cancelled", "Stopped before it ended.")
+    assert (process.returncode, "was cancelled before it ended" in err) == (6, True)
+
+
 def test_the_command_line_queues_shows_and_resumes(project):
     words = ("sweep", "--preset", "biases", "--trials", 2)
     said = movierec(project, *words, "--queue", "--json").facts

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import _thread
 import logging
+import signal
 import threading
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from movierec.errors import MovierecError
 from movierec.settings import Settings
@@ -17,6 +19,8 @@ __all__ = ["Heartbeat"]
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
+# Not SIGINT: a shell starts background jobs with it ignored, and they would never hear.
+_STOP: signal.Signals = getattr(signal, "SIGUSR1", signal.SIGINT)
 
 
 class Heartbeat:
@@ -32,6 +36,7 @@ class Heartbeat:
         self.run_id = run_id
         self.cancelled = False
         self.displaced = False
+        self._before: Any = None
         self._now = ("starting", 0.0)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -41,6 +46,8 @@ class Heartbeat:
         self._now = (stage, progress)
 
     def __enter__(self) -> Self:
+        with suppress(ValueError):  # elsewhere than in the main thread nothing can be interrupted
+            self._before = signal.signal(_STOP, signal.default_int_handler)
         self._thread.start()
         return self
 
@@ -52,6 +59,8 @@ class Heartbeat:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        with suppress(ValueError):
+            signal.signal(_STOP, self._before or signal.SIG_DFL)
 
     def _beat(self) -> None:
         while True:
@@ -81,4 +90,4 @@ class Heartbeat:
         self.displaced = not ours
         self.cancelled = ours and store.runs.cancel_requested(self.run_id)
         if self.displaced or self.cancelled:
-            _thread.interrupt_main()
+            _thread.interrupt_main(_STOP)
