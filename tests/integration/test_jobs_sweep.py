@@ -235,14 +235,17 @@ def test_a_sweep_in_the_background_of_a_shell_hears_that_it_is_cancelled(project
     finally:
         signal.signal(signal.SIGINT, handler)
     with process:
-        deadline = time.monotonic() + PATIENCE
-        while not runs_of(project) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        (run,) = runs_of(project)
-        wait_for(project, run.id, lambda run: run.stage.startswith("trial"))
-        cancel(project, run.id)
-        run = wait_for(project, run.id, ended)
-        _, err = process.communicate(timeout=PATIENCE)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not runs_of(project) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            (run,) = runs_of(project)
+            wait_for(project, run.id, lambda run: run.stage.startswith("trial"))
+            cancel(project, run.id)
+            run = wait_for(project, run.id, ended)
+            _, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()  # it would go on for hours
     assert (run.state, run.error) == ("cancelled", "Stopped before it ended.")
     assert (process.returncode, "was cancelled before it ended" in err) == (6, True)
 
