@@ -22,9 +22,9 @@ __all__ = ["beside", "brief", "cancel_button", "learning", "log", "panel"]
 _OVERLAID = 6  # more lines than these nobody tells apart
 _MEASURES = {
     "train_loss": "Train loss",
-    "val_loss": "Validation loss",
-    "val_rmse": "Validation RMSE (stars)",
-    "val_ndcg_10": "Validation NDCG@10 (0–1)",
+    "val_loss": "Val. loss",
+    "val_rmse": "Val. RMSE (stars)",
+    "val_ndcg_10": "Val. NDCG@10",
 }
 
 
@@ -73,7 +73,7 @@ def numbers(epochs: Sequence[EpochRecord]) -> None:
 
 def learning(run: RunRecord, epochs: Sequence[EpochRecord]) -> None:
     """Draw a training's curves, and beside them its last and best epoch."""
-    left, right = st.columns([13, 7], gap="large")
+    left, right = st.columns([5, 3], gap="medium")
     with right:
         numbers(epochs)
         others = beside(run)
