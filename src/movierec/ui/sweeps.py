@@ -9,18 +9,12 @@ import streamlit as st
 
 from movierec import jobs
 from movierec.store.records import ACTIVE_STATES, RunRecord
-from movierec.ui import cache, run_facts, shell, sweep_charts, sweep_form, widgets
-from movierec.ui.sweep_charts import METRICS
-from movierec.ui.tables import Cell, Column, html_table
-from movierec.ui.text import NOT_MEASURED, decimal, duration, literal
-from movierec.workflows.sweep_records import SweepRecord, TrialRecord
+from movierec.ui import cache, run_facts, shell, sweep_charts, sweep_facts, sweep_form, widgets
+from movierec.ui.text import literal
+from movierec.workflows.sweep_records import SweepRecord
 
 __all__ = ["view"]
 
-_SIGNS = {
-    "done": "✓ done", "pruned": "✂ pruned", "failed": "✕ failed", "stopped": "■ stopped",
-    "running": "● running",
-}  # fmt: skip
 _NEXT, _DELETING, _SAID = "sweep-next", "sweep-deleting", "sweep-said"
 _ROWS, _ROW_HEIGHT = 16, 41  # of the table of trials: how many are seen at once, pixels of one
 _SWEEP_RUNS = 500  # of runs, how many of the newest sweeps are looked through
@@ -45,7 +39,7 @@ def _sweeps(records: Sequence[SweepRecord]) -> str:
     """Draw the sweeps in a table; return the name of the one to show."""
     widgets.section("Sweeps")
     name = _choose(records)
-    widgets.html(_list(records, _runs(), name))
+    widgets.html(sweep_facts.sweeps_table(records, _runs(), name))
     return name
 
 
@@ -81,8 +75,8 @@ def _detail(name: str) -> None:
     """Draw one sweep as it is now."""
     record = _record(name)
     run = _run_of(record)
-    widgets.section(_headline(record))
-    widgets.mute(_sentence(record))
+    widgets.section(sweep_facts.headline(record))
+    widgets.mute(sweep_facts.sentence(record))
     _state(record, run)
     _actions(record, run)
     _charts(record)
@@ -103,8 +97,8 @@ def _state(record: SweepRecord, run: RunRecord | None) -> None:
         st.error(f"**{literal(text)}.** {literal(run.error)}", icon=":material/error:")
     elif run.state in ("interrupted", "cancelled"):
         st.warning(
-            f"**{literal(text)}** after {_done(record)} finished trials, which are kept. "
-            "Resume does those that are missing.", icon=":material/pause_circle:",
+            f"**{literal(text)}** after {sweep_facts.done(record)} finished trials, which are "
+            "kept. Resume does those that are missing.", icon=":material/pause_circle:",
         )  # fmt: skip
     elif run.state in ACTIVE_STATES:
         widgets.mute(text)
@@ -195,54 +189,6 @@ def _choose(records: Sequence[SweepRecord]) -> str:
     return name
 
 
-def _list(records: Sequence[SweepRecord], runs: Sequence[RunRecord], chosen: str) -> str:
-    columns = [Column("Sweep"), Column("Model"), Column("Data"), Column("Metric")]
-    columns += [Column("Trials"), Column("Best", numeric=True), Column("State")]
-    rows = [_listed(record, _newest(record, runs)) for record in records]
-    on = [place for place, record in enumerate(records) if record.name == chosen]
-    return html_table("Sweeps, newest first", columns, rows, highlight=on)
-
-
-def _listed(record: SweepRecord, run: RunRecord | None) -> list[Cell | str]:
-    best, state = record.best, NOT_MEASURED
-    if run is not None:
-        state = run_facts.SIGNS[run.state]
-    elif "running" in record.counts:
-        state = "● running"
-    value = NOT_MEASURED if best is None else decimal(best.value, 4)
-    where = "" if best is None else f"trial {best.number}"
-    return [
-        record.name, record.preset, f"{record.dataset}, {record.split}", METRICS[record.metric][0],
-        _counted(record) or "none yet", Cell(value, note=where), state,
-    ]  # fmt: skip
-
-
-def _headline(record: SweepRecord) -> str:
-    best = record.best
-    if best is None:
-        return f"{record.name}: no trial has come to its end yet"
-    value = f"{METRICS[record.metric][0]} {decimal(best.value, 4)}"
-    return f"{record.name}: {value} in trial {best.number}, the best of {_done(record)}"
-
-
-def _sentence(record: SweepRecord) -> str:
-    aim = "lowest" if record.direction == "minimize" else "highest"
-    counted = _counted(record)
-    return (
-        f"{record.preset} on {record.dataset}, {record.split}, seed {record.seed}; sought is the "
-        f"{aim} {METRICS[record.metric][1]}. The test part is never opened. "
-        f"Trials: {counted or 'none yet'}."
-    )
-
-
-def _counted(record: SweepRecord) -> str:
-    return ", ".join(f"{count} {state}" for state, count in record.counts.items())
-
-
-def _done(record: SweepRecord) -> int:
-    return sum(trial.state in ("done", "pruned", "failed") for trial in record.trials)
-
-
 def _charts(record: SweepRecord) -> None:
     trials = sweep_charts.trials_frame(record)
     done = int((trials["state"] == "done").sum())
@@ -282,40 +228,7 @@ def _importance(record: SweepRecord, done: int) -> None:
 def _table(record: SweepRecord) -> None:
     many = len(record.trials) > _ROWS
     with st.container(height=_ROWS * _ROW_HEIGHT if many else "content", key="sweep-trials-of"):
-        widgets.html(_trials(record))
-
-
-def _trials(record: SweepRecord) -> str:
-    columns = [Column("Trial"), Column("State"), Column("Val. RMSE (stars)", numeric=True)]
-    columns += [Column("Val. NDCG@10 (0–1)", numeric=True), Column("Best epoch", numeric=True)]
-    columns += [Column("Took", numeric=True)]
-    columns += [Column(name, numeric=True) for name in record.search]
-    rows = [_trial(record, trial) for trial in record.trials]
-    best = [place for place, trial in enumerate(record.trials) if trial is record.best]
-    return html_table(f"Trials of {record.name}, best first", columns, rows, highlight=best)
-
-
-def _trial(record: SweepRecord, trial: TrialRecord) -> list[Cell | str]:
-    is_best = trial is record.best
-    values = {
-        metric: Cell(
-            decimal(trial.metrics.get(metric), 4), best=is_best and metric == record.metric
-        )
-        for metric in METRICS
-    }
-    epochs = f"of {trial.epochs}" if trial.epochs else ""
-    best_epoch = NOT_MEASURED if trial.best_epoch is None else str(trial.best_epoch)
-    return [
-        str(trial.number), Cell(_SIGNS[trial.state], note=trial.reason), *values.values(),
-        Cell(best_epoch, note=epochs), duration(trial.seconds),
-        *(_value(trial.params.get(name)) for name in record.search),
-    ]  # fmt: skip
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return NOT_MEASURED
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        widgets.html(sweep_facts.trials_table(record))
 
 
 def _records() -> list[SweepRecord]:
@@ -335,19 +248,7 @@ def _runs() -> list[RunRecord]:
 
 
 def _run_of(record: SweepRecord) -> RunRecord | None:
-    return _newest(record, _runs())
-
-
-def _newest(record: SweepRecord, runs: Sequence[RunRecord]) -> RunRecord | None:
-    """Return the last run that worked on a sweep; not of one of its name that was deleted."""
-    return next(
-        (
-            run
-            for run in runs
-            if run.request["name"] == record.name and run.created_at >= record.created_at
-        ),
-        None,
-    )
+    return sweep_facts.newest(record, _runs())
 
 
 def _is_active(run: RunRecord | None) -> bool:
