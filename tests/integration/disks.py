@@ -29,7 +29,7 @@ class Disk:
 
     def make_space(self) -> None:
         """Undo `fill`."""
-        (self.folder / _FILLER).unlink()
+        (self.folder / _FILLER).unlink(missing_ok=True)
 
     def make_read_only(self) -> None:
         self._remount("ro")

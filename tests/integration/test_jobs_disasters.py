@@ -33,7 +33,7 @@ from movierec.training.checkpoint import read_checkpoint, save_tensors
 from movierec.training.hooks import EpochResult, Plan
 from movierec.workflows.requests import TrainRequest
 from tests.conftest import PROJECT
-from tests.integration.disks import small_disk
+from tests.integration.disks import Disk, small_disk
 from tests.integration.project import (
     SMALL,
     end_processes,
@@ -193,21 +193,29 @@ def assert_resumed_without_training(settings: Settings, run: RunRecord) -> None:
 def test_a_database_on_a_full_disk_gets_its_epochs_when_there_is_space(tmp_path):
     with small_disk(tmp_path / "data", 24) as disk:
         settings = project_in(tmp_path).model_copy(update={"runs_dir": Path("runs")})
-        run = submit_train(settings, "report", "tiny", hyperparameters=LONG)
-        wait_for(settings, run.id, has_epochs(settings, 3))
-        disk.fill()
-        log = Path(run.log_path)
-        until(lambda: "database or disk is full" in log.read_text(), "an epoch that waits")
-        # the log, since a full disk may refuse to open the database once more
-        waiting = epochs_in_log(log)
-        until(lambda: epochs_in_log(log)[-1] > waiting[-1] + 3, "the training to go on")
-        disk.make_space()
-        wait_for(settings, run.id, has_epochs(settings, waiting[-1] + 4))
-        cancel(settings, run.id)
-        run = wait_for(settings, run.id, ended)
-        assert (run.state, run.error) == ("cancelled", "Stopped before it ended.")
-        assert_no_epoch_lost(settings, run)
-        end_processes(settings)
+        try:
+            assert_trained_on(settings, disk)
+        finally:
+            disk.make_space()
+            end_processes(settings)
+
+
+def assert_trained_on(settings: Settings, disk: Disk) -> None:
+    """A training goes on while the database's disk is full, and its epochs are kept in the end."""
+    run = submit_train(settings, "report", "tiny", hyperparameters=LONG)
+    wait_for(settings, run.id, has_epochs(settings, 3))
+    disk.fill()
+    log = Path(run.log_path)
+    until(lambda: "database or disk is full" in log.read_text(), "an epoch that waits")
+    # the log, since a full disk may refuse to open the database once more
+    waiting = epochs_in_log(log)
+    until(lambda: epochs_in_log(log)[-1] > waiting[-1] + 3, "the training to go on")
+    disk.make_space()
+    wait_for(settings, run.id, has_epochs(settings, waiting[-1] + 4))
+    cancel(settings, run.id)
+    run = wait_for(settings, run.id, ended)
+    assert (run.state, run.error) == ("cancelled", "Stopped before it ended.")
+    assert_no_epoch_lost(settings, run)
 
 
 def epochs_in_log(log: Path) -> list[int]:
