@@ -17,7 +17,7 @@ from movierec.evaluation import mae, rmse
 from movierec.inference import LoadedVersion, load_version
 from movierec.registry import Registry
 from movierec.settings import Settings
-from movierec.store import EpochRecord, VersionRecord, open_store
+from movierec.store import VersionRecord, open_store
 from movierec.store.plain import plain_dict
 from movierec.workflows.data import load_dataset
 from movierec.workflows.evaluate import evaluate_version

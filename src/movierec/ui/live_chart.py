@@ -21,6 +21,7 @@ from movierec.ui import widgets
 __all__ = ["Drawing", "drawing", "live_chart", "load"]
 
 _HEIGHT = 320
+_WANTED = "live-chart-drawn"
 _SCRIPT = Path(__file__).with_name("live_chart.js")
 
 
@@ -45,14 +46,19 @@ def live_chart(drawn: Drawing, key: str, *, note: str = "") -> None:
 
     The page must call `load` once, outside of fragments.
     """
+    st.session_state[_WANTED] = True
     widgets.chart_title(drawn.title, note)
     data = {"figure": drawn.figure, "alt": drawn.alt, "height": drawn.height}
     _chart()(key=key, data=data, height=drawn.height)
 
 
-def load() -> None:
-    """Bring Plotly into the page; last, so that everything else is painted before it."""
-    _library()(key="plotly-library", height=1)
+def load(*, coming: bool = True) -> None:
+    """Bring Plotly into the page; last, so that everything else is painted before it.
+
+    If no chart is `coming` with a poll, only where the page has drawn one: it is 5 MB.
+    """
+    if st.session_state.pop(_WANTED, False) or coming:
+        _library()(key="plotly-library", height=1)
 
 
 @cache

@@ -72,7 +72,7 @@ def watch(runs: Sequence[RunRecord]) -> None:
 
 def finish(runs: Sequence[RunRecord]) -> None:
     """Bring what live charts need, once everything else is drawn."""
-    live_chart.load()
+    live_chart.load(coming=bool(runs))
     if runs:
         jobs.ensure_worker(cache.settings())
 
