@@ -51,6 +51,7 @@ def test_every_state_has_a_sign_of_its_own() -> None:
         ({}, "default on ml"),
         ({"kind": "import"}, "import of ml"),
         ({"kind": "sweep"}, "sweep of default on ml"),
+        ({"kind": "sweep", "request": {"name": "x"}}, "sweep x of default on ml"),
     ],
 )
 def test_what_a_run_does(values: dict[str, Any], said: str) -> None:

@@ -198,11 +198,11 @@ def _why(run: RunRecord) -> None:
 
 def _actions(run: RunRecord, again: Again) -> None:
     with st.container(horizontal=True):
-        if run.state in ("failed", "interrupted", "cancelled"):
-            label = f"Resume run {run.id} from its last checkpoint"
-            if st.button(label, key=f"resume-{run.id}", icon=":material/replay:"):
-                jobs.resume(cache.settings(), run.id)
-                st.rerun()
+        if run.state in ("failed", "interrupted", "cancelled") and st.button(
+            run_facts.again(run), key=f"resume-{run.id}", icon=":material/replay:"
+        ):
+            jobs.resume(cache.settings(), run.id)
+            st.rerun()
         if run.kind == "train" and run.preset in MODELS:
             st.button(
                 f"Change run {run.id} and train again", key=f"clone-{run.id}",

@@ -16,6 +16,7 @@ from movierec.ui.text import NOT_MEASURED, decimal, duration, integer
 
 __all__ = [
     "SIGNS",
+    "again",
     "facts",
     "log_tail",
     "patience_left",
@@ -42,7 +43,17 @@ def what(run: RunRecord) -> str:
         return f"import of {run.dataset_name}"
     if run.kind == "train":
         return f"{run.preset} on {run.dataset_name}"
-    return f"{run.kind} of {run.preset} on {run.dataset_name}"
+    name = f" {run.request['name']}" if run.request.get("name") else ""
+    return f"{run.kind}{name} of {run.preset} on {run.dataset_name}"
+
+
+def again(run: RunRecord) -> str:
+    """Return what taking a run up again means, for a button."""
+    if run.kind == "train":
+        return f"Resume run {run.id} from its last checkpoint"
+    if run.kind == "sweep":
+        return f"Resume run {run.id} with the trials that are missing"
+    return f"Try run {run.id} again"
 
 
 def took(run: RunRecord) -> str:

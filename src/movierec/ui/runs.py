@@ -51,7 +51,7 @@ def trouble(run: RunRecord | None) -> None:
         )
     else:
         st.error(f"**{literal(what)} failed.** {why(run)}", icon=":material/error:")
-    if st.button(_again(run), key=f"again-{run.id}", icon=":material/replay:"):
+    if st.button(run_facts.again(run), key=f"again-{run.id}", icon=":material/replay:"):
         jobs.resume(cache.settings(), run.id)
         st.rerun()
 
@@ -94,12 +94,6 @@ def _panel() -> None:
             st.rerun()
         for run in under_way:
             brief(run)
-
-
-def _again(run: RunRecord) -> str:
-    if run.kind == "train" and run.state == "interrupted":
-        return f"Resume run {run.id} from its last checkpoint"
-    return f"Try run {run.id} again"
 
 
 def _end(run: RunRecord) -> Cell:
