@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +15,12 @@ from tests.browser import states
 pytestmark = pytest.mark.browser
 
 PATIENCE = 60.0  # seconds
+
+
+def run_apart(visit: Callable[[], Coroutine[None, None, Session]]) -> Session:
+    """Run a coroutine in a thread: Playwright's loop keeps this one for the whole session."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(visit())).result()
 
 
 async def until_it_polled(session: Session, times: int) -> None:
@@ -39,7 +47,7 @@ def test_a_session_polls_while_a_run_goes_on_and_stops_when_it_ends(
             await asyncio.wait_for(until_it_stopped(session), PATIENCE)
         return session
 
-    seen = asyncio.run(visit()).seen
+    seen = run_apart(visit).seen
     assert seen.opened > 0
     assert seen.received > 10_000
     assert seen.errors == []
@@ -50,6 +58,6 @@ def test_a_page_without_a_run_is_not_polled(store: Store, address: str) -> None:
         async with Session(address, "Data") as session:
             return session
 
-    session = asyncio.run(visit())
+    session = run_apart(visit)
     assert session._timers == {}
     assert session.seen.polls == []

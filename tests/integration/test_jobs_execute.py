@@ -163,13 +163,27 @@ def test_ctrl_c_that_a_library_made_an_error_of_is_still_ctrl_c(project):
     assert (stopped.state, stopped.error) == ("interrupted", "Stopped before it ended.")
 
 
+class SeeingRows(Interrupting):
+    """Looks at the run's epochs as the training starts."""
+
+    def __init__(self, settings: Settings, run_id: int) -> None:
+        super().__init__()
+        self.settings, self.run_id = settings, run_id
+
+    def on_start(self, plan: Plan) -> None:
+        with open_store(self.settings) as store:
+            self.rows = [epoch.epoch for epoch in store.runs.epochs(self.run_id)]
+
+
 def test_an_epoch_whose_row_was_never_written_is_there_after_resuming(project):
     run = queued(project, hyperparameters=SMALL)
     with pytest.raises(KeyboardInterrupt):
         execute(project, run.id, hooks=[Interrupting(2)])
     with open_store(project) as store, store.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM run_epochs WHERE epoch = 2")
-    train_run(project, run.id)
+    seeing = SeeingRows(project, run.id)
+    train_run(project, run.id, hooks=[seeing])
+    assert seeing.rows == [1, 2]  # before the first step
     with open_store(project) as store:
         assert [epoch.epoch for epoch in store.runs.epochs(run.id)] == [1, 2, 3]
 

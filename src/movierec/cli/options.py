@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
-from movierec.workflows.form import bounds
+from movierec.models.hyperparameters import bounds
 
 __all__ = ["accept", "assignment", "given"]
 

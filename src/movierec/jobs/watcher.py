@@ -32,9 +32,14 @@ class Watcher:
         self._unkept: list[EpochRecord] = []
 
     def on_start(self, plan: Plan) -> None:
-        """Remember how much there is to do, and tell it."""
+        """Remember how much there is to do, and tell it.
+
+        A process that ended between an epoch's checkpoint and its row never does that epoch
+        again: what the checkpoint knows is kept now.
+        """
         self.plan = plan
         if plan.stage.number == 1:
+            complete_epochs(self.store, self.run_id, (item.as_dict() for item in plan.done))
             self.store.runs.tell(
                 self.run_id,
                 {
@@ -82,11 +87,7 @@ def _record(result: EpochResult) -> EpochRecord:
 
 
 def complete_epochs(store: Store, run_id: int, history: Iterable[Mapping[str, Any]]) -> None:
-    """Keep every epoch of a `training_history` as a row.
-
-    A run killed between an epoch's checkpoint and its row never does that epoch again, and the
-    last ones may have met a database that was away.
-    """
+    """Keep every epoch of a `training_history` that has no row yet as one."""
     kept = {epoch.epoch for epoch in store.runs.epochs(run_id)}
     for item in (item for item in history if item["epoch"] not in kept):
         values: dict[str, Any] = {k: math.nan if v is None else v for k, v in item.items()}

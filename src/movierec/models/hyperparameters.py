@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
 
@@ -19,12 +20,14 @@ __all__ = [
     "LossType",
     "Residuals",
     "SageHyperparameters",
+    "bounds",
     "hyperparameters",
 ]
 
 Residuals = Literal["none", "taste", "taste+time"]
 LossType = Literal["mse", "mae", "huber", "ordinal", "bpr", "softmax"]
 RANKING_LOSSES: tuple[LossType, ...] = ("bpr", "softmax")
+_SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 AGGREGATORS = ("max", "mean", "sum", "softmax", "powermean", "std")
 
 
@@ -226,6 +229,16 @@ def hyperparameters(preset: str = "default", **changes: Any) -> SageHyperparamet
             "; ".join(_complaint(item) for item in error.errors(include_url=False)) + ".",
             hint="`movierec train --help` lists every hyperparameter with its bounds.",
         ) from error
+
+
+def bounds(field: FieldInfo) -> str:
+    """Return the bounds of a number as "≥ 1, ≤ 8"; empty where there are none."""
+    words = []
+    for item in field.metadata:
+        for name, sign in _SIGNS:
+            if getattr(item, name, None) is not None:
+                words.append(f"{sign} {getattr(item, name):,}")
+    return ", ".join(words)
 
 
 def _complaint(item: Any) -> str:

@@ -19,7 +19,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training is about to do."""
+    """What a training is about to do; `done` are the epochs it did before it was resumed."""
 
     epochs: int
     steps_per_epoch: int
@@ -27,6 +27,7 @@ class Plan:
     device: str
     first_epoch: int
     stage: Stage = Stage()
+    done: tuple[EpochResult, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,7 @@ class Trainer:
             n_parameters=self.model.n_parameters,
             device=str(self.device),
             first_epoch=len(self.result.history) + 1,
+            done=tuple(self.result.history),
             stage=self.stage,
         )
         for hook in self.hooks:

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from movierec.data.splits import SplitName, SplitSpec
 from movierec.models.baselines import BASELINES
-from movierec.models.hyperparameters import AGGREGATORS, PRESETS
+from movierec.models.hyperparameters import AGGREGATORS, PRESETS, bounds
 from movierec.workflows.requests import said_of
 from movierec.workflows.sweep_command import full_hyperparameters
 from movierec.workflows.sweep_space import fields_of, model_of
@@ -22,7 +22,6 @@ from movierec.workflows.sweep_space import fields_of, model_of
 __all__ = [
     "FormField",
     "FormGroup",
-    "bounds",
     "changes",
     "complaints",
     "describe",
@@ -34,7 +33,6 @@ __all__ = [
 
 Kind = Literal["int", "float", "bool", "choice", "several"]
 _TYPES: Mapping[Any, Kind] = {int: "int", float: "float", bool: "bool"}
-_SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 UNITS: Mapping[str, str] = {
     "hidden_dim": "numbers", "ranking_dim": "numbers", "factors": "numbers", "num_layers": "hops",
@@ -184,16 +182,6 @@ def split_trouble(name: str, n_ratings: int, *, has_times: bool) -> str:
     if name in ("temporal", "leave-last-n", "cold-users") and not has_times:
         return f"{name} needs the time of each rating, which this data set does not have"
     return ""
-
-
-def bounds(field: FieldInfo) -> str:
-    """Return the bounds of a number as "≥ 1, ≤ 8"; empty where there are none."""
-    words = []
-    for item in field.metadata:
-        for name, sign in _SIGNS:
-            if getattr(item, name, None) is not None:
-                words.append(f"{sign} {getattr(item, name):,}")
-    return ", ".join(words)
 
 
 @cache
