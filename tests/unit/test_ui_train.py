@@ -372,6 +372,16 @@ def test_bad_numbers_in_the_address_are_dropped(data: DatasetRecord, bad: str) -
     assert not at.button(key="submit").disabled
 
 
+@pytest.mark.parametrize("bad", ["1e400", "-1e400", "inf"])
+def test_a_number_without_end_in_the_address_does_no_harm(data: DatasetRecord, bad: str) -> None:
+    start = keys(opened())
+    at = opened(**dict.fromkeys(NUMBERS, bad))
+    assert {key: keys(at)[key].value for key in NUMBERS} == {
+        key: start[key].value for key in NUMBERS
+    }
+    assert not at.button(key="submit").disabled
+
+
 @pytest.mark.parametrize("bad", ["", "no-such", "../../etc/passwd", "<script>alert(1)</script>"])
 def test_bad_choices_in_the_address_are_dropped(data: DatasetRecord, bad: str) -> None:
     at = opened(**dict.fromkeys(CHOICES, bad))

@@ -11,7 +11,7 @@ import streamlit as st
 from movierec.ui import widgets
 from movierec.workflows.form import FormField, FormGroup
 
-__all__ = ["draw", "group", "key_of", "said"]
+__all__ = ["draw", "group", "kept_as", "key_of", "said"]
 
 _COLUMNS = 3
 
@@ -19,6 +19,16 @@ _COLUMNS = 3
 def key_of(preset: str, name: str) -> str:
     """Return the key of an input, which is also its name in the page's address."""
     return f"{preset}-{name}"
+
+
+def kept_as(key: str) -> dict[str, Any]:
+    """Return what keeps an input over pages and in the address, under this name.
+
+    Streamlit 1.67 fails on an address that says `1e400` for a whole number; it drops all else
+    that is none.
+    """
+    bind = "query-params" if _is_usable(st.query_params.get(key, "")) else None
+    return {"key": key, "bind": bind, "persist_state": "session"}
 
 
 def group(preset: str, fields: FormGroup, slots: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +48,7 @@ def group(preset: str, fields: FormGroup, slots: dict[str, Any]) -> dict[str, An
 
 def draw(field: FormField, key: str) -> Any:
     """Draw one input, kept over pages and in the address; return its value."""
-    kept: dict[str, Any] = {"key": key, "bind": "query-params", "persist_state": "session"}
+    kept = kept_as(key)
     if field.kind == "bool":
         # beside boxes with a label above, a toggle alone would hang too high
         st.space("small")
@@ -59,6 +69,13 @@ def said(slots: dict[str, Any], name: str, text: str, *, wrong: bool = False) ->
     with slots[name]:
         mark, kind = ("✕", "wrong") if wrong else ("●", "changed")
         widgets.html(f'<p class="mr-{kind}"><b>{mark}</b> {escape(text)}</p>')
+
+
+def _is_usable(text: str) -> bool:
+    try:
+        return not math.isinf(float(text))
+    except ValueError:
+        return True  # no number: Streamlit drops it by itself
 
 
 def _number(field: FormField, kept: dict[str, Any]) -> int | float:

@@ -13,6 +13,7 @@ from movierec.errors import MovierecError
 from movierec.store.queue import Where
 from movierec.store.records import EpochRecord, RunRecord
 from movierec.ui import cache, live, outcome, run_facts, widgets
+from movierec.ui.fields import kept_as
 from movierec.ui.runs import why
 from movierec.ui.text import ago, percent
 from movierec.workflows.requests import MODELS, TrainRequest
@@ -94,7 +95,7 @@ def _filters() -> dict[str, Any]:
 
 def _page(count: int, filters: Mapping[str, Any]) -> list[RunRecord]:
     pages = -(-count // PAGE)
-    number = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+    number = st.pagination(pages, **kept_as("page")) if pages > 1 else 1
     return cache.store().runs.list(PAGE, offset=(number - 1) * PAGE, **filters)
 
 

@@ -14,6 +14,7 @@ from movierec.jobs.estimate import Estimate
 from movierec.models.hyperparameters import PRESETS
 from movierec.store import DatasetRecord
 from movierec.ui import fields, widgets
+from movierec.ui.fields import kept_as
 from movierec.ui.text import NOT_MEASURED, duration, integer
 from movierec.workflows import form
 from movierec.workflows.requests import MOST_MEMBERS, TrainRequest
@@ -120,7 +121,6 @@ def _hyperparameters(
 
 def _around(preset: str) -> dict[str, Any]:
     """Draw what is asked beside hyperparameters: seed, device, members, what happens after."""
-    kept: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
     seed, device, members, refit = st.columns(4)
     found: dict[str, Any] = {
         "seed": seed.number_input(
@@ -128,9 +128,8 @@ def _around(preset: str) -> dict[str, Any]:
             0,
             2**31 - 1,
             0,
-            key="seed",
             help="Of weights, dropout and batches.",
-            **kept,
+            **kept_as("seed"),
         )
     }
     if preset not in PRESETS:
@@ -138,22 +137,21 @@ def _around(preset: str) -> dict[str, Any]:
     chosen = device.selectbox(
         "Device",
         DEVICES,
-        key="device",
         help="auto takes the fastest this machine has; as set, what MOVIEREC_DEVICE says.",
-        **kept,
+        **kept_as("device"),
     )
     found["device"] = None if chosen == AS_SET else chosen
     found["members"] = members.number_input(
-        "Members", 1, MOST_MEMBERS, 1, key="members",
+        "Members", 1, MOST_MEMBERS, 1,
         help="Models of different seeds, averaged into one version: better, and as many times "
-        "as long.", **kept,
+        "as long.", **kept_as("members"),
     )  # fmt: skip
     with refit:
         st.space("small")
         found["refit"] = st.toggle(
-            "Refit", key="refit",
+            "Refit",
             help="Once the epoch is chosen, train as long again on train and validation part "
-            "together.", **kept,
+            "together.", **kept_as("refit"),
         )  # fmt: skip
     return found
 
