@@ -12,7 +12,9 @@ OWNERS = {
     "sessions": "sessions", "benchmark": "this benchmark",
 }  # fmt: skip
 WAYS = {
-    "spinning": "spinning, torch's own way", "sleeping": "sleeping, as runs are started here",
+    "spinning": "spinning, torch's own way",
+    "spinning briefly": "spinning 2,500 rounds, then sleeping: as runs are started here",
+    "sleeping": "sleeping at once",
 }  # fmt: skip
 
 

@@ -12,17 +12,23 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from movierec.jobs.launch import SPINS
 from movierec.settings import Settings
 from movierec.training.hooks import EpochResult, Plan
 
 __all__ = ["measure"]
 
-POLICIES = {"spinning": "", "sleeping": "PASSIVE"}
+POLICIES: Mapping[str, Mapping[str, str]] = {
+    "spinning": {},
+    "spinning briefly": {"GOMP_SPINCOUNT": SPINS},
+    "sleeping": {"OMP_WAIT_POLICY": "PASSIVE"},
+}
 PATIENCE = 300.0  # seconds
 
 
@@ -40,9 +46,9 @@ def measure(settings: Settings, epochs: int = 6) -> dict[str, dict[str, float]]:
     return found
 
 
-def _median(settings: Settings, policy: str, epochs: int) -> float:
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_WAIT_POLICY": policy} if policy else {}
+def _median(settings: Settings, policy: Mapping[str, str], epochs: int) -> float:
+    chosen = {name for each in POLICIES.values() for name in each}
+    environment = {k: v for k, v in os.environ.items() if k not in chosen} | dict(policy)
     command = [sys.executable, __file__, str(settings.home), "--epochs", str(epochs)]
     done = subprocess.run(
         command, env=environment, check=True, stdout=subprocess.PIPE, timeout=PATIENCE

@@ -11,7 +11,12 @@ from movierec.settings import Settings
 from movierec.store import RunRecord
 from movierec.store.processes import own_mark
 
-__all__ = ["only_host", "start_process", "start_run"]
+__all__ = ["SPINS", "only_host", "start_process", "start_run"]
+
+# Threads of torch that spin while they wait for one another take the core from the one they
+# wait for as soon as a second program wants it, and epochs take several times as long; threads
+# that sleep at once wake too late where they are alone (benchmarks/DASHBOARD.md).
+SPINS = "2500"
 
 
 def only_host(settings: Settings) -> str:
@@ -52,6 +57,5 @@ def start_run(settings: Settings, run: RunRecord) -> subprocess.Popen[bytes]:
 def _environment(settings: Settings) -> dict[str, str]:
     """Return this environment with the settings in force, whatever they were read from."""
     values = {f"MOVIEREC_{k.upper()}": str(v) for k, v in settings.model_dump(mode="json").items()}
-    # Threads of torch that spin while they wait for one another take the core from the one they
-    # wait for as soon as a second program wants it: epochs then took 5 to 20 times as long.
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **values}
+    waits = {} if "OMP_WAIT_POLICY" in os.environ else {"GOMP_SPINCOUNT": SPINS}
+    return {**waits, **os.environ, **values}
