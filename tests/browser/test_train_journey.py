@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -72,6 +73,18 @@ def updates(page: Page) -> list[int]:
     return seen
 
 
+def going(page: Page, run: RunRecord) -> Locator:
+    """The button of a run that goes on or has not stopped yet."""
+    return page.get_by_role("button", name=re.compile(rf"^(Cancel|Stopping) run {run.id}\b"))
+
+
+def until_cancelled(store: Store, run: RunRecord) -> None:
+    deadline = time.monotonic() + STARTS_MS / 1000
+    while store.runs.get(run.id).state != "cancelled":
+        assert time.monotonic() < deadline, store.runs.get(run.id).state
+        time.sleep(0.1)
+
+
 def plot(page: Page) -> Locator:
     return page.locator(".mr-live.js-plotly-plot").first
 
@@ -132,18 +145,15 @@ def test_a_live_curve_keeps_its_zoom(store: Store, watched: Watched) -> None:
     other = page.context.new_page()
     other.goto(f"{watched.address}/Train")
     other.get_by_role("button", name=f"Cancel run {run.id}").click()
-    expect(page.get_by_role("button", name=f"Cancel run {run.id}")).to_have_count(
-        0, timeout=STARTS_MS
-    )
-    assert store.runs.get(run.id).state == "cancelled"
+    until_cancelled(store, run)
+    expect(going(page, run)).to_have_count(0, timeout=STARTS_MS)
     other.goto(f"{watched.address}/Train?view=Runs&run={run.id}")
     resume = other.get_by_role("button", name=f"Resume run {run.id} from its last checkpoint")
     resume.click()
     expect(other.get_by_role("button", name=f"Cancel run {run.id}").first).to_be_visible()
     other.get_by_role("button", name=f"Cancel run {run.id}").first.click()
-    expect(other.get_by_role("button", name=f"Cancel run {run.id}")).to_have_count(
-        0, timeout=STARTS_MS
-    )
+    until_cancelled(store, run)
+    expect(going(other, run)).to_have_count(0, timeout=STARTS_MS)
     other.close()
     watched.check()
 
