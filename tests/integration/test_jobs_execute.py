@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from movierec.errors import (
     StoreError,
     TrainingError,
 )
+from movierec.jobs import heartbeat
 from movierec.jobs.execute import execute
 from movierec.jobs.foreground import queue_train, take_up, train_run
 from movierec.settings import Settings
@@ -132,6 +135,22 @@ class Interrupting:
             signal.raise_signal(signal.SIGINT)
 
 
+ENDLESS = {"epochs": 10_000, "early_stopping_patience": 10_000}
+
+
+class Losing(Interrupting):
+    """Ctrl-C at the first step, swallowed as Python does in a destructor."""
+
+    times = 0
+
+    def on_step(self, epoch: int, step: int) -> None:
+        if not self.times:
+            self.times += 1
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        time.sleep(0.01)  # 10,000 epochs are not over before the second one
+
+
 def test_ctrl_c_keeps_the_checkpoint_and_resume_goes_on(project):
     run = queued(project, hyperparameters=SMALL)
     with pytest.raises(KeyboardInterrupt):
@@ -146,6 +165,16 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_goes_on(project):
     assert record.metadata["evaluation"] == straight.metadata["evaluation"]
     assert [e["epoch"] for e in record.metadata["training_history"]] == [1, 2, 3]
     assert not checkpoint(run).exists()
+
+
+def test_ctrl_c_that_python_lost_is_raised_again(project, monkeypatch):
+    monkeypatch.setattr(heartbeat, "LOST_SECONDS", 0.1)
+    lost = Losing()
+    run = queued(project, hyperparameters=SMALL | ENDLESS)
+    with pytest.raises(KeyboardInterrupt):
+        execute(project, run.id, hooks=[lost])
+    assert lost.times == 1
+    assert get_run(project, run.id).state == "interrupted"
 
 
 def test_ctrl_c_that_a_library_made_an_error_of_is_still_ctrl_c(project):

@@ -280,7 +280,10 @@ def test_ctrl_c_in_a_terminal_and_resume(project):
         assert get_run(project, run.id).pid == process.pid
         wait_for(project, run.id, trials_done(project, 1))
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
+        try:
+            _, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert err == f"Stopped. Do the missing trials with `movierec sweep --resume {run.id}`.\n"
     assert get_run(project, run.id).state == "interrupted"

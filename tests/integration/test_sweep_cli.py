@@ -12,6 +12,8 @@ import pytest
 
 from tests.integration.project import movierec, one_line, process_environment
 
+PATIENCE = 180.0  # seconds; only a hanging process takes so long
+
 BIASES = ("sweep", "--preset", "biases", "--trials")
 
 
@@ -100,7 +102,10 @@ def test_ctrl_c_says_how_to_go_on(project):
         while not _is_at_work(project, "long"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
+        try:
+            _, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()  # one that does not hear would be waited for for ever
     assert process.returncode == 130
     assert "Do the missing trials with `movierec sweep --resume" in err
     assert "Traceback" not in err

@@ -6,8 +6,9 @@ import _thread
 import logging
 import signal
 import threading
+import time
 from contextlib import suppress
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 from movierec.errors import MovierecError
@@ -19,6 +20,7 @@ __all__ = ["Heartbeat"]
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
+LOST_SECONDS = 5.0  # work that was interrupted has let go long before
 # Not SIGINT: a shell starts background jobs with it ignored, and they would never hear.
 _STOP: signal.Signals = getattr(signal, "SIGUSR1", signal.SIGINT)
 
@@ -29,6 +31,9 @@ class Heartbeat:
     When somebody asks the run to stop it raises KeyboardInterrupt in the main thread, so that
     every kind of work ends the same way as with Ctrl-C; `cancelled` tells the two apart. So it
     does when the run is somebody else's by now, who took this process for dead: `displaced`.
+
+    Python loses an interrupt that comes while it runs a destructor or a weak reference's
+    callback. One that the work has not ended of a while later is raised again, Ctrl-C too.
     """
 
     def __init__(self, settings: Settings, run_id: int) -> None:
@@ -36,7 +41,8 @@ class Heartbeat:
         self.run_id = run_id
         self.cancelled = False
         self.displaced = False
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
+        self._interrupted_at: float | None = None
         self._now = ("starting", 0.0)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -47,7 +53,9 @@ class Heartbeat:
 
     def __enter__(self) -> Self:
         with suppress(ValueError):  # elsewhere than in the main thread nothing can be interrupted
-            self._before = signal.signal(_STOP, signal.default_int_handler)
+            self._before[_STOP] = signal.signal(_STOP, self._interrupt)
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
         self._thread.start()
         return self
 
@@ -59,8 +67,18 @@ class Heartbeat:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        with suppress(ValueError):
-            signal.signal(_STOP, self._before or signal.SIG_DFL)
+        for number, handler in self._before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self._interrupted_at = time.monotonic()
+        raise KeyboardInterrupt
+
+    def _interrupt_again(self) -> None:
+        at = self._interrupted_at
+        if at is not None and time.monotonic() - at > LOST_SECONDS:
+            self._interrupted_at = None
+            _thread.interrupt_main(_STOP)
 
     def _beat(self) -> None:
         while True:
@@ -76,6 +94,8 @@ class Heartbeat:
         ended = False
         while not ended:
             ended = self._ended.wait(BEAT_SECONDS)
+            if not ended:
+                self._interrupt_again()
             try:
                 self._write(store, listen=not ended)
             except MovierecError:
