@@ -37,7 +37,7 @@ from tests.integration.test_jobs_worker import LONG, PATIENCE, claimed_by_many, 
 
 ELSEWHERE = "elsewhere"
 # several seconds: time enough to stop it twice before it ends
-SHORT = LONG | {"epochs": 300}
+SHORT = LONG | {"epochs": 600}
 
 
 @pytest.fixture
@@ -125,7 +125,8 @@ def test_what_another_machine_began_is_stopped_and_ended_here(
 
 @pytest.mark.slow
 def test_a_server_that_restarts_meanwhile_costs_nothing(project, postgres):
-    (run_id,) = queue(project, "report", hyperparameters=SHORT)
+    lasting = SHORT | {"epochs": 1500}  # longer than the server is away
+    (run_id,) = queue(project, "report", hyperparameters=lasting)
     process = worker(project)
     pid = wait_for(project, run_id, has_epochs(project, 3)).pid
     postgres.stop()
@@ -133,7 +134,7 @@ def test_a_server_that_restarts_meanwhile_costs_nothing(project, postgres):
     postgres.start()
     run = wait_for(project, run_id, ended)
     assert (run.state, run.pid, run.error) == ("succeeded", pid, "")
-    assert epochs(project, run_id) == list(range(1, SHORT["epochs"] + 1))
+    assert epochs(project, run_id) == list(range(1, lasting["epochs"] + 1))
     (after,) = queue(project, "popular")
     assert wait_for(project, after, ended).state == "succeeded"
     process.send_signal(signal.SIGINT)
