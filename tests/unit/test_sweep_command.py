@@ -68,3 +68,9 @@ def test_a_preset_that_changed_since_is_made_good():
     asked = typed(train_command(training, full, {"dropout": 0.25}))
     assert full_hyperparameters(asked) == full
     assert asked.hyperparameters == {"dropout": 0.25, "shrinkage": 3.5}
+
+
+def test_members_refit_and_device_are_in_the_command():
+    training = TrainRequest.of(members=3, refit=True, device="cpu")
+    command = train_command(training, {}, {})
+    assert command == "movierec train --preset default --device cpu --members 3 --refit"

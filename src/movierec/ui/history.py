@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -76,8 +77,6 @@ def _waiting(place: int, run: RunRecord, *, last: int) -> None:
 
 
 def _plain(run: RunRecord) -> str:
-    from html import escape
-
     return escape(f"Run {run.id}: {run_facts.what(run)}")
 
 

@@ -28,6 +28,9 @@ def train_command(
     words += ["--dataset", training.dataset] if training.dataset else []
     words += _split_options(training.split)
     words += ["--seed", str(training.seed)] if training.seed else []
+    words += ["--device", training.device] if training.device else []
+    words += ["--members", str(training.members)] if training.members > 1 else []
+    words += ["--refit"] if training.refit else []
     option = _sage_option if training.is_graphsage else _baseline_option
     for name, value in values.items():
         words += option(name, value)
