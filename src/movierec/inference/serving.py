@@ -61,16 +61,17 @@ class LoadedVersion:
 
         """
         _require_length(k)
-        if user_id not in self.dataset.users:
-            return self._fallback(k, np.zeros(0, np.int64))
-        user = self.dataset.users.index(user_id)
-        seen = self._seen(user)
-        scores, excluded = self._scores(user), seen if exclude_seen else seen[:0]
-        if not len(seen) and not np.ptp(scores):
-            return self._fallback(k, excluded)
-        movies = self._top(scores, k, excluded)
-        ratings = self.recommender.predict(np.full(len(movies), user), movies)
-        return self._lines(movies, scores, ratings, "known" if len(seen) else "no-ratings")
+        order, scores, reason = self._order(user_id, exclude_seen=exclude_seen)
+        movies = order[:k]
+        ratings = np.full(len(movies), np.nan, np.float32)
+        if reason != "fallback":
+            user = self.dataset.users.index(user_id)
+            ratings = self.recommender.predict(np.full(len(movies), user), movies)
+        return self._lines(movies, scores, ratings, reason)
+
+    def ranking(self, user_id: str) -> IntArray:
+        """Return the indices of all movies a user has not seen, in `recommend`'s order."""
+        return self._order(user_id, exclude_seen=True)[0]
 
     def score(self, user_id: str, movie_ids: Sequence[str]) -> FloatArray:
         """Return the ranking scores of some movies for a user, (n,).
@@ -105,9 +106,9 @@ class LoadedVersion:
         movie = self.dataset.movies.index(movie_id)
         values, basis = similarities(self.recommender, self.known, movie)
         unknown = np.flatnonzero(np.isnan(values))
-        movies = self._top(values, k, np.append(unknown, movie))
+        movies = self._sorted(values, np.append(unknown, movie))[:k]
         return [
-            SimilarMovie(rank, *self._facts(index), float(values[index]), basis)
+            SimilarMovie(rank, *self.facts(index), float(values[index]), basis)
             for rank, index in enumerate(movies.tolist(), start=1)
         ]
 
@@ -132,28 +133,35 @@ class LoadedVersion:
         scores: FloatArray = self.recommender.score(np.array([user]))[0]
         return scores
 
-    def _top(self, scores: np.ndarray, k: int, excluded: IntArray) -> IntArray:
+    def _sorted(self, scores: np.ndarray, excluded: IntArray) -> IntArray:
         allowed = np.setdiff1d(np.arange(self.dataset.n_movies), excluded)
-        order = np.lexsort((-self.popularity[allowed], -scores[allowed]))
-        return allowed[order[:k]]
+        return allowed[np.lexsort((-self.popularity[allowed], -scores[allowed]))]
 
-    def _fallback(self, k: int, excluded: IntArray) -> list[Recommendation]:
-        scores = self.popularity.astype(np.float32)
-        movies = self._top(scores, k, excluded)
-        return self._lines(movies, scores, np.full(len(movies), np.nan, np.float32), "fallback")
+    def _order(self, user_id: str, *, exclude_seen: bool) -> tuple[IntArray, FloatArray, Reason]:
+        """Return the movies best first, the score of every movie, and where they come from."""
+        seen, popular = np.zeros(0, np.int64), self.popularity.astype(np.float32)
+        if user_id not in self.dataset.users:
+            return self._sorted(popular, seen), popular, "fallback"
+        user = self.dataset.users.index(user_id)
+        seen, scores = self._seen(user), self._scores(user)
+        excluded = seen if exclude_seen else seen[:0]
+        if not len(seen) and not np.ptp(scores):
+            return self._sorted(popular, excluded), popular, "fallback"
+        reason: Reason = "known" if len(seen) else "no-ratings"
+        return self._sorted(scores, excluded), scores, reason
 
     def _lines(
         self, movies: IntArray, scores: FloatArray, ratings: FloatArray, reason: Reason
     ) -> list[Recommendation]:
         return [
-            Recommendation(rank, *self._facts(movie), float(scores[movie]), _number(rating), reason)
+            Recommendation(rank, *self.facts(movie), float(scores[movie]), _number(rating), reason)
             for rank, (movie, rating) in enumerate(
                 zip(movies.tolist(), ratings.tolist(), strict=True), start=1
             )
         ]
 
-    def _facts(self, movie: int) -> tuple[str, str, int | None, tuple[str, ...]]:
-        """Return id, title, year and genres."""
+    def facts(self, movie: int) -> tuple[str, str, int | None, tuple[str, ...]]:
+        """Return id, title, year and genres of a movie by its index."""
         row = self.dataset.movie_frame.iloc[movie]
         year = _number(row.get(Columns.YEAR))
         return (
