@@ -12,6 +12,7 @@ from rich.text import Text
 
 from movierec.cli.output import JsonOption, emit, number, table
 from movierec.cli.summary import headline, metrics_table
+from movierec.cli.version_measure import measure
 from movierec.registry import Registry
 from movierec.settings import load_settings
 from movierec.store import VersionRecord, open_store
@@ -22,6 +23,7 @@ app = typer.Typer(
     name="versions", help="List, show, promote and delete versions.", no_args_is_help=True
 )
 Name = Annotated[str, typer.Argument(help="A version such as v1.2.0, or current.")]
+app.command()(measure)
 
 
 @app.command("list")

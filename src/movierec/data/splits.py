@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from movierec.data.dataset import Dataset, IntArray, Interactions
 from movierec.errors import SplitError
 
-__all__ = ["SPLIT_NAMES", "Split", "SplitName", "SplitSpec", "make_split"]
+__all__ = ["SPLIT_NAMES", "CommonSpec", "Split", "SplitName", "SplitSpec", "make_split"]
 
 SplitName = Literal[
     "u1", "u2", "u3", "u4", "u5", "random", "temporal", "leave-last-n", "cold-users"
@@ -56,6 +56,23 @@ class SplitSpec(BaseModel):
         return self.name + extra.get(self.name, "")
 
 
+class CommonSpec(BaseModel):
+    """What several splits hold out alike, so that versions of each can be measured on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["common"] = "common"
+    versions: tuple[str, ...] = Field(description="the versions that are measured together")
+    parts: tuple[SplitSpec, ...] = Field(min_length=2, description="the splits they were made on")
+    seed: None = None
+
+    @property
+    def label(self) -> str:
+        """Short text, e.g. "common to v1.0.0 and v1.1.0"."""
+        *before, last = self.versions
+        return f"common to {', '.join(before)} and {last}"
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Positions of the ratings in each part.
@@ -65,7 +82,7 @@ class Split:
     a model may observe it after training, never learn from it.
     """
 
-    spec: SplitSpec
+    spec: SplitSpec | CommonSpec
     train: IntArray
     validation: IntArray
     test: IntArray

@@ -14,7 +14,7 @@ from movierec.registry import Registry
 from movierec.settings import Settings, load_settings
 from movierec.store import VersionRecord, open_store
 
-__all__ = ["bring_back", "load_version"]
+__all__ = ["bring_back", "load_version", "split_of"]
 
 
 def load_version(name: str = "current", settings: Settings | None = None) -> LoadedVersion:
@@ -49,7 +49,7 @@ def bring_back(record: VersionRecord, arrays: NamedArrays, dataset: Dataset) -> 
             f"{dataset.name} now holds.",
             hint="Import the same data again, or train a new version.",
         )
-    split = _split(record, dataset)
+    split = split_of(record, dataset)
     return LoadedVersion(
         record.name,
         load_recommender(record.model, arrays),
@@ -59,8 +59,14 @@ def bring_back(record: VersionRecord, arrays: NamedArrays, dataset: Dataset) -> 
     )
 
 
-def _split(record: VersionRecord, dataset: Dataset) -> Split:
-    """Make the version's split again and check that its test part is the same one."""
+def split_of(record: VersionRecord, dataset: Dataset) -> Split:
+    """Make the version's split again and check that its test part is the same one.
+
+    Raises:
+        ArtifactError: it is another one, or the version does not say how its data was split.
+        SplitError: the data set cannot give this split.
+
+    """
     try:
         split = make_split(dataset, SplitSpec(**record.metadata["split"]))
         recorded = record.metadata["split_test_sha256"]

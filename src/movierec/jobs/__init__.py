@@ -1,5 +1,6 @@
 """Runs: rows that describe work, the queue they wait in, and the processes that do it."""
 
+from movierec.jobs.measures import submit_measure
 from movierec.jobs.submit import (
     cancel,
     clone,
@@ -20,6 +21,7 @@ __all__ = [
     "resume",
     "set_priority",
     "submit_import",
+    "submit_measure",
     "submit_sweep",
     "submit_train",
 ]

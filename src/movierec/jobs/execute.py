@@ -52,8 +52,8 @@ def execute(
     """Take a run that is in one of `states`, do it, and return its row as it ended.
 
     A run that was started before goes on from its checkpoint, a sweep with the trials that are
-    missing. Ctrl-C leaves it interrupted and a cancellation cancelled; both keep the
-    checkpoint, and so does a failure.
+    missing; any other starts anew. Ctrl-C leaves it interrupted and a cancellation cancelled;
+    both keep the checkpoint, and so does a failure.
 
     Raises:
         StoreError: the run is in another state, or another process has taken it over.
@@ -211,6 +211,16 @@ def _sweep(work: _Work) -> None:
     sweep(request, work.settings, hooks=work.hooks, on_progress=work.tell, goal=goal)
 
 
+def _evaluate(work: _Work) -> None:
+    from movierec.workflows.measure import measure_together
+
+    found = measure_together(
+        work.settings, work.run.request["versions"], on_progress=work.tell
+    ).ground
+    facts = {"measured_on": found.split_label, "ratings": found.n_ratings, "users": found.n_users}
+    work.store.runs.tell(work.run.id, facts)
+
+
 _KINDS: Mapping[str, Callable[[_Work], str | None]] = {
-    "train": _train, "import": _import, "sweep": _sweep,
+    "train": _train, "import": _import, "sweep": _sweep, "evaluate": _evaluate,
 }  # fmt: skip

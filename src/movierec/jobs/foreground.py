@@ -27,6 +27,10 @@ _KINDS: Mapping[RunKind, tuple[str, str]] = {
         "an import, which starts from the beginning",
         "`movierec data fetch` or `movierec data import`",
     ),
+    "evaluate": (
+        "a measuring of versions, which starts from the beginning",
+        "`movierec runs resume {}`",
+    ),
 }
 
 

@@ -101,7 +101,7 @@ def resume(settings: Settings, run_id: int) -> RunRecord:
     """Put a failed, interrupted or cancelled run back into the queue.
 
     A training goes on from its last checkpoint, a sweep with the trials that are missing, an
-    import starts from the beginning.
+    import or the measuring of versions starts from the beginning.
 
     Raises:
         NotFoundError: there is no such run.
@@ -141,6 +141,12 @@ def _no_training(run: RunRecord) -> StoreError:
         return StoreError(
             f"Run {run.id} is a sweep; only trainings are cloned.",
             hint=f"`movierec sweep --name {name}` does more trials of it.",
+        )
+    if run.kind == "evaluate":
+        names = " ".join(run.request["versions"])
+        return StoreError(
+            f"Run {run.id} measures versions together; only trainings are cloned.",
+            hint=f"`movierec versions measure {names}` measures them, where it is not done yet.",
         )
     return StoreError(
         f"Run {run.id} is an import; only trainings are cloned.",

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 RunState = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
-RunKind = Literal["import", "train", "sweep"]
+RunKind = Literal["import", "train", "sweep", "evaluate"]
 ACTIVE_STATES: tuple[RunState, ...] = ("queued", "running")
 
 

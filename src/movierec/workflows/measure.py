@@ -1,0 +1,170 @@
+"""Versions of different splits, measured on the ratings that none of them has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from movierec.data.common import common_split
+from movierec.data.dataset import Dataset
+from movierec.data.splits import CommonSpec, Split
+from movierec.errors import EvaluationError
+from movierec.evaluation import Evaluation, evaluate
+from movierec.inference.load import bring_back, split_of
+from movierec.progress import Progress, silent
+from movierec.registry import Registry
+from movierec.registry.measurements import Ground, Measurement, Measurements
+from movierec.settings import Settings
+from movierec.store import Store, VersionRecord, open_store
+from movierec.workflows.floors import measured_floors
+from movierec.workflows.measure_request import MeasureRequest, listed, require_one_task, retraining
+
+__all__ = ["LEAST_RATINGS", "LEAST_USERS", "common_test", "measure_together"]
+
+# fewer tell nothing: a 95 % interval from 20 users is wider than models differ
+LEAST_RATINGS, LEAST_USERS = 100, 20
+TOLD_APART = 0.05  # shares of ratings known before that differ by less are the luck of a shuffle
+# how far a split keeps what is newer from the model: not at all, each user's own, everybody's
+_KEEPS_LATER = {"leave-last-n": 1, "temporal": 2}
+_CANDIDATES = "all movies but those of the user's ratings that any of the versions knew"
+
+
+def measure_together(
+    settings: Settings, names: Sequence[str], *, on_progress: Progress | None = None
+) -> Measurement:
+    """Measure versions on the ratings that all of them held out, and keep what is found.
+
+    Versions of one split are measured on its test part, as when they were trained. What was
+    measured before, and is whole, is not measured again.
+
+    Raises:
+        HyperparameterError: there are fewer than two versions, or one twice.
+        NotFoundError: there is no such version, or its data set was deleted.
+        EvaluationError: they have too few held-out ratings in common, or none can be fair.
+        ArtifactError: a version's files or data changed, or nothing can be kept.
+
+    """
+    tell = on_progress or silent
+    with open_store(settings) as store:
+        registry, kept = Registry(settings, store), Measurements(settings.models_path)
+        records = [registry.get(name) for name in names]
+        MeasureRequest.of([record.name for record in records])
+        before = kept.get(records)
+        if before is not None and not before.problems():
+            return before
+        require_one_task(store, records)
+        tell("loading the data", 0.0)
+        dataset = store.datasets.load(records[0].dataset_name)
+        splits = {record.name: split_of(record, dataset) for record in records}
+        split = common_test(dataset, splits)
+        _require_enough(store, records, dataset, split)
+        ground = _ground(dataset, split, splits, settings)
+        found = _evaluations(registry, records, dataset, split, tell)
+        measurement = kept.save(records, ground, found)
+    tell("measured", 1.0)
+    return measurement
+
+
+def common_test(dataset: Dataset, splits: Mapping[str, Split]) -> Split:
+    """Return what versions, by name, can be measured on together.
+
+    The test part is what every one of their splits holds out; known is what any of them knows.
+    Where all have the same split it is that one.
+    """
+    specs = tuple(dict.fromkeys(split.spec for split in splits.values()))
+    if len(specs) == 1:
+        return next(iter(splits.values()))
+    return common_split(dataset, CommonSpec(versions=tuple(splits), parts=specs))
+
+
+def _evaluations(
+    registry: Registry,
+    records: Sequence[VersionRecord],
+    dataset: Dataset,
+    split: Split,
+    tell: Progress,
+) -> Iterator[tuple[str, Evaluation]]:
+    """Evaluate one version after the other, so that only one is in memory."""
+    for place, record in enumerate(records):
+        of = f"{place + 1} of {len(records)}"
+        tell(f"measuring {record.name}, {of}", 0.1 + 0.9 * place / len(records))
+        loaded = bring_back(record, registry.arrays(record.name), dataset)
+        # arrays were kept when they had been told of the support part
+        found = evaluate(loaded.recommender, dataset, split, told=True)
+        yield record.name, _said_so(found, split)
+
+
+def _said_so(found: Evaluation, split: Split) -> Evaluation:
+    """Have the protocol say that known is what any of the versions knew."""
+    if not isinstance(split.spec, CommonSpec):
+        return found
+    protocol = {
+        **found.protocol,
+        "measured_together": [*split.spec.versions],
+        "candidates": {**found.protocol["candidates"], "full": _CANDIDATES},
+    }
+    return replace(found, protocol=protocol)
+
+
+def _require_enough(
+    store: Store, records: Sequence[VersionRecord], dataset: Dataset, split: Split
+) -> None:
+    n_ratings, n_users = len(split.test), _n_users(dataset, split)
+    if n_ratings >= LEAST_RATINGS and n_users >= LEAST_USERS:
+        return
+    first = records[0]
+    other = next((r for r in records if r.split_label != first.split_label), records[-1])
+    names = listed([record.name for record in records])
+    raise EvaluationError(
+        f"Only {n_ratings:,} ratings of {n_users:,} users are held out by all of {names}; "
+        f"fewer than {LEAST_RATINGS} ratings or {LEAST_USERS} users tell nothing.",
+        hint=retraining(store, other, on=first),
+    )
+
+
+def _n_users(dataset: Dataset, split: Split) -> int:
+    return len(np.unique(dataset.ratings.user[split.test]))
+
+
+def _ground(
+    dataset: Dataset, split: Split, splits: Mapping[str, Split], settings: Settings
+) -> Ground:
+    return Ground(
+        dataset_name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        split=split.spec.model_dump(mode="json"),
+        split_label=split.spec.label,
+        test_sha256=split.sha256,
+        n_ratings=len(split.test),
+        n_users=_n_users(dataset, split),
+        floors=measured_floors(dataset, split, settings),
+        caveats=[*_told_apart(dataset, split, splits), *_knew_later(splits)],
+    )
+
+
+def _told_apart(dataset: Dataset, split: Split, splits: Mapping[str, Split]) -> Iterator[str]:
+    """Say where one version had been told more of these users than another one."""
+    users = np.zeros(dataset.n_users, bool)
+    users[dataset.ratings.user[split.test]] = True
+    theirs = users[dataset.ratings.user]
+    known = {name: float(theirs[each.known].sum() / theirs.sum()) for name, each in splits.items()}
+    if max(known.values()) - min(known.values()) > TOLD_APART:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in known.items())
+        yield (
+            f"Of these users' ratings they knew unequal shares ({shares}), so a part of the "
+            "difference may come from that."
+        )
+
+
+def _knew_later(splits: Mapping[str, Split]) -> Iterator[str]:
+    """Say where one version has learnt from what came after the held-out ratings."""
+    kept = {name: _KEEPS_LATER.get(split.spec.name, 0) for name, split in splits.items()}
+    strict = [name for name in kept if kept[name] == max(kept.values())]
+    others = [name for name in kept if name not in strict]
+    if others:
+        yield (
+            f"{listed(others)} learnt from ratings that are newer than held-out ones, "
+            f"{listed(strict)} did not: a part of the difference may come from that."
+        )
