@@ -17,6 +17,7 @@ from movierec.cli.output import JsonOption, console, emit, number, table
 from movierec.cli.watch import follow, followed
 from movierec.errors import NotFoundError, TrainingError
 from movierec.jobs.retention import drop_old_checkpoints
+from movierec.registry.names import listed
 from movierec.settings import load_settings
 from movierec.store import EpochRecord, RunRecord, RunState, Store, open_store
 from movierec.store.processes import own_mark
@@ -112,7 +113,8 @@ def cancel(run: Run, as_json: JsonOption = False) -> None:
 def resume(run: Run, as_json: JsonOption = False) -> None:
     """Put a failed, interrupted or cancelled run back into the queue.
 
-    A training goes on from its last checkpoint, a sweep with the trials that are missing.
+    A training goes on from its last checkpoint, a sweep with the trials that are missing, any
+    other from the beginning.
     """
     record = jobs.resume(load_settings(), run)
     emit(as_json, record, lambda: f"Run {record.id} waits in the queue.")
@@ -209,6 +211,8 @@ def _listed(runs: list[RunRecord]) -> RenderableType:
 
 
 def _kind(run: RunRecord) -> str:
+    if run.kind == "evaluate":
+        return f"evaluate {listed(run.request['versions'])}"
     return f"sweep {run.request['name']}" if run.kind == "sweep" else run.kind
 
 

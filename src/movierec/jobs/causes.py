@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from movierec.store import RunRecord
 from movierec.store.runs import LOST
@@ -107,6 +107,11 @@ _GONE = Advice(
     "lower hidden_dim, num_layers or sampled_movies.",
 )
 
+_ANEW = (
+    "Try it again: it starts from the beginning, and nothing of it was kept. If it ends so again, "
+    "watch the memory."
+)
+
 
 def advice(run: RunRecord) -> Advice | None:
     """Say why a failed run failed and what to change; None for a run that did not fail.
@@ -114,7 +119,7 @@ def advice(run: RunRecord) -> Advice | None:
     A run whose process vanished is told what may have happened; nobody knows.
     """
     if run.state == "interrupted" and run.error == LOST:
-        return _GONE
+        return _GONE if run.kind in ("train", "sweep") else replace(_GONE, change=_ANEW)
     if run.state != "failed":
         return None
     said = _said(run)

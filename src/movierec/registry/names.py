@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from movierec.errors import ArtifactError, NotFoundError
@@ -12,17 +12,20 @@ __all__ = [
     "CURRENT",
     "METADATA",
     "SERVING",
+    "TRASH",
     "array_of",
     "check_file",
     "check_name",
     "is_folder",
     "is_name",
+    "listed",
     "next_name",
 ]
 
 CURRENT = "current"
 METADATA = "metadata.json"
 SERVING = "serving"
+TRASH = ".trash"
 
 _NAME = re.compile(r"v(\d{1,6})\.(\d{1,6})\.(\d{1,6})", re.ASCII)
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,99}", re.ASCII)
@@ -60,6 +63,12 @@ def next_name(taken: Iterable[str]) -> str:
         return "v1.0.0"
     major, minor, _ = max(numbers)
     return f"v{major}.{minor + 1}.0"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in words: "v1.0.0, v1.1.0 and v1.2.0"."""
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def check_file(name: str) -> str:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from movierec import jobs
-from movierec.store.records import ACTIVE_STATES, EpochRecord, RunRecord
+from movierec.store.records import ACTIVE_STATES, EpochRecord, RunKind, RunRecord
 from movierec.ui import cache, model_charts, run_charts, run_facts, widgets
 from movierec.ui.live_chart import drawing, live_chart
 from movierec.ui.model_charts import CURVES, CurveName
@@ -20,6 +20,9 @@ from movierec.ui.text import decimal, literal, percent
 __all__ = ["beside", "brief", "cancel_button", "learning", "log", "panel"]
 
 _OVERLAID = 6  # more lines than these nobody tells apart
+_DOING: Mapping[RunKind, str] = {
+    "train": "Training", "import": "Importing", "sweep": "Searching", "evaluate": "Measuring",
+}  # fmt: skip
 _MEASURES = {
     "train_loss": "Train loss",
     "val_loss": "Val. loss",
@@ -123,8 +126,7 @@ def _bar(run: RunRecord) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        doing = {"train": "Training", "import": "Importing"}.get(run.kind, "Searching")
-        title = escape(f"{doing}: run {run.id}, {run_facts.what(run)}")
+        title = escape(f"{_DOING[run.kind]}: run {run.id}, {run_facts.what(run)}")
         st.html(f'<p class="mr-step">{title}</p>', width="content")
         cancel_button(run)
     st.progress(min(1.0, max(0.0, run.progress)), text=literal(_stage(run)))

@@ -11,6 +11,7 @@ from typing import Any
 
 from movierec.errors import MovierecError
 from movierec.models.hyperparameters import PRESETS, hyperparameters
+from movierec.registry.names import listed
 from movierec.store.records import ACTIVE_STATES, EpochRecord, RunRecord
 from movierec.ui.text import NOT_MEASURED, decimal, duration, integer
 
@@ -43,6 +44,8 @@ def what(run: RunRecord) -> str:
         return f"import of {run.dataset_name}"
     if run.kind == "train":
         return f"{run.preset} on {run.dataset_name}"
+    if run.kind == "evaluate":
+        return f"evaluate {listed(run.request['versions'])} together"
     name = f" {run.request['name']}" if run.request.get("name") else ""
     return f"{run.kind}{name} of {run.preset} on {run.dataset_name}"
 
@@ -85,7 +88,7 @@ def patience_left(run: RunRecord, epochs: Sequence[EpochRecord]) -> tuple[int, i
 
 
 def facts(run: RunRecord, epochs: Sequence[EpochRecord]) -> dict[str, str]:
-    """Return the state of a training as names and values."""
+    """Return the state of a run as names and values."""
     seconds = [epoch.seconds for epoch in epochs[-_RECENT:] if math.isfinite(epoch.seconds)]
     left, patience = seconds_left(run, epochs), patience_left(run, epochs)
     memory = epochs[-1].memory_mb if epochs else math.nan
@@ -97,6 +100,9 @@ def facts(run: RunRecord, epochs: Sequence[EpochRecord]) -> dict[str, str]:
         "Device": str(run.facts.get("device", "")),
         "Memory": f"{integer(memory)} MB at most" if math.isfinite(memory) else "",
         "Parameters": integer(run.facts["n_parameters"]) if "n_parameters" in run.facts else "",
+        "Measured on": str(run.facts.get("measured_on", "")),
+        "Ratings": integer(run.facts["ratings"]) if "ratings" in run.facts else "",
+        "Users": integer(run.facts["users"]) if "users" in run.facts else "",
         "Took": took(run) if run.state != "queued" else "",
     }
     return {name: value for name, value in found.items() if value}

@@ -122,7 +122,7 @@ def _runs(store: Store) -> Iterator[Finding]:
     for run in store.runs.mark_interrupted():
         yield Finding(
             "run", "note", f"Run {run.id} was interrupted.",
-            f"Go on with `movierec train --resume {run.id}`.",
+            f"Go on with it: `movierec runs resume {run.id}`.",
         )  # fmt: skip
     for run in store.runs.active():
         yield Finding("run", "ok", f"Run {run.id} is {run.state}: {run.stage or run.kind}")

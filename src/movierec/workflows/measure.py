@@ -16,10 +16,11 @@ from movierec.inference.load import bring_back, split_of
 from movierec.progress import Progress, silent
 from movierec.registry import Registry
 from movierec.registry.measurements import Ground, Measurement, Measurements
+from movierec.registry.names import listed
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord, open_store
 from movierec.workflows.floors import measured_floors
-from movierec.workflows.measure_request import MeasureRequest, listed, require_one_task, retraining
+from movierec.workflows.measure_request import MeasureRequest, require_one_task, retraining
 
 __all__ = ["LEAST_RATINGS", "LEAST_USERS", "common_test", "measure_together"]
 

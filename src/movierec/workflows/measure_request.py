@@ -13,7 +13,7 @@ from movierec.store import Store, VersionRecord
 from movierec.workflows.requests import TrainRequest, said_of
 from movierec.workflows.sweep_command import train_command
 
-__all__ = ["MOST_VERSIONS", "MeasureRequest", "listed", "require_one_task", "retraining"]
+__all__ = ["MOST_VERSIONS", "MeasureRequest", "require_one_task", "retraining"]
 
 MOST_VERSIONS = 50
 
@@ -45,12 +45,6 @@ class MeasureRequest(BaseModel):
                 f"These versions can't be measured together: {said_of(error.errors()[0])}.",
                 hint=f"Name 2 to {MOST_VERSIONS} of them, each once.",
             ) from error
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names as a list in words: "v1.0.0, v1.1.0 and v1.2.0"."""
-    *before, last = names
-    return f"{', '.join(before)} and {last}" if before else last
 
 
 def require_one_task(store: Store, records: Sequence[VersionRecord]) -> None:
