@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import platform
+import pwd
 import resource
 import subprocess
 import sys
@@ -21,6 +23,7 @@ __all__ = [
     "configure_logging",
     "git_state",
     "library_versions",
+    "own_user",
     "peak_memory_mb",
     "pick_device",
     "seed_everything",
@@ -99,6 +102,15 @@ def configure_logging(level: int = logging.INFO, *, stream: Any = None) -> None:
     logger = logging.getLogger("movierec")
     logger.handlers[:] = [handler]
     logger.setLevel(level)
+
+
+def own_user() -> str:
+    """Return the name of the user whose process this is, or the number of one without a name."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name or f"user {number}"
+    except KeyError:  # a container's process may run as a number that nobody named
+        return f"user {number}"
 
 
 def peak_memory_mb() -> float:

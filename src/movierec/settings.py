@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from movierec.errors import SettingsError
 
@@ -45,11 +46,26 @@ class Settings(BaseSettings):
     keep_checkpoints_days: float = Field(
         14.0, ge=0, description="days that checkpoints of runs without a result are kept"
     )
+    trash_days: float = Field(
+        7.0, ge=0, le=36_500, description="days a deleted version can be restored; 0: never"
+    )
+    promotion_guards: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("rmse", "ndcg_full"),
+        description="metrics, separated by commas, that a promotion may not worsen",
+    )
     ml_100k_url: str = Field(
         "https://files.grouplens.org/datasets/movielens/ml-100k.zip",
         description="where GroupLens offers MovieLens 100K",
     )
     fetch_timeout: float = Field(20.0, gt=0, description="seconds to wait for a server's answer")
+
+    @field_validator("promotion_guards", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Take a comma list apart."""
+        if not isinstance(value, str):
+            return value
+        return tuple(word for part in value.split(",") if (word := part.strip()))
 
     @property
     def data_path(self) -> Path:

@@ -74,11 +74,11 @@ def test_promote_and_back(project):
 
 def test_delete_asks_on_stderr_and_says_what_it_freed(project):
     name = train_version(project, "mean").name
-    refused = movierec(project, "versions", "delete", name)
+    refused = movierec(project, "versions", "delete", name, "--now")
     assert refused.code == 1  # nobody answers
     assert f"Delete {name} (mean) and free" in refused.err
     assert refused.out.strip() == ""
-    facts = ok(movierec(project, "versions", "delete", name, "--yes", "--json")).facts
+    facts = ok(movierec(project, "versions", "delete", name, "--now", "--yes", "--json")).facts
     assert facts["deleted"] == name
     assert facts["freed_bytes"] > 0
     assert one_line(movierec(project, "versions", "show", name)).startswith("There is no version")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,26 @@ def delete(home: Path) -> None:
         Registry(settings_in(home), store).delete("v1.1.0")
 
 
+def delete_now(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        Registry(settings_in(home), store).delete("v1.1.0", now=True)
+
+
+def restore(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        Registry(settings_in(home), store).restore("v1.1.0")
+
+
+def empty_trash(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        Registry(settings_in(home), store).empty_trash()
+
+
+def roll_back(home: Path) -> None:
+    with open_store(settings_in(home)) as store:
+        Registry(settings_in(home), store).rollback(reason="it was better")
+
+
 def reconcile(home: Path) -> None:
     with open_store(settings_in(home)) as store:
         Registry(settings_in(home), store).reconcile()
@@ -91,8 +113,10 @@ def save_for_ever(home: Path) -> None:
         while True:
             newest = registry.save(draft(make_current=True))
             old = [record for record in registry.list() if record.name != newest.name]
-            for record in old[3:]:
-                registry.delete(record.name)
+            for number, record in enumerate(old[3:]):
+                registry.delete(record.name, now=number % 2 == 0)
+            for record in registry.trash()[2:]:
+                registry.restore(record.name)
             if old:
                 registry.promote(old[0].name)
 
@@ -116,8 +140,17 @@ def assert_intact(home: Path) -> None:
 
 def assert_no_half_version(settings: Settings) -> None:
     """Before anything is repaired, a folder with a version's name is a whole version."""
-    for folder in settings.models_path.glob("v*"):
+    for folder in [*settings.models_path.glob("v*"), *settings.models_path.glob(".trash/v*")]:
         assert problems_of(folder) == []
+
+
+def assert_listed_are_whole(settings: Settings) -> None:
+    """Before anything is repaired, a listed version has its files, the current one among them."""
+    with open_store(settings) as store:
+        listed, current = store.versions.list(), store.versions.current()
+    assert [r.name for r in listed if not (settings.models_path / r.name).is_dir()] == []
+    assert current is not None
+    assert read_alias(settings.models_path) is not None
 
 
 def assert_consistent(settings: Settings) -> None:
@@ -131,8 +164,12 @@ def assert_consistent(settings: Settings) -> None:
         current = store.versions.current()
         assert (current.name if current else None) == read_alias(settings.models_path)
         assert (current is not None) == bool(names)
-        extra = {p.name for p in settings.models_path.iterdir()} - names - {"current", ".lock"}
-        assert extra == set()
+        kept = {record.name for record in registry.trash()}
+        assert kept == {p.name for p in settings.models_path.glob(".trash/*")}
+        assert not names & kept
+        assert (settings.models_path / ".trash").exists() == bool(kept)
+        ours = {*names, "current", ".lock", ".trash"}
+        assert {p.name for p in settings.models_path.iterdir()} - ours == set()
         assert registry.reconcile() == []
     assert_intact(settings.home)
 
@@ -142,11 +179,39 @@ def two_versions(home: Path) -> None:
     save(home)
 
 
+def two_with_words(home: Path) -> None:
+    two_versions(home)
+    with open_store(settings_in(home)) as store:
+        registry = Registry(settings_in(home), store)
+        registry.tag("v1.1.0", ["keep"])
+        registry.annotate("v1.1.0", "Precious.")
+    (home / "with-words").touch()
+
+
+def one_in_the_trash(home: Path) -> None:
+    two_with_words(home)
+    delete(home)
+
+
+def promoted(home: Path) -> None:
+    two_with_words(home)
+    promote(home)
+
+
 def a_mess(home: Path) -> None:
-    """A folder without its row, a row without its folder, a link to nowhere, leftovers."""
+    """A folder without its row, a row without its folder, a link to nowhere, leftovers.
+
+    In the trash: a folder without its row, and a version whose time is over.
+    """
+    two_versions(home)
     two_versions(home)
     models = home / "models"
     with open_store(settings_in(home)) as store:
+        registry = Registry(settings_in(home), store)
+        registry.delete("v1.2.0")
+        store.versions.delete("v1.2.0")
+        registry.delete("v1.3.0")
+        store.versions.trash("v1.3.0", datetime.now(UTC))
         store.versions.delete("v1.1.0")
     (models / "v1.0.0").rename(models / ".removed-v1.0.0-abc")
     (models / ".incoming-elsewhere").mkdir()
@@ -159,26 +224,55 @@ def a_mess(home: Path) -> None:
         (open_only, save),
         (two_versions, save_as_current),
         (two_versions, promote),
-        (two_versions, delete),
+        (two_with_words, delete),
+        (two_with_words, delete_now),
+        (one_in_the_trash, restore),
+        (one_in_the_trash, empty_trash),
+        (promoted, roll_back),
         (a_mess, reconcile),
     ],
-    ids=["first save", "save", "promote", "delete", "reconcile"],
-)
+    ids=[
+        "first save", "save", "promote", "delete", "delete now", "restore", "empty trash",
+        "roll back", "reconcile",
+    ],
+)  # fmt: skip
 def test_versions_survive_a_kill_at_every_file_operation(tmp_path, prepare, work):
     prepare(tmp_path / "start")
     step = 1
     while killed_at(step, work, copy(tmp_path, step)):
         settings = settings_in(tmp_path / str(step))
         assert_no_half_version(settings)
-        if prepare is two_versions:  # at no moment is there no current version
-            assert read_alias(settings.models_path) is not None
+        if prepare not in (open_only, a_mess):
+            assert_listed_are_whole(settings)
         assert_consistent(settings)
+        assert_nothing_forgotten(settings)
         if step % 5 == 0:  # and work goes on
             save(settings.home)
             assert_consistent(settings)
         step += 1
     assert step > 5
     assert_consistent(settings_in(tmp_path / str(step)))
+
+
+def assert_nothing_forgotten(settings: Settings) -> None:
+    """What was said of a version stays with it, and each move of `current` has its line."""
+    with open_store(settings) as store:
+        versions = [*store.versions.list(), *store.versions.trashed()]
+        words = {record.name: (record.tags, record.notes) for record in versions}
+        moves = store.promotions.list()
+        current = store.versions.current()
+    if prepared_with_words(settings) and "v1.1.0" in words:
+        assert words["v1.1.0"] == (("keep",), "Precious.")
+    if current is not None:
+        assert moves[0].version == current.name
+    for later, earlier in itertools.pairwise(moves):
+        assert later.previous == earlier.version
+    for move in moves:
+        assert move.how != "rolled back" or move.reason == "it was better"
+
+
+def prepared_with_words(settings: Settings) -> bool:
+    return (settings.home / "with-words").exists()
 
 
 def copy(tmp_path: Path, step: int) -> Path:

@@ -103,7 +103,7 @@ def test_arrays_come_back(registry, mmap):
 def test_numbers_go_on_and_are_not_given_again(registry):
     names = [registry.save(DRAFT).name for _ in range(3)]
     assert names == ["v1.0.0", "v1.1.0", "v1.2.0"]
-    registry.delete("v1.2.0")
+    registry.delete("v1.2.0", now=True)
     assert registry.save(DRAFT).name == "v1.3.0"
     assert registry.save(dataclasses.replace(DRAFT, name="v2.0.0")).name == "v2.0.0"
     assert registry.save(DRAFT).name == "v2.1.0"
@@ -162,7 +162,7 @@ def test_deleting_frees_the_disk_and_spares_the_current_one(settings, registry):
     registry.save(DRAFT)
     with pytest.raises(ArtifactError, match=r"is the current one.*Promote another version first"):
         registry.delete("current")
-    registry.delete("v1.1.0")
+    registry.delete("v1.1.0", now=True)
     assert {p.name for p in settings.models_path.iterdir()} == {"v1.0.0", "current", ".lock"}
     with pytest.raises(NotFoundError, match=r"no version 'v1\.1\.0'.*There is v1\.0\.0"):
         registry.get("v1.1.0")
@@ -360,7 +360,7 @@ def test_a_version_under_way_in_a_living_process_is_left_alone(settings, registr
 def test_a_row_for_a_taken_name_is_refused(store, registry):
     record = registry.save(DRAFT)
     facts = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
-    del facts["is_current"], facts["is_missing"]
+    del facts["is_current"], facts["is_missing"], facts["trashed_at"]
     with pytest.raises(StoreError, match="already is a version"):
         store.versions.add(**facts)
     with pytest.raises(NotFoundError):

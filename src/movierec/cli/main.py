@@ -42,7 +42,10 @@ COMMANDS = {
         "Measure a version from its files: ratings, ranking, beyond accuracy, certainty, slices.",
     ),
     "recommend": Entry("movierec.cli.recommend:recommend", "Recommend movies to a user."),
-    "versions": Entry("movierec.cli.versions:app", "List, show, promote and delete versions."),
+    "versions": Entry(
+        "movierec.cli.versions:app",
+        "List, show, tag, promote, roll back, delete and restore versions.",
+    ),
     "runs": Entry(
         "movierec.cli.runs:app", "List, show, watch, cancel, resume, clone and reorder runs."
     ),

@@ -8,32 +8,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from movierec.errors import ArtifactError
 from movierec.registry.alias import clear_alias, point_alias, read_alias
 from movierec.registry.files import problems_of
 from movierec.registry.manifest import Manifest, read_manifest
-from movierec.registry.names import CURRENT, is_folder, is_name
-from movierec.store import VersionRecord
+from movierec.registry.names import CURRENT, TRASH, is_folder, is_name
+from movierec.registry.trash import is_expired, remove, tidy
+from movierec.runtime import own_user
+from movierec.store import Store, VersionRecord
 from movierec.store.folders import REMOVED, clear_abandoned
 from movierec.store.versions import VersionStore
 
 __all__ = ["add_row", "reconcile"]
 
 
-def reconcile(root: Path, versions: VersionStore) -> list[str]:
-    """Repair what can be repaired; return a line for each thing done. Hold the lock."""
-    return [
+def reconcile(root: Path, store: Store, trash_time: timedelta) -> list[str]:
+    """Repair what can be repaired; return a line for each thing done. Hold the lock.
+
+    `trash_time` is how long a version stays in the trash.
+    """
+    versions = store.versions
+    lines = [
         *_finish_removals(root, versions),
+        *_settle_trash(root, versions, datetime.now(UTC) + trash_time),
         *_adopt(root, versions),
         *_mark_missing(root, versions),
+        *_empty_trash(root, versions),
         *_repair_alias(root, versions),
     ]
+    store.promotions.forget_plans()
+    return lines
 
 
-def add_row(versions: VersionStore, manifest: Manifest) -> VersionRecord:
-    """Give a folder its row."""
+def add_row(versions: VersionStore, manifest: Manifest, **words: Any) -> VersionRecord:
+    """Give a folder its row; `words` are `tags`, `notes` and such of `VersionStore.add`."""
     facts = manifest.facts
     return versions.add(
         name=facts.model_version,
@@ -47,16 +59,27 @@ def add_row(versions: VersionStore, manifest: Manifest) -> VersionRecord:
         size_bytes=manifest.size_bytes,
         parameters=facts.parameters,
         metadata=manifest.metadata,
+        **words,
     )
 
 
 def _folders(root: Path) -> set[str]:
+    if not is_folder(root):
+        return set()
     return {path.name for path in root.iterdir() if is_name(path.name) and is_folder(path)}
+
+
+def _listed(versions: VersionStore) -> set[str]:
+    return {record.name for record in versions.summaries(())}
+
+
+def _trashed(versions: VersionStore) -> set[str]:
+    return {record.name for record in versions.trashed()}
 
 
 def _finish_removals(root: Path, versions: VersionStore) -> Iterator[str]:
     """Rows first: once the leftover is gone, nothing tells a deletion from a lost folder."""
-    names = {record.name for record in versions.list()} - _folders(root)
+    names = _listed(versions) - _folders(root) | _trashed(versions) - _folders(root / TRASH)
     for path in root.glob(f"{REMOVED}*"):
         match = re.fullmatch(rf"{re.escape(REMOVED)}(v[\d.]+)-\w+", path.name)
         if match and match[1] in names:
@@ -66,8 +89,23 @@ def _finish_removals(root: Path, versions: VersionStore) -> Iterator[str]:
         yield f"Removed {leftover}, left by a process that was killed."
 
 
+def _settle_trash(root: Path, versions: VersionStore, until: datetime) -> Iterator[str]:
+    """Where a version's folder is decides whether it is in the trash."""
+    for name in sorted(_trashed(versions) & _folders(root)):
+        versions.restore(name)
+        yield f"{name} is listed again: its move into or out of the trash was cut short."
+    strays = _folders(root / TRASH) - _trashed(versions) - _folders(root) - _listed(versions)
+    for name in sorted(strays):
+        problems = problems_of(root / TRASH / name)
+        if problems:
+            yield f"{name} in the trash is not taken up: {problems[0]}"
+        else:
+            add_row(versions, read_manifest(root / TRASH / name), trashed_until=until)
+            yield f"Found {name} in the trash."
+
+
 def _adopt(root: Path, versions: VersionStore) -> Iterator[str]:
-    for name in sorted(_folders(root) - {record.name for record in versions.list()}):
+    for name in sorted(_folders(root) - _listed(versions)):
         problems = problems_of(root / name)
         if problems:
             yield f"{name} is not taken up: {problems[0]}"
@@ -77,17 +115,25 @@ def _adopt(root: Path, versions: VersionStore) -> Iterator[str]:
 
 
 def _mark_missing(root: Path, versions: VersionStore) -> Iterator[str]:
-    present = _folders(root)
-    for record in versions.list():
-        is_missing = record.name not in present
+    present, kept = _folders(root), _folders(root / TRASH)
+    for record in [*versions.summaries(()), *versions.trashed()]:
+        is_missing = record.name not in (present if record.trashed_at is None else kept)
         if is_missing != record.is_missing:
             versions.set_missing(record.name, is_missing=is_missing)
             yield f"The folder of {record.name} is {'missing' if is_missing else 'there again'}."
 
 
+def _empty_trash(root: Path, versions: VersionStore) -> Iterator[str]:
+    for record in versions.trashed():
+        if is_expired(record):
+            remove(root, versions, record)
+            yield f"Deleted {record.name}: its time in the trash was over."
+    tidy(root)
+
+
 def _repair_alias(root: Path, versions: VersionStore) -> Iterator[str]:
     clear_alias(root)
-    listed = [record for record in versions.list() if not record.is_missing]
+    listed = [record for record in versions.summaries(()) if not record.is_missing]
     before = versions.current()
     target = _wanted(read_alias(root), before, listed)
     try:
@@ -97,7 +143,7 @@ def _repair_alias(root: Path, versions: VersionStore) -> Iterator[str]:
     except ArtifactError as error:
         yield str(error)
     if (before.name if before else None) != target:
-        versions.set_current(target)
+        versions.set_current(target, who=own_user())
         yield f"The database now calls {target or 'no version'} current."
 
 

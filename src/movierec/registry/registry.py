@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from movierec.errors import ArtifactError, NotFoundError
-from movierec.registry.alias import point_alias, read_alias
-from movierec.registry.files import Content, check_content, problems_of, read_array, write_files
-from movierec.registry.manifest import FileFacts, Manifest, read_manifest, write_manifest
-from movierec.registry.names import CURRENT, array_of, check_name, is_folder, is_name, next_name
+from movierec.registry.alias import read_alias
+from movierec.registry.files import Content, write_files
+from movierec.registry.history import SAVED
+from movierec.registry.manifest import FileFacts, Manifest, write_manifest
+from movierec.registry.moving import CurrentMover
+from movierec.registry.names import is_folder, is_name, next_name
+from movierec.registry.reading import Problems, Versions
 from movierec.registry.reconcile import add_row, reconcile
-from movierec.settings import Settings
-from movierec.store import Store, VersionRecord
-from movierec.store.folders import discard, incoming_folder, set_aside, sync
+from movierec.registry.trash import bring_back, is_expired, remove, throw_away
+from movierec.registry.words import changed_tags, checked_notes
+from movierec.store import VersionRecord
+from movierec.store.folders import incoming_folder, sync
 from movierec.store.plain import plain_dict
 
 __all__ = ["Registry", "VersionDraft"]
-
-LOCK_SECONDS = 60.0
-
-# `list` is a method below
-Versions: TypeAlias = list[VersionRecord]
-Problems: TypeAlias = list[str]
 
 
 @dataclass(frozen=True)
@@ -54,66 +50,13 @@ class VersionDraft:
     name: str | None = None
 
 
-class Registry:
+class Registry(CurrentMover):
     """The versions of one project.
 
     Every method that takes a name also takes "current". They raise NotFoundError when there
     is no such version, ArtifactError when files cannot be trusted, read or written, and
     StoreError when the database cannot.
     """
-
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self._root = settings.models_path
-        self._versions = store.versions
-
-    def list(self) -> Versions:
-        """Return every version, newest first."""
-        return self._versions.list()
-
-    def get(self, name: str = CURRENT) -> VersionRecord:
-        """Return a version."""
-        if name != CURRENT:
-            return self._versions.get(check_name(name))
-        current = self._versions.current()
-        if current is None:
-            raise NotFoundError(
-                "There is no current version.",
-                hint="Train one (`movierec train`) or promote one (`movierec versions promote`).",
-            )
-        return current
-
-    def path(self, name: str = CURRENT) -> Path:
-        """Return a version's folder, which exists and is no link."""
-        folder = self._root / self.get(name).name
-        if not is_folder(folder):
-            raise ArtifactError(
-                f"The folder of version {folder.name} is missing.",
-                hint=f"Restore it from a backup, or run `movierec versions delete {folder.name}`.",
-            )
-        return folder
-
-    def verify(self, name: str = CURRENT) -> Problems:
-        """Return what is wrong with a version's files; an empty list when all is well."""
-        record = self.get(name)
-        problems = problems_of(self._root / record.name)
-        if not problems and read_manifest(self._root / record.name).metadata != record.metadata:
-            problems.append("metadata.json differs from the copy in the database.")
-        return problems
-
-    def file(self, name: str, file: str) -> Path:
-        """Return the path of one file of a version, its size and hash checked."""
-        folder = self.path(name)
-        return check_content(folder, file, read_manifest(folder))
-
-    def arrays(self, name: str = CURRENT, *, mmap: bool = True) -> dict[str, npt.NDArray[Any]]:
-        """Return the serving arrays of a version, hashes checked, mapped read-only or copied."""
-        folder = self.path(name)
-        manifest = read_manifest(folder)
-        named = {file: array for file in manifest.files if (array := array_of(file))}
-        return {
-            array: read_array(check_content(folder, file, manifest), mmap=mmap)
-            for file, array in named.items()
-        }
 
     def save(self, draft: VersionDraft) -> VersionRecord:
         """Keep a version: written aside, flushed, then renamed into place in one step."""
@@ -130,21 +73,33 @@ class Registry:
         with self._writing(), incoming_folder(self._root):
             pass
 
-    def promote(self, name: str) -> VersionRecord:
-        """Make a whole version the current one; the old one stays and can be promoted back."""
-        with self._writing(), self._lock():
-            record = self.get(name)
-            problems = self.verify(record.name)
-            if problems:
-                raise ArtifactError(
-                    f"Version {record.name} cannot become current: {problems[0]}",
-                    hint="Restore its files from a backup, or train it again.",
-                )
-            self._point(record.name)
-            return self.get(record.name)
+    def tag(self, name: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> VersionRecord:
+        """Add and remove tags: short texts in which upper and lower case are the same.
 
-    def delete(self, name: str) -> None:
-        """Remove a version and free its disk space at once.
+        Raises:
+            SettingsError: a tag is empty, longer than 40 characters or has control characters,
+                or there would be more than 20.
+
+        """
+        record = self.get(name)
+        self._versions.change_tags(record.name, lambda tags: changed_tags(tags, add, remove))
+        return self.get(record.name)
+
+    def annotate(self, name: str, notes: str) -> VersionRecord:
+        """Replace a version's notes; empty removes them.
+
+        Raises:
+            SettingsError: they are longer than 10,000 characters or have control characters.
+
+        """
+        record = self.get(name)
+        self._versions.set_notes(record.name, checked_notes(notes))
+        return self.get(record.name)
+
+    def delete(self, name: str, *, now: bool = False) -> None:
+        """Move a version into the trash for the days of the settings, or free its disk space now.
+
+        One whose folder is gone is deleted for good in any case.
 
         Raises:
             ArtifactError: it is the current one.
@@ -157,10 +112,35 @@ class Registry:
                     f"Version {record.name} is the current one and cannot be deleted.",
                     hint="Promote another version first: `movierec versions promote NAME`.",
                 )
-            aside = set_aside(self._root / record.name)
-            self._versions.delete(record.name)
-            if aside is not None:
-                discard(aside)
+            if now or not self._trash_time or not is_folder(self._root / record.name):
+                remove(self._root, self._versions, record)
+            else:
+                until = datetime.now(UTC) + self._trash_time
+                throw_away(self._root, self._versions, record.name, until)
+
+    def restore(self, name: str) -> VersionRecord:
+        """Bring a version back from the trash with its tags and notes; it is not made current.
+
+        Raises:
+            NotFoundError: it is not in the trash.
+            ArtifactError: its files are gone.
+
+        """
+        with self._writing(), self._lock():
+            names = [record.name for record in self.trash()]
+            if name not in names:
+                there = f"There is {', '.join(names)}." if names else "The trash is empty."
+                raise NotFoundError(f"{name[:100]!r} is not in the trash.", hint=there)
+            bring_back(self._root, self._versions, name)
+            return self.get(name)
+
+    def empty_trash(self, *, expired_only: bool = False) -> Versions:
+        """Delete what is in the trash for good, or what has been there long enough; return it."""
+        with self._writing(), self._lock():
+            gone = [record for record in self.trash() if is_expired(record) or not expired_only]
+            for record in gone:
+                remove(self._root, self._versions, record)
+            return gone
 
     def reconcile(self) -> Problems:
         """Finish or remove what a killed process left; return a line for each thing done.
@@ -168,7 +148,7 @@ class Registry:
         Cheap when there is nothing to do: call it once when a program starts.
         """
         with self._writing(), self._lock():
-            return reconcile(self._root, self._versions)
+            return reconcile(self._root, self._store, self._trash_time)
 
     def _free_name(self, wanted: str | None) -> str:
         folders = [path.name for path in self._root.iterdir()]
@@ -178,7 +158,8 @@ class Registry:
             raise ArtifactError(
                 f"{wanted[:100]!r} cannot be a version's name.", hint="Names look like v1.2.0."
             )
-        if wanted in folders or any(record.name == wanted for record in self.list()):
+        taken = [*self._versions.summaries(()), *self.trash()]
+        if wanted in folders or any(record.name == wanted for record in taken):
             raise ArtifactError(
                 f"There already is a version {wanted}.", hint="Leave the name out to get the next."
             )
@@ -194,35 +175,8 @@ class Registry:
     def _register(self, manifest: Manifest, make_current: bool | None) -> VersionRecord:
         record = add_row(self._versions, manifest)
         if make_current or (make_current is None and read_alias(self._root) is None):
-            self._point(record.name)
+            self._point(record.name, how=SAVED)
         return self.get(record.name)
-
-    def _point(self, name: str) -> None:
-        point_alias(self._root, name)
-        self._versions.set_current(name)
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Let one process at a time change which folders and rows there are."""
-        try:
-            with FileLock(self._root / ".lock", timeout=LOCK_SECONDS):
-                yield
-        except Timeout as error:
-            raise ArtifactError(
-                "Another movierec is changing the versions.",
-                hint="Wait for it, or end it, and try again.",
-            ) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            yield
-        except OSError as error:
-            raise ArtifactError(
-                f"{self._root} cannot be written: {error.strerror or error}.",
-                hint="Check its permissions and the free disk space.",
-            ) from error
 
 
 def _metadata(draft: VersionDraft, name: str, files: Mapping[str, FileFacts]) -> dict[str, Any]:

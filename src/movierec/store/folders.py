@@ -53,9 +53,12 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def set_aside(path: Path) -> Path | None:
-    """Rename a folder so that nobody finds it any more; None when there is no such folder."""
-    aside = path.with_name(f"{REMOVED}{path.name}-{uuid.uuid4().hex[:12]}")
+def set_aside(path: Path, into: Path | None = None) -> Path | None:
+    """Rename a folder so that nobody finds it any more; None when there is no such folder.
+
+    It stays where it was, or goes `into` another folder of the same disk.
+    """
+    aside = (into or path.parent) / f"{REMOVED}{path.name}-{uuid.uuid4().hex[:12]}"
     try:
         return path.rename(aside)
     except FileNotFoundError:

@@ -12,6 +12,7 @@ __all__ = [
     "ACTIVE_STATES",
     "DatasetRecord",
     "EpochRecord",
+    "PromotionRecord",
     "RunKind",
     "RunRecord",
     "RunState",
@@ -125,7 +126,9 @@ class WorkerRecord:
 class VersionRecord:
     """One kept model. `metadata` is its whole `metadata.json`.
 
-    `is_missing` says that its folder was gone when somebody last looked.
+    `is_missing` says that its folder was gone when somebody last looked. `origin` tells of an
+    import ("archive", "name", "imported_at") and is empty for what was trained here. One in the
+    trash has both times: since when, and until when it can be restored.
     """
 
     name: str
@@ -141,3 +144,27 @@ class VersionRecord:
     parameters: int
     metadata: Mapping[str, Any]
     is_missing: bool = False
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    trashed_at: datetime | None = None
+    trashed_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PromotionRecord:
+    """One move of `current`, from `previous` to `version`; None stands for no version.
+
+    `how` is "saved", "promoted", "rolled back" or "repaired"; `who` the user of the operating
+    system, or whoever was named; `reason` says why failed checks were overridden; `checks` are
+    those of the gate, as objects.
+    """
+
+    id: int
+    at: datetime
+    version: str | None
+    previous: str | None
+    who: str
+    how: str
+    reason: str = ""
+    checks: tuple[Mapping[str, Any], ...] = ()

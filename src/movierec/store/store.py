@@ -14,6 +14,7 @@ from movierec.settings import Settings
 from movierec.store.costs import CostStore
 from movierec.store.engine import Database
 from movierec.store.migrate import migrate
+from movierec.store.promotions import PromotionStore
 from movierec.store.queue import QueueStore
 from movierec.store.runs import RunStore
 from movierec.store.versions import VersionStore
@@ -34,6 +35,7 @@ class Store:
         self.queue = QueueStore(database, self.runs)
         self.costs = CostStore(database)
         self.versions = VersionStore(database)
+        self.promotions = PromotionStore(database)
 
     @cached_property
     def datasets(self) -> DatasetStore:

@@ -24,6 +24,7 @@ __all__ = [
     "DatasetRow",
     "EpochRow",
     "MovieRow",
+    "PromotionRow",
     "RatingRow",
     "RunRow",
     "UserRow",
@@ -214,7 +215,10 @@ class WorkerRow(Base):
 
 
 class VersionRow(Base):
-    """One version. A deleted one keeps its name here, so that the name is not given again."""
+    """One version. A deleted one keeps its name here, so that the name is not given again.
+
+    One in the trash has `trashed_at` and keeps everything.
+    """
 
     __tablename__ = "versions"
     __table_args__ = (
@@ -242,3 +246,25 @@ class VersionRow(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     parameters: Mapped[int] = mapped_column(BigInteger)
     facts: Mapped[dict[str, Any]] = mapped_column("metadata")
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    notes: Mapped[str] = mapped_column(default="", server_default="")
+    origin: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    trashed_at: Mapped[datetime | None]
+    trashed_until: Mapped[datetime | None]
+
+
+class PromotionRow(Base):
+    """One move of `current`, written before the alias moves and `is_done` once it has."""
+
+    __tablename__ = "promotions"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - a history
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    version: Mapped[str | None]
+    previous: Mapped[str | None]
+    who: Mapped[str]
+    how: Mapped[str]
+    reason: Mapped[str]
+    checks: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    is_done: Mapped[bool]
