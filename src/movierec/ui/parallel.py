@@ -68,7 +68,7 @@ def parallel_lines(axes: Sequence[Axis], goodness: Floats, told: Sequence[str]) 
         within = np.flatnonzero((rank > low) & (rank <= high) & (np.arange(len(rank)) != best))
         if len(within):
             opacity = ((place + 1) / _BANDS) ** 1.5
-            lines = _lines(heights[within], [told[each] for each in within], opacity)
+            lines = _lines(heights[within], [told[each] for each in within.tolist()], opacity)
             figure.add_trace(lines.update(line_width=1 if len(rank) > _MANY else 1.75))
     figure.add_trace(_best_line(heights[best], told[best]))
     _draw_axes(figure, axes)
@@ -144,7 +144,7 @@ def _draw_axes(figure: go.Figure, axes: Sequence[Axis]) -> None:
     figure.update_xaxes(
         tickvals=[*range(len(axes))], ticktext=[plotly_text(axis.label) for axis in axes],
         side="top", showgrid=False, zeroline=False, range=[-0.4, len(axes) - 0.5],
-        ticklabelstandoff=12, fixedrange=True,
+        ticklabelstandoff=12, ticklabeloverflow="allow", fixedrange=True,
     )  # fmt: skip
     figure.update_yaxes(visible=False, range=[-0.1, 1.1], fixedrange=True)
 
