@@ -53,7 +53,7 @@ def alts_of(at: AppTest) -> list[str]:
 
 def without_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs be queued for real, and no process take them."""
-    for module in ("", ".submit", ".sweeps"):
+    for module in ("", ".measures", ".submit", ".sweeps"):
         monkeypatch.setattr(f"movierec.jobs{module}.ensure_worker", lambda _settings: None)
 
 

@@ -43,12 +43,6 @@ def bring_back(record: VersionRecord, arrays: NamedArrays, dataset: Dataset) -> 
             the arrays do not fit.
 
     """
-    if record.fingerprint != dataset.fingerprint:
-        raise ArtifactError(
-            f"Version {record.name} was trained on other data than the data set "
-            f"{dataset.name} now holds.",
-            hint="Import the same data again, or train a new version.",
-        )
     split = split_of(record, dataset)
     return LoadedVersion(
         record.name,
@@ -63,10 +57,17 @@ def split_of(record: VersionRecord, dataset: Dataset) -> Split:
     """Make the version's split again and check that its test part is the same one.
 
     Raises:
-        ArtifactError: it is another one, or the version does not say how its data was split.
+        ArtifactError: the data or the test part is another one, or the version does not say how
+            its data was split.
         SplitError: the data set cannot give this split.
 
     """
+    if record.fingerprint != dataset.fingerprint:
+        raise ArtifactError(
+            f"Version {record.name} was trained on other data than the data set "
+            f"{dataset.name} now holds.",
+            hint="Import the same data again, or train a new version.",
+        )
     try:
         split = make_split(dataset, SplitSpec(**record.metadata["split"]))
         recorded = record.metadata["split_test_sha256"]
