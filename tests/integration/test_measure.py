@@ -34,6 +34,8 @@ from movierec.registry import Registry, VersionDraft
 from movierec.registry.measurements import Measurements
 from movierec.settings import Settings
 from movierec.store import ACTIVE_STATES, VersionRecord, open_store
+from movierec.store.folders import INCOMING
+from movierec.store.processes import own_mark
 from movierec.workflows.evaluate import evaluate_version
 from movierec.workflows.measure import common_test, measure_together
 from tests.browser import states
@@ -363,6 +365,35 @@ def test_cancelled_in_the_middle_it_keeps_nothing(project):
     ended = execute(project, run.id, on_progress=cancelling)
     assert (ended.state, ended.error) == ("cancelled", "Stopped before it ended.")
     assert [*(project.models_path / ".measurements").glob("[!.]*")] == []
+
+
+def test_a_measurement_goes_with_its_version_but_waits_while_that_is_in_the_trash(project):
+    measure_together(project, ["v1.0.0", "v1.1.0"])
+    with open_store(project) as store:
+        registry = Registry(project, store)
+        registry.delete("v1.1.0")
+        assert registry.reconcile() == []
+        registry.restore("v1.1.0")
+        assert kept(project).find([registry.get("v1.0.0"), registry.get("v1.1.0")]) is not None
+        registry.delete("v1.1.0", now=True)
+    assert kept(project).list() == []
+
+
+def test_what_a_killed_measuring_left_is_cleared(project):
+    measure_together(project, ["v1.0.0", "v1.2.0"])
+    (found,) = kept(project).list()
+    half = f"{INCOMING}{own_mark().host}-999999999-1-abc"  # no process has this number
+    shutil.copytree(found.folder / "v1.0.0", found.folder.parent / half / "v1.0.0")
+    gone = found.folder.parent / ("0" * 32)
+    shutil.copytree(found.folder, gone)
+    shutil.copytree(found.folder / "v1.0.0", gone / "v9.0.0")
+    with open_store(project) as store:
+        lines = Registry(project, store).reconcile()
+    assert lines == [
+        f"Removed {half}, left by a process that was killed.",
+        "Removed a measurement of v9.0.0, which is deleted.",
+    ]
+    assert [m.key for m in kept(project).list()] == [found.key]
 
 
 def test_the_command_line_measures_and_shows(project):

@@ -172,6 +172,13 @@ def test_measurements_of_deleted_versions_are_forgotten(tmp_path):
     assert kept.find([A, B]) is None
 
 
+def test_what_was_measured_of_one_version_is_dropped(tmp_path):
+    saved(tmp_path, A, B)
+    other = saved(tmp_path, A, C)
+    Measurements(tmp_path).drop("v1.1.0")
+    assert left(tmp_path) == [other.key]
+
+
 def test_what_cannot_be_written_is_said(tmp_path):
     (tmp_path / FOLDER).write_text("a file is in the way")
     with pytest.raises(ArtifactError, match=r"\.measurements cannot be written"):

@@ -212,6 +212,12 @@ class Measurements:
                 done.append(f"Removed a measurement of {gone[0]}, which is deleted.")
         return done
 
+    def drop(self, name: str) -> None:
+        """Remove every measurement of a version that is deleted."""
+        for path in self._folders():
+            if name in _measured_in(path):
+                remove_folder(path)
+
     def _folders(self) -> Folders:
         if not is_folder(self._root):
             return []

@@ -16,6 +16,7 @@ from movierec.errors import ArtifactError
 from movierec.registry.alias import clear_alias, point_alias, read_alias
 from movierec.registry.files import problems_of
 from movierec.registry.manifest import Manifest, read_manifest
+from movierec.registry.measurements import Measurements
 from movierec.registry.names import CURRENT, TRASH, is_folder, is_name
 from movierec.registry.trash import is_expired, remove, tidy
 from movierec.runtime import own_user
@@ -38,6 +39,7 @@ def reconcile(root: Path, store: Store, trash_time: timedelta) -> list[str]:
         *_adopt(root, versions),
         *_mark_missing(root, versions),
         *_empty_trash(root, versions),
+        *_forget_measurements(root, versions),
         *_repair_alias(root, versions),
     ]
     store.promotions.forget_plans()
@@ -129,6 +131,11 @@ def _empty_trash(root: Path, versions: VersionStore) -> Iterator[str]:
             remove(root, versions, record)
             yield f"Deleted {record.name}: its time in the trash was over."
     tidy(root)
+
+
+def _forget_measurements(root: Path, versions: VersionStore) -> list[str]:
+    trashed = (record.name for record in versions.trashed())  # they may come back
+    return Measurements(root).forget({*_listed(versions), *trashed})
 
 
 def _repair_alias(root: Path, versions: VersionStore) -> Iterator[str]:

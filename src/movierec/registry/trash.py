@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from movierec.errors import ArtifactError
+from movierec.registry.measurements import Measurements
 from movierec.registry.names import TRASH, is_folder
 from movierec.store import VersionRecord
 from movierec.store.folders import discard, set_aside, sync
@@ -57,7 +58,10 @@ def bring_back(root: Path, versions: VersionStore, name: str) -> None:
 
 
 def remove(root: Path, versions: VersionStore, record: VersionRecord) -> None:
-    """Delete a version for good, from the trash or from its place, and free its disk space."""
+    """Delete a version for good, from the trash or from its place, and free its disk space.
+
+    What was measured of it together with others goes with it.
+    """
     name = record.name
     if record.trashed_at is not None:
         aside = set_aside(root / TRASH / name, into=root)
@@ -67,6 +71,7 @@ def remove(root: Path, versions: VersionStore, record: VersionRecord) -> None:
     versions.delete(name)
     if aside is not None:
         discard(aside)
+    Measurements(root).drop(name)
     tidy(root)
 
 
