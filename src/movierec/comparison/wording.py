@@ -19,10 +19,11 @@ def value_text(key: str, value: float) -> str:
 
 
 def delta_text(key: str, delta: float) -> str:
-    """Return a difference of a metric with its sign, "+0.012"."""
+    """Return a difference of a metric with its sign, "+0.012"; none where it rounds to zero."""
     if not math.isfinite(delta):
         return NOT_MEASURED
-    return _minus(f"{delta:+.{BY_KEY[key].digits}f}")
+    text = f"{delta:+.{BY_KEY[key].digits}f}"
+    return _minus(text) if float(text) else text[1:]
 
 
 def interval_text(key: str, low: float, high: float) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
 
-__all__ = ["Cell", "Column", "html_table"]
+__all__ = ["Bar", "Cell", "Change", "Column", "html_table"]
+
+Tone = Literal["good", "bad", "same"]
+_SIGNS: dict[Tone, str] = {"good": "▲", "bad": "▼", "same": "="}
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,30 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """An interval and the point in it, on an axis from −`scale` to +`scale`; right is better."""
+
+    point: float
+    low: float
+    high: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """What has changed: a signed number, its tone by sign and colour, and its interval.
+
+    Without a tone nothing is said about it. `hint` says the whole to those who point at it or
+    cannot see it.
+    """
+
+    text: str
+    tone: Tone | None = None
+    bar: Bar | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class Cell:
     """One value. `best` draws it bold with a star; `note` follows in small letters."""
 
@@ -26,6 +55,7 @@ class Cell:
     best: bool = False
     note: str = ""
     swatch: str = ""  # a colour from `theme`, never from data
+    change: Change | None = None
 
 
 def html_table(
@@ -35,20 +65,23 @@ def html_table(
     *,
     highlight: Sequence[int] = (),
     divide_before: Sequence[int] = (),
+    dense: bool = False,
 ) -> str:
     """Return a table as HTML.
 
     `caption` is for screen readers. The first cell of a row is its heading; the rows in
-    `highlight` stand out, those in `divide_before` begin a new group.
+    `highlight` stand out, those in `divide_before` begin a new group. A `dense` one has many
+    columns: they stand closer, and their heads wrap.
     """
     head = "".join(_head(column) for column in columns)
     body = "".join(
         _row(columns, row, _classes(index, highlight, divide_before))
         for index, row in enumerate(rows)
     )
+    classes = "mr-table mr-dense" if dense else "mr-table"
     return (
         f'<div class="mr-scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
-        f'<table class="mr-table"><caption>{escape(caption)}</caption>'
+        f'<table class="{classes}"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -78,4 +111,31 @@ def _cell(cell: Cell, numeric: bool, *, first: bool) -> str:
     swatch = f'<i class="mr-swatch" style="background:{cell.swatch}"></i>' if cell.swatch else ""
     star = '<span class="mr-star" title="best">★</span>' if cell.best else ""
     note = f'<span class="mr-note">{escape(cell.note)}</span>' if cell.note else ""
-    return f'<{tag}{scope} class="{classes}">{swatch}{star}{escape(cell.text)}{note}</{tag}>'
+    change = _change(cell.change) if cell.change else ""
+    text = escape(cell.text)
+    return f'<{tag}{scope} class="{classes}">{swatch}{star}{text}{note}{change}</{tag}>'
+
+
+def _change(change: Change) -> str:
+    hint = escape(change.hint or change.text)
+    bar = _bar(change.bar) if change.bar else ""
+    sign = f"<b>{_SIGNS[change.tone]}</b> " if change.tone else ""
+    return (
+        f'<span class="mr-change mr-{change.tone or "same"}" role="img" aria-label="{hint}" '
+        f'title="{hint}">{sign}{escape(change.text)}{bar}</span>'
+    )
+
+
+def _bar(bar: Bar) -> str:
+    """Return the interval as a line with a dot; Streamlit lets no SVG through, so plain boxes."""
+    low, point, high = (_percent(at, bar.scale) for at in (bar.low, bar.point, bar.high))
+    return (
+        f'<span class="mr-bar"><i style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
+        f'<u style="left:{point:.1f}%"></u></span>'
+    )
+
+
+def _percent(at: float, scale: float) -> float:
+    """Return a place on the bar in per cent of its width, the ends where it lies beyond."""
+    share = at / scale if scale > 0 and math.isfinite(at) else 0.0
+    return 50 + 50 * max(-1.0, min(1.0, share))
