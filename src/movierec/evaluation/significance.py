@@ -18,7 +18,15 @@ from movierec.columns import Columns
 from movierec.errors import EvaluationError
 from movierec.evaluation.ratings import Float64Array
 
-__all__ = ["Difference", "Verdict", "compare_users", "holm"]
+__all__ = [
+    "Difference",
+    "PairedSums",
+    "Verdict",
+    "compare_many",
+    "compare_users",
+    "holm",
+    "paired_bootstrap",
+]
 
 Verdict = Literal["better", "worse", "can't tell"]
 
@@ -49,18 +57,20 @@ class Difference:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sums:
-    """A metric as a ratio of sums over users. Shapes: (n_users,) each; users left out are 0."""
+class PairedSums:
+    """A metric of A and B as ratios of sums over users; the root of it for "rmse".
+
+    Shapes: a, b, size: (n_users,) each; users left out are 0 in all three.
+    """
 
     metric: str
     a: Float64Array
     b: Float64Array
     size: Float64Array
 
-    def values(self, weights: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Return A's and B's metric for each row of user weights, (n_draws, n_users)."""
-        size = weights @ self.size
-        ratio = [_ratio(weights @ self.a, size), _ratio(weights @ self.b, size)]
+    def values(self, totals: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return A's and B's metric for each row of totals of a, b and size, (n_draws, 3)."""
+        ratio = [_ratio(totals[:, column], totals[:, 2]) for column in (0, 1)]
         a, b = np.sqrt(ratio) if self.metric == "rmse" else ratio
         return a, b
 
@@ -83,12 +93,45 @@ def compare_users(
             column, or `resamples` is below 100.
 
     """
+    return compare_many(a, [b], [metrics], resamples=resamples, seed=seed)[0]
+
+
+def compare_many(
+    a: pd.DataFrame,
+    others: Sequence[pd.DataFrame],
+    metrics: Sequence[Sequence[str]],
+    *,
+    resamples: int = 5_000,
+    seed: int = 0,
+) -> list[list[Difference]]:
+    """Compare each of several frames with A as `compare_users` does, on the same draws of users.
+
+    `metrics` are those of each of the others; Holm's correction is over them.
+    """
+    families = []
+    for b, names in zip(others, metrics, strict=True):
+        pair = _aligned(a, b)
+        families.append([_sums(*pair, metric) for metric in names])
+    return paired_bootstrap(families, resamples=resamples, seed=seed)
+
+
+def paired_bootstrap(
+    families: Sequence[Sequence[PairedSums]], *, resamples: int = 5_000, seed: int = 0
+) -> list[list[Difference]]:
+    """Test families of differences of the same users, each family corrected for itself.
+
+    Raises:
+        EvaluationError: `resamples` is below 100.
+
+    """
     if resamples < 100:
         raise EvaluationError(f"{resamples} resamples are too few.", hint="Use 2,000 or more.")
-    a, b = _aligned(a, b)
-    sums = [_sums(a, b, metric) for metric in metrics]
-    draws = _draw_deltas(sums, len(a), resamples, seed)
-    differences = [_difference(s, deltas) for s, deltas in zip(sums, draws, strict=True)]
+    every = [sums for family in families for sums in family]
+    draws = iter(_draw_deltas(every, resamples, seed))
+    return [_family([_difference(sums, next(draws)) for sums in family]) for family in families]
+
+
+def _family(differences: Sequence[Difference]) -> list[Difference]:
     corrected = holm(np.array([d.p_value for d in differences]))
     return [_judge(d, float(p)) for d, p in zip(differences, corrected, strict=True)]
 
@@ -104,7 +147,7 @@ def _aligned(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFra
     return a, b
 
 
-def _sums(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> _Sums:
+def _sums(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> PairedSums:
     column = ERROR_SUMS.get(metric, metric)
     missing = column not in a or column not in b
     if missing:
@@ -115,22 +158,25 @@ def _sums(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> _Sums:
     left, right = a[column].to_numpy(np.float64), b[column].to_numpy(np.float64)
     both = ~np.isnan(left) & ~np.isnan(right)
     size = a["n_test"].to_numpy(np.float64) if metric in ERROR_SUMS else np.ones(len(a))
-    return _Sums(metric, *(np.where(both, values, 0.0) for values in (left, right, size)))
+    return PairedSums(metric, *(np.where(both, values, 0.0) for values in (left, right, size)))
 
 
 def _metric_columns(frame: pd.DataFrame) -> list[str]:
     return [str(c) for c in frame.columns if str(c).startswith(("full_", "rated_"))]
 
 
-def _draw_deltas(
-    sums: Sequence[_Sums], n_users: int, resamples: int, seed: int
-) -> list[Float64Array]:
-    deltas = [np.full(resamples, np.nan) for _ in sums]
-    for rows, weights in _draws(n_users, resamples, seed):
-        for kept, one in zip(deltas, sums, strict=True):
-            a, b = one.values(weights)
-            kept[rows] = b - a
-    return deltas
+def _draw_deltas(sums: Sequence[PairedSums], resamples: int, seed: int) -> list[Float64Array]:
+    """Return B − A in every draw of users; one matrix product a block of draws for all sums."""
+    if not sums:
+        return []
+    columns = np.column_stack([part for one in sums for part in (one.a, one.b, one.size)])
+    deltas = np.full((len(sums), resamples), np.nan)
+    for rows, weights in _draws(len(columns), resamples, seed):
+        totals = weights @ columns
+        for place, one in enumerate(sums):
+            a, b = one.values(totals[:, 3 * place : 3 * place + 3])
+            deltas[place, rows] = b - a
+    return [*deltas]
 
 
 def _draws(n_users: int, resamples: int, seed: int) -> Iterator[tuple[slice, Float64Array]]:
@@ -145,9 +191,9 @@ def _draws(n_users: int, resamples: int, seed: int) -> Iterator[tuple[slice, Flo
         yield slice(start, start + n), counts.astype(np.float64)
 
 
-def _difference(sums: _Sums, deltas: Float64Array) -> Difference:
+def _difference(sums: PairedSums, deltas: Float64Array) -> Difference:
     users = int((sums.size > 0).sum())
-    (a,), (b,) = sums.values(np.ones((1, len(sums.size))))
+    (a,), (b,) = sums.values(np.array([[sums.a.sum(), sums.b.sum(), sums.size.sum()]]))
     deltas = deltas[~np.isnan(deltas)]
     low = high = p_value = float("nan")
     if users > 1 and len(deltas):
