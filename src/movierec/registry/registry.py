@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +67,29 @@ class Registry(CurrentMover):
                 manifest = write_manifest(incoming, _metadata(draft, name, files))
                 self._put_in_place(incoming, name)
                 return self._register(manifest, draft.make_current)
+
+    def take_in(
+        self,
+        unpack: Callable[[Path], Mapping[str, Any]],
+        *,
+        name: str | None = None,
+        wish: str | None = None,
+        **words: Any,
+    ) -> VersionRecord:
+        """Keep a version of another project; it is not made current.
+
+        `unpack` writes its files, checked and flushed, into the folder it is given and returns
+        its metadata. Its `name` is that one, or the `wish` where that is free, or the next.
+        `words` may be `tags`, `notes` and `origin`.
+        """
+        with self._writing(), incoming_folder(self._root) as incoming:
+            metadata = unpack(incoming)
+            with self._lock():
+                free = self._free_name(name if name or wish in self._taken() else wish)
+                own = {"model_version": free, "run_id": None}  # a run of the other project
+                manifest = write_manifest(incoming, {**metadata, **own})
+                self._put_in_place(incoming, free)
+                return self._register(manifest, make_current=False, **words)
 
     def require_writable(self) -> None:
         """Raise ArtifactError unless a version could be kept: better before a long training."""
@@ -151,19 +174,22 @@ class Registry(CurrentMover):
             return reconcile(self._root, self._store, self._trash_time)
 
     def _free_name(self, wanted: str | None) -> str:
-        folders = [path.name for path in self._root.iterdir()]
         if wanted is None:
-            return next_name([*folders, *self._versions.names_ever()])
+            return next_name([*self._taken(), *self._versions.names_ever()])
         if not is_name(wanted):
             raise ArtifactError(
                 f"{wanted[:100]!r} cannot be a version's name.", hint="Names look like v1.2.0."
             )
-        taken = [*self._versions.summaries(()), *self.trash()]
-        if wanted in folders or any(record.name == wanted for record in taken):
+        if wanted in self._taken():
             raise ArtifactError(
                 f"There already is a version {wanted}.", hint="Leave the name out to get the next."
             )
         return wanted
+
+    def _taken(self) -> set[str]:
+        """Return the names of what there is, in the trash or on the disk alone included."""
+        records = [*self._versions.summaries(()), *self.trash()]
+        return {record.name for record in records} | {path.name for path in self._root.iterdir()}
 
     def _put_in_place(self, incoming: Path, name: str) -> None:
         for written in incoming.iterdir():
@@ -172,8 +198,10 @@ class Registry(CurrentMover):
         incoming.rename(self._root / name)
         sync(self._root)
 
-    def _register(self, manifest: Manifest, make_current: bool | None) -> VersionRecord:
-        record = add_row(self._versions, manifest)
+    def _register(
+        self, manifest: Manifest, make_current: bool | None, **words: Any
+    ) -> VersionRecord:
+        record = add_row(self._versions, manifest, **words)
         if make_current or (make_current is None and read_alias(self._root) is None):
             self._point(record.name, how=SAVED)
         return self.get(record.name)

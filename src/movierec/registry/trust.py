@@ -20,7 +20,7 @@ from movierec.errors import ArtifactError, MovierecError, UntrustedError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["read_weights", "safe_load"]
+__all__ = ["check_weights", "read_weights", "safe_load"]
 
 MAX_PICKLE_BYTES = 16 * 2**20  # a preprocessor is a list of names: kilobytes
 MAX_WEIGHTS_BYTES = 32 * 2**30
@@ -139,7 +139,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ArtifactError: it is missing, damaged, or not a state dict.
 
     """
-    _check_archive(path)
+    check_weights(path)
     import torch
 
     try:
@@ -162,8 +162,14 @@ def _is_plain(value: object) -> bool:
     return value.device.type == "cpu" and value.is_contiguous()
 
 
-def _check_archive(path: Path) -> None:
-    """Check a `.pth` without torch: plain stored entries, one pickle, known names in it."""
+def check_weights(path: Path) -> None:
+    """Check a `.pth` without torch: plain stored entries, one pickle, known names in it.
+
+    Raises:
+        UntrustedError: the file names anything but tensors.
+        ArtifactError: it is missing or damaged.
+
+    """
     _require_file(path, MAX_WEIGHTS_BYTES)
     try:
         with zipfile.ZipFile(path) as archive:
