@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -244,7 +245,7 @@ def error_by_rating(frames: Mapping[str, pd.DataFrame], styles: Styles) -> go.Fi
 def _levels(frame: pd.DataFrame) -> str:
     rows = zip(frame["level"], frame["rmse"], frame["bias"], strict=True)
     return ", ".join(
-        f"{level:g} stars {decimal(rmse, 2)} ({signed(bias, 2)})" for level, rmse, bias in rows
+        f"{_stars(level)} {decimal(rmse, 2)} ({signed(bias, 2)})" for level, rmse, bias in rows
     )
 
 
@@ -268,15 +269,24 @@ def _by_level(
 
 
 def _error_title(frames: Mapping[str, pd.DataFrame]) -> str:
-    first = next(iter(frames.values())).dropna(subset=["rmse"])
-    if first.empty:
+    measured = {name: frame.dropna(subset=["rmse"]) for name, frame in frames.items()}
+    measured = {name: frame for name, frame in measured.items() if len(frame)}
+    if not measured:
         return "No stars were predicted"
+    first = next(iter(measured.values()))
     level = float(row_of(first, first["rmse"].argmax())["level"])
-    at = {n: f.loc[f["level"] == level, "rmse"].min() for n, f in frames.items()}
-    known = {name: float(value) for name, value in at.items() if not np.isnan(value)}
-    best = min(known, key=lambda name: known[name])
-    stars = f"{level:g} star{'' if level == 1 else 's'}"
-    told = f"Ratings of {stars} are predicted worst"
-    if len(known) == 1:
-        return f"{told}: {decimal(known[best], 2)} stars off"
-    return f"{told}, least so by {best}: {decimal(known[best], 2)} stars off"
+    at = {name: _rmse_at(frame, level) for name, frame in measured.items()}
+    best = min(at, key=lambda name: at[name])
+    told = f"Ratings of {_stars(level)} are predicted worst"
+    if len(at) == 1:
+        return f"{told}: {decimal(at[best], 2)} stars off"
+    return f"{told}, least so by {best}: {decimal(at[best], 2)} stars off"
+
+
+def _rmse_at(frame: pd.DataFrame, level: float) -> float:
+    found = frame.loc[frame["level"] == level, "rmse"]
+    return float(found.iloc[0]) if len(found) else math.inf
+
+
+def _stars(level: float) -> str:
+    return f"{level:g} star{'' if level == 1 else 's'}"
