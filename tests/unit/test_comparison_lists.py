@@ -194,6 +194,10 @@ def test_as_many_as_asked_and_only_users_measured_in_both() -> None:
     assert [c.user_id for c in everybody] == ["u0", "u3", "u1", "u2"]
     assert [c.user_id for c in changed_users(A, B, "rmse", n=1)] == ["u0", "u1"]
     assert changed_users(A, B.assign(rmse=np.nan), "rmse") == []
+    turned = changed_users(B, A, "rmse", n=1)
+    assert [c.user_id for c in turned] == ["u1", "u2"]
+    deeper = B.assign(rmse=[0.5, 1.5, 0.5, 2.5, 1.0])
+    assert [c.user_id for c in changed_users(A, deeper, "rmse", n=1)] == ["u0", "u3"]
 
 
 def test_a_metric_of_the_whole_test_part_has_no_users() -> None:

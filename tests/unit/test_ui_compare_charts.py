@@ -194,6 +194,8 @@ def test_a_version_without_a_setting_is_at_the_foot_of_its_axis() -> None:
     ticks = [(note.x, note.y, note.text) for note in figure.layout.annotations]
     axis = list(figure.layout.xaxis.ticktext).index("hidden_dim")
     assert (axis, 0.0, "none") in ticks
+    heights = [trace.y[axis] for trace in figure.data[:-1]]
+    assert sorted(heights) == pytest.approx([0.0, 1.0])
     assert figure.data[-1].y[axis] == pytest.approx(0.15)  # the smallest of those that have it
 
 

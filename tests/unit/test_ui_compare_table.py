@@ -161,6 +161,7 @@ def test_right_of_the_line_is_better_for_errors_too() -> None:
     found = comparison()
     one = replace(found.pairs["v1.1.0"], differences=(difference("rmse", -0.03),))
     only = replace(found, versions=NAMES[:2], pairs={"v1.1.0": one})
-    (point,) = styles_of(metrics_table(only, STYLES), "u")
-    # −0.03 of an axis that ends with the interval, at 0.04
-    assert point == "left:87.5%"
+    html = metrics_table(only, STYLES)
+    # −0.04 to −0.02 about −0.03, on an axis that ends with the interval
+    assert styles_of(html, "u") == ["left:87.5%"]
+    assert styles_of(html, "i") == ["left:75.0%;width:25.0%"]
