@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 
 from movierec import jobs
+from movierec.comparison.guard import obstacles
+from movierec.comparison.measured import comparable_evidence
 from movierec.data.common import recorded_split
 from movierec.data.splits import Split, SplitSpec, make_split
 from movierec.errors import (
@@ -434,3 +436,42 @@ def test_the_runs_view_tells_what_is_measured(project, monkeypatch):
     assert "common to v1.0.0 and v1.1.0" in text
     assert f"Cancel run {waiting.id}" in labels(at)
     assert not [label for label in labels(at) if "train again" in label]
+
+
+def test_evidence_is_as_if_they_had_been_measured_so(project):
+    with open_store(project) as store:
+        registry = Registry(project, store)
+        own = comparable_evidence(registry, ["v1.0.0", "v1.1.0"])
+        assert obstacles(*own)[0].remedy == "common"
+        found = measure_together(project, ["v1.0.0", "v1.1.0"])
+        together = comparable_evidence(registry, ["v1.0.0", "v1.1.0"])
+    assert obstacles(*together) == ()
+    for name, each in zip(found.versions, together, strict=True):
+        assert (each.record.name, each.problem) == (name, "")
+        assert each.record.split_label == "common to v1.0.0 and v1.1.0"
+        assert each.record.metadata["evaluation"] == found.versions[name].evaluation
+        assert each.record.metadata["floors"] == found.ground.floors
+        assert each.record.metadata["hyperparameters"] is not None
+        assert each.record.metadata["measured_together"]["versions"] == ["v1.0.0", "v1.1.0"]
+        pd.testing.assert_frame_equal(each.per_user, found.frame(name, "per_user"))
+        pd.testing.assert_frame_equal(each.per_rating, found.frame(name, "per_rating"))
+
+
+def test_versions_of_one_split_are_compared_by_their_own_numbers(project):
+    measure_together(project, ["v1.0.0", "v1.1.0", "v1.2.0"])
+    with open_store(project) as store:
+        registry = Registry(project, store)
+        own = comparable_evidence(registry, ["v1.2.0", "v1.0.0"])
+        wide = comparable_evidence(registry, ["v1.2.0", "v1.1.0"])
+    assert [each.record.split_label for each in own] == ["random 80/20, seed 0"] * 2
+    assert wide[0].record.split_label == "common to v1.0.0, v1.1.0 and v1.2.0"
+
+
+def test_a_damaged_measurement_is_an_obstacle_that_says_what_helps(project):
+    found = measure_together(project, ["v1.0.0", "v1.1.0"])
+    (found.folder / "v1.1.0" / "per_user.parquet").write_bytes(b"no table")
+    with open_store(project) as store:
+        one, other = comparable_evidence(Registry(project, store), ["v1.0.0", "v1.1.0"])
+    (obstacle,) = obstacles(one, other)
+    assert obstacle.key == "file"
+    assert "movierec versions measure" in obstacle.message

@@ -88,6 +88,7 @@ def test_a_version_that_came_back_as_another_meets_no_old_measurement(tmp_path):
     other = version(0, seed=7)
     assert identity(other) != identity(A)
     assert Measurements(tmp_path).find([other, B]) is None
+    assert Measurements(tmp_path).get([other, B]) is None
 
 
 def test_a_wider_measurement_serves_where_there_is_no_own_one(tmp_path):

@@ -15,6 +15,7 @@ from movierec.errors import ArtifactError, NotFoundError
 from movierec.registry.files import check_content, problems_of, read_array
 from movierec.registry.history import previous_of
 from movierec.registry.manifest import read_manifest
+from movierec.registry.measurements import Measurements
 from movierec.registry.names import CURRENT, array_of, check_name, is_folder
 from movierec.registry.trash import bytes_in_trash
 from movierec.settings import Settings
@@ -38,6 +39,11 @@ class VersionReader:
         self._trash_time = timedelta(days=settings.trash_days)
         self._store = store
         self._versions = store.versions
+
+    @property
+    def measurements(self) -> Measurements:
+        """What was measured of several versions together."""
+        return Measurements(self._root)
 
     def list(self) -> Versions:
         """Return every version, newest first."""

@@ -15,7 +15,7 @@ from movierec.evaluation import Evaluation, evaluate
 from movierec.inference.load import bring_back, split_of
 from movierec.progress import Progress, silent
 from movierec.registry import Registry
-from movierec.registry.measurements import Ground, Measurement, Measurements
+from movierec.registry.measurements import Ground, Measurement
 from movierec.registry.names import listed
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord, open_store
@@ -49,10 +49,10 @@ def measure_together(
     """
     tell = on_progress or silent
     with open_store(settings) as store:
-        registry, kept = Registry(settings, store), Measurements(settings.models_path)
+        registry = Registry(settings, store)
         records = [registry.get(name) for name in names]
         MeasureRequest.of([record.name for record in records])
-        before = kept.get(records)
+        before = registry.measurements.get(records)
         if before is not None and not before.problems():
             return before
         require_one_task(store, records)
@@ -63,7 +63,7 @@ def measure_together(
         _require_enough(store, records, dataset, split)
         ground = _ground(dataset, split, splits, settings)
         found = _evaluations(registry, records, dataset, split, tell)
-        measurement = kept.save(records, ground, found)
+        measurement = registry.measurements.save(records, ground, found)
     tell("measured", 1.0)
     return measurement
 

@@ -1,0 +1,69 @@
+"""Versions of different splits: compared by what was found when they were measured together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+from pyarrow import ArrowException
+
+from movierec.comparison.evidence import Evidence, read_evidence
+from movierec.comparison.guard import obstacles
+from movierec.errors import ArtifactError
+from movierec.registry import Registry
+from movierec.registry.measurements import Frame, Measurement
+from movierec.store import VersionRecord
+
+__all__ = ["comparable_evidence", "evidence_of"]
+
+
+def comparable_evidence(registry: Registry, names: Sequence[str]) -> list[Evidence]:
+    """Return what versions can be compared by: their own, or what was measured of all together.
+
+    Where they may not be compared as they are and nobody measured them together, it is their
+    own, whose obstacles then say why.
+
+    Raises:
+        NotFoundError: there is no such version.
+
+    """
+    own = [read_evidence(registry, name) for name in names]
+    if not any(obstacles(own[0], other) for other in own[1:]):
+        return own
+    found = registry.measurements.find([each.record for each in own])
+    return own if found is None else [evidence_of(found, each.record) for each in own]
+
+
+def evidence_of(measurement: Measurement, record: VersionRecord) -> Evidence:
+    """Return a version's evidence as if it had been measured so when it was trained.
+
+    `metadata["measured_together"]` tells that it was not: its versions, when, and caveats.
+    """
+    ground, found = measurement.ground, measurement.versions[record.name]
+    facts = {
+        "evaluation": found.evaluation,
+        "slices": found.slices,
+        "reliability": found.reliability,
+        "floors": ground.floors,
+        "split": ground.split,
+        "split_test_sha256": ground.test_sha256,
+        "measured_together": {
+            "versions": [*measurement.versions],
+            "created_at": measurement.created_at.isoformat(),
+            "caveats": ground.caveats,
+        },
+    }
+    told = replace(record, split_label=ground.split_label, metadata={**record.metadata, **facts})
+    per_user, wrong = _tried(measurement, record.name, "per_user")
+    per_rating, also_wrong = _tried(measurement, record.name, "per_rating")
+    return Evidence(told, per_user, per_rating, wrong or also_wrong)
+
+
+def _tried(measurement: Measurement, name: str, frame: Frame) -> tuple[pd.DataFrame | None, str]:
+    try:
+        return measurement.frame(name, frame), ""
+    except ArtifactError as error:
+        return None, str(error)
+    except (OSError, ValueError, ArrowException):
+        return None, f"What was measured of {name} together with others cannot be read."
