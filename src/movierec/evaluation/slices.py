@@ -14,7 +14,7 @@ from movierec.data.dataset import Dataset, IntArray, genre_dummies
 from movierec.evaluation.ranking import metric_key
 from movierec.evaluation.ratings import Float64Array
 
-__all__ = ["Labels", "activity_labels", "popularity_labels", "slice_table"]
+__all__ = ["Labels", "Members", "activity_labels", "members_of", "popularity_labels", "slice_table"]
 
 UNKNOWN = "unknown"
 AGE_EDGES = (18, 25, 35, 45, 50, 56)  # the age bands of MovieLens 1M
@@ -32,7 +32,7 @@ class Labels:
 
 
 @dataclass(frozen=True, eq=False)
-class _Members:
+class Members:
     """Which test ratings are in which group; a rating may be in several (genres).
 
     Shapes: rating, group: (n_members,); user_group: (n_users,) for groups of users.
@@ -62,21 +62,29 @@ def slice_table(
 
     Shapes: popularity: (n_movies,) known ratings per movie.
     """
-    user = per_rating[Columns.USER_INDEX].to_numpy()
-    row = np.searchsorted(per_user[Columns.USER_INDEX].to_numpy(), user)
     tables = [
         _table(name, members, per_user, per_rating, k)
-        for name, members in (
-            *_user_slices(dataset, per_user, row),
-            *_movie_slices(dataset, popularity, per_rating[Columns.MOVIE_INDEX].to_numpy()),
-        )
+        for name, members in members_of(dataset, popularity, per_user, per_rating)
     ]
     return pd.concat(tables, ignore_index=True)
 
 
+def members_of(
+    dataset: Dataset, popularity: IntArray, per_user: pd.DataFrame, per_rating: pd.DataFrame
+) -> list[tuple[str, Members]]:
+    """Return which test ratings are in which group of each slice; arguments as `slice_table`."""
+    user = per_rating[Columns.USER_INDEX].to_numpy()
+    row = np.searchsorted(per_user[Columns.USER_INDEX].to_numpy(), user)
+    movie = per_rating[Columns.MOVIE_INDEX].to_numpy()
+    return [
+        *_user_slices(dataset, per_user, row),
+        *_movie_slices(dataset, popularity, movie),
+    ]
+
+
 def _user_slices(
     dataset: Dataset, per_user: pd.DataFrame, row: IntArray
-) -> Iterator[tuple[str, _Members]]:
+) -> Iterator[tuple[str, Members]]:
     frame = dataset.user_frame.iloc[per_user[Columns.USER_INDEX].to_numpy()]
     found = {
         "activity": activity_labels(per_user["n_train"].to_numpy()),
@@ -86,27 +94,27 @@ def _user_slices(
     for name, labels in found.items():
         if labels is not None:
             group = labels.codes[row]
-            yield name, _Members(labels.names, np.arange(len(row)), group, labels.codes)
+            yield name, Members(labels.names, np.arange(len(row)), group, labels.codes)
 
 
 def _movie_slices(
     dataset: Dataset, popularity: IntArray, movie: IntArray
-) -> Iterator[tuple[str, _Members]]:
+) -> Iterator[tuple[str, Members]]:
     frame = dataset.movie_frame
     decades = _decade_labels(frame[Columns.YEAR]) if Columns.YEAR in frame else None
     for name, labels in (("popularity", popularity_labels(popularity)), ("decade", decades)):
         if labels is not None:
-            yield name, _Members(labels.names, np.arange(len(movie)), labels.codes[movie])
+            yield name, Members(labels.names, np.arange(len(movie)), labels.codes[movie])
     genres = genre_dummies(frame[Columns.GENRES]) if Columns.GENRES in frame else pd.DataFrame()
     if len(genres.columns):
         yield "genre", _genre_members(genres, movie)
 
 
-def _genre_members(genres: pd.DataFrame, movie: IntArray) -> _Members:
+def _genre_members(genres: pd.DataFrame, movie: IntArray) -> Members:
     has = genres.to_numpy(bool)
     without = ~has.any(axis=1, keepdims=True)
     rating, group = np.nonzero(np.hstack([has, without])[movie])
-    return _Members((*genres.columns, UNKNOWN), rating, group)
+    return Members((*genres.columns, UNKNOWN), rating, group)
 
 
 def activity_labels(n_known: npt.NDArray[np.integer]) -> Labels:
@@ -168,7 +176,7 @@ def _with_unknown(
 
 
 def _table(
-    name: str, members: _Members, per_user: pd.DataFrame, per_rating: pd.DataFrame, k: int
+    name: str, members: Members, per_user: pd.DataFrame, per_rating: pd.DataFrame, k: int
 ) -> pd.DataFrame:
     error = (per_rating["prediction"] - per_rating[Columns.RATING]).to_numpy(np.float64)
     error = error[members.rating]
@@ -188,7 +196,7 @@ def _table(
 
 
 def _hits(
-    members: _Members, per_user: pd.DataFrame, per_rating: pd.DataFrame, k: int
+    members: Members, per_user: pd.DataFrame, per_rating: pd.DataFrame, k: int
 ) -> dict[str, Float64Array]:
     ndcg, recall = metric_key("ndcg", k), metric_key("recall", k)
     size = len(members.names)
@@ -201,7 +209,7 @@ def _hits(
     }
 
 
-def _distinct_users(members: _Members, per_rating: pd.DataFrame) -> IntArray:
+def _distinct_users(members: Members, per_rating: pd.DataFrame) -> IntArray:
     user = per_rating[Columns.USER_INDEX].to_numpy()[members.rating]
     pairs = np.unique(user * len(members.names) + members.group)
     return np.bincount(pairs % len(members.names), minlength=len(members.names))
