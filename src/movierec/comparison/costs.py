@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-__all__ = ["pareto_front"]
+from movierec.comparison.metrics import dig
+from movierec.comparison.results import Cost
+from movierec.store import VersionRecord
+
+__all__ = ["costs_of", "pareto_front"]
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
@@ -24,3 +28,17 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
         if gain > last[1] or (cost, gain) == last:
             front.append(name)
     return tuple(front)
+
+
+def costs_of(records: Sequence[VersionRecord]) -> tuple[Cost, ...]:
+    """Return what each version took to train and what it takes to keep."""
+    return tuple(
+        Cost(
+            record.name,
+            dig(record.metadata, ("durations", "total")),
+            record.parameters,
+            dig(record.metadata, ("peak_memory_mb",)),
+            record.size_bytes,
+        )
+        for record in records
+    )

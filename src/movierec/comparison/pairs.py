@@ -90,7 +90,8 @@ def _caveats(baseline: Evidence, version: Evidence) -> list[str]:
     sides = (baseline, version)
     evaluations = [side.record.metadata.get("evaluation") or {} for side in sides]
     protocols = [evaluation.get("protocol") or {} for evaluation in evaluations]
-    found = [str(c) for side in sides for c in side.record.metadata.get("caveats") or ()]
+    together = [side.record.metadata.get("measured_together") or {} for side in sides]
+    found = [str(caveat) for told in together for caveat in told.get("caveats") or ()]
     times = [protocol.get("rating_time") for protocol in protocols]
     if times[0] != times[1] and None not in times:
         found.append(_about_time(sides, [str(time) for time in times]))

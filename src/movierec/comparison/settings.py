@@ -1,0 +1,96 @@
+"""What differs in how versions were made, and which of them differ in nothing but the seed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+from typing import Any, Literal
+
+from movierec.comparison.metrics import METRICS, values_of
+from movierec.comparison.results import SeedGroup, SettingDiff
+from movierec.store import VersionRecord
+
+__all__ = ["seed_groups", "setting_diffs"]
+
+Kind = Literal["hyperparameter", "training", "environment"]
+
+NOT_THERE = "–"
+_TRAINING = ("preset", "seed", "members", "refit", "num_parameters")
+_ENVIRONMENT = ("device", "threads")
+
+
+def setting_diffs(records: Sequence[VersionRecord]) -> tuple[SettingDiff, ...]:
+    """Return the settings that are not the same in all versions; no hashes, dates or durations."""
+    kinds: tuple[tuple[Kind, Sequence[Mapping[str, Any]]], ...] = (
+        ("hyperparameter", [r.metadata.get("hyperparameters") or {} for r in records]),
+        ("training", [_training(record) for record in records]),
+        ("environment", [_environment(record) for record in records]),
+    )
+    return tuple(
+        SettingDiff(kind, name, dict(zip([r.name for r in records], words, strict=True)))
+        for kind, tables in kinds
+        for name in dict.fromkeys(name for table in tables for name in table)
+        if len(set(words := [_plain(table.get(name)) for table in tables])) > 1
+    )
+
+
+def seed_groups(records: Sequence[VersionRecord]) -> tuple[SeedGroup, ...]:
+    """Return the groups of two or more versions that share everything but the seed.
+
+    That is: the data, the split with its own seed, the model and every hyperparameter, the
+    number of members and the refit. Deviations are those of a sample (n − 1).
+    """
+    groups: dict[str, list[VersionRecord]] = {}
+    for record in records:
+        groups.setdefault(_but_the_seed(record), []).append(record)
+    different = [_one_of_each_seed(alike) for alike in groups.values()]
+    return tuple(_group(alike) for alike in different if len(alike) > 1)
+
+
+def _group(alike: Sequence[VersionRecord]) -> SeedGroup:
+    values = [values_of(record.metadata.get("evaluation") or {}) for record in alike]
+    means, deviations = {}, {}
+    for metric in METRICS:
+        column = [each[metric.key] for each in values]
+        known = not any(map(math.isnan, column))
+        means[metric.key] = mean(column) if known else math.nan
+        deviations[metric.key] = stdev(column) if known else math.nan
+    names = tuple(record.name for record in alike)
+    return SeedGroup(f"{alike[0].preset}, {len(names)} seeds", names, means, deviations)
+
+
+def _one_of_each_seed(alike: Sequence[VersionRecord]) -> list[VersionRecord]:
+    """Leave out the same training done again: it tells nothing about seeds."""
+    return [*{record.metadata.get("seed"): record for record in reversed(alike)}.values()][::-1]
+
+
+def _but_the_seed(record: VersionRecord) -> str:
+    facts = record.metadata
+    same = {name: facts.get(name) for name in ("split", "hyperparameters", "members", "refit")}
+    same |= {"fingerprint": record.fingerprint, "model": record.model, "preset": record.preset}
+    return json.dumps(same, sort_keys=True, default=str)
+
+
+def _training(record: VersionRecord) -> dict[str, Any]:
+    facts = record.metadata
+    names = {name: facts[name] for name in _TRAINING if facts.get(name) is not None}
+    return {"data set": record.dataset_name, "split": record.split_label, **names}
+
+
+def _environment(record: VersionRecord) -> dict[str, Any]:
+    facts = record.metadata
+    named = {name: facts[name] for name in _ENVIRONMENT if facts.get(name) is not None}
+    git = facts.get("git") or {}
+    commit = str(git.get("commit") or "")[:10]
+    code = {"code": commit + " with local changes" * bool(git.get("dirty"))} if commit else {}
+    return {**named, **code, **(facts.get("libraries") or {})}
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return NOT_THERE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
