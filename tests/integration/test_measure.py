@@ -16,7 +16,8 @@ import pytest
 
 from movierec import jobs
 from movierec.comparison.guard import obstacles
-from movierec.comparison.measured import comparable_evidence
+from movierec.comparison.lists import held_out_of, user_lists
+from movierec.comparison.measured import as_measured, comparable_evidence
 from movierec.data.common import recorded_split
 from movierec.data.splits import Split, SplitSpec, make_split
 from movierec.errors import (
@@ -475,3 +476,31 @@ def test_a_damaged_measurement_is_an_obstacle_that_says_what_helps(project):
     (obstacle,) = obstacles(one, other)
     assert obstacle.key == "file"
     assert "movierec versions measure" in obstacle.message
+
+
+def test_lists_beside_each_other_leave_out_what_either_knew(project):
+    measure_together(project, ["v1.0.0", "v1.1.0"])
+    with open_store(project) as store:
+        evidence = comparable_evidence(Registry(project, store), ["v1.0.0", "v1.1.0"])
+    loaded = {each.record.name: load_version(each.record.name, project) for each in evidence}
+    alike = {each.record.name: as_measured(loaded[each.record.name], each) for each in evidence}
+    held_out = held_out_of(alike["v1.0.0"])
+    assert np.array_equal(held_out.movie, held_out_of(alike["v1.1.0"]).movie)
+    for user in range(5):
+        name = str(DATA.users.ids[user])
+        seen = {str(DATA.movies.ids[m]) for m in DATA.ratings.movie[DATA.ratings.user == user]}
+        hits = {str(DATA.movies.ids[m]) for m in held_out.movie[held_out.user == user]}
+        shown = user_lists(alike, held_out, name, k=DATA.n_movies)
+        for lines in shown.lists.values():
+            assert {line.movie_id for line in lines} & seen == hits
+            assert {line.movie_id for line in lines if line.is_hit} == hits
+        # as they are, one list shows what the other version has learnt from
+        apart = user_lists(loaded, held_out, name, k=DATA.n_movies)
+        assert any({line.movie_id for line in each} & seen != hits for each in apart.lists.values())
+
+
+def test_versions_that_were_not_measured_together_keep_their_own_lists(project):
+    with open_store(project) as store:
+        (evidence, _) = comparable_evidence(Registry(project, store), ["v1.0.0", "v1.2.0"])
+    loaded = load_version("v1.0.0", project)
+    assert as_measured(loaded, evidence) is loaded

@@ -82,9 +82,11 @@ def test_a_recorded_split_is_made_again(spec):
         {"name": "common", "versions": ["v1.0.0"], "parts": []},
         {"name": "common", "parts": [{"name": "u1"}] * 2},
         {"name": "rnd"},
+        None,
+        ["name"],
         {"name": "common", "versions": [], "parts": [{"seed": -1}] * 2},
     ],
 )
 def test_what_describes_no_split_is_refused(recorded):
-    with pytest.raises(ValidationError):
+    with pytest.raises((ValidationError, TypeError)):
         recorded_split(DATA, recorded)

@@ -11,8 +11,8 @@ import pandas as pd
 
 from movierec.columns import Columns
 from movierec.comparison.metrics import BY_KEY, Metric
+from movierec.data.common import recorded_split
 from movierec.data.dataset import Dataset, IntArray, Interactions
-from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import EvaluationError
 from movierec.inference import LoadedVersion, Recommendation
 
@@ -141,13 +141,13 @@ def held_out_of(version: LoadedVersion) -> Interactions:
 
     """
     try:
-        spec = SplitSpec(**version.metadata["split"])
+        split = recorded_split(version.dataset, version.metadata["split"])
     except (KeyError, TypeError, ValueError) as error:
         raise EvaluationError(
             f"Version {version.name} does not say how its data was split.",
             hint="Train the version again.",
         ) from error
-    return version.dataset.ratings.take(make_split(version.dataset, spec).test)
+    return version.dataset.ratings.take(split.test)
 
 
 def user_lists(

@@ -10,12 +10,14 @@ from pyarrow import ArrowException
 
 from movierec.comparison.evidence import Evidence, read_evidence
 from movierec.comparison.guard import obstacles
+from movierec.data.common import recorded_split
 from movierec.errors import ArtifactError
+from movierec.inference import LoadedVersion
 from movierec.registry import Registry
 from movierec.registry.measurements import Frame, Measurement
 from movierec.store import VersionRecord
 
-__all__ = ["comparable_evidence", "evidence_of"]
+__all__ = ["as_measured", "comparable_evidence", "evidence_of"]
 
 
 def comparable_evidence(registry: Registry, names: Sequence[str]) -> list[Evidence]:
@@ -58,6 +60,19 @@ def evidence_of(measurement: Measurement, record: VersionRecord) -> Evidence:
     per_user, wrong = _tried(measurement, record.name, "per_user")
     per_rating, also_wrong = _tried(measurement, record.name, "per_rating")
     return Evidence(told, per_user, per_rating, wrong or also_wrong)
+
+
+def as_measured(loaded: LoadedVersion, evidence: Evidence) -> LoadedVersion:
+    """Return a version whose lists leave out what any of those measured with it knew.
+
+    Its history is then the same as theirs, and what was held out is its metadata's split. One
+    that is compared by its own numbers is returned as it is.
+    """
+    if "measured_together" not in evidence.record.metadata:
+        return loaded
+    split = recorded_split(loaded.dataset, evidence.record.metadata["split"])
+    known = loaded.dataset.ratings.take(split.known)
+    return replace(loaded, known=known, metadata=evidence.record.metadata)
 
 
 def _tried(measurement: Measurement, name: str, frame: Frame) -> tuple[pd.DataFrame | None, str]:

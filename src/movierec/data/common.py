@@ -36,10 +36,10 @@ def recorded_split(dataset: Dataset, recorded: Mapping[str, Any]) -> Split:
     """Return the split that `metadata["split"]` describes, a common one too.
 
     Raises:
-        ValidationError: it describes none.
+        ValidationError, TypeError: it describes none.
         SplitError: the data set cannot give it.
 
     """
-    if recorded.get("name") == "common":
+    if "name" in recorded and recorded["name"] == "common":
         return common_split(dataset, CommonSpec(**recorded))
     return make_split(dataset, SplitSpec(**recorded))
