@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 # What changes files, and every `os.open`, with which files and folders are flushed. SQLite's
@@ -21,14 +23,27 @@ def _counts(event: str, details: tuple[Any, ...]) -> bool:
 
 def _context(module: str) -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["movierec.registry", "alembic.command", module])
+    # the server is started once: what the modules of later tests bring along is named as well
+    shared = ["movierec.registry", "alembic.command", "pytest", "tests.factories"]
+    context.set_forkserver_preload([*shared, module])
     return context
+
+
+@contextmanager
+def _plain_main() -> Iterator[None]:
+    """Start children without the main module, which a test of a page may have replaced."""
+    kept, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = kept
 
 
 def killed_after(seconds: float, work: Callable[..., None], *args: Any) -> int:
     """Run work in a process, SIGKILL it after a time, return its exit code."""
     process = _context(work.__module__).Process(target=work, args=args, daemon=True)
-    process.start()
+    with _plain_main():
+        process.start()
     process.join(seconds)
     process.kill()
     return _exit_code(process)
@@ -38,8 +53,9 @@ def together(count: int, work: Callable[..., None], *args: Any) -> list[int]:
     """Run work in several processes at once; return their exit codes."""
     context = _context(work.__module__)
     processes = [context.Process(target=work, args=args, daemon=True) for _ in range(count)]
-    for process in processes:
-        process.start()
+    with _plain_main():
+        for process in processes:
+            process.start()
     return [_exit_code(process) for process in processes]
 
 
@@ -49,7 +65,8 @@ def killed_at(step: int, work: Callable[..., None], *args: Any) -> bool:
     Returns whether it came to that step; False means that it finished.
     """
     process = _context(work.__module__).Process(target=_until, args=(step, work, args), daemon=True)
-    process.start()
+    with _plain_main():
+        process.start()
     process.join()
     code = _exit_code(process)
     if code not in (0, -signal.SIGKILL):

@@ -1,14 +1,16 @@
-"""Dropping checkpoints that nobody came back for."""
+"""Dropping checkpoints that nobody came back for, and versions whose time in the trash is over."""
 
 from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
 
+from movierec.errors import MovierecError
+from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import RunState, Store
 
-__all__ = ["drop_old_checkpoints"]
+__all__ = ["drop_expired_versions", "drop_old_checkpoints"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,3 +42,19 @@ def drop_old_checkpoints(
 def _is_past(store: Store, run_id: int, before: datetime) -> bool:
     found = [run for run in store.runs.list(1, RESUMABLE, before=run_id + 1) if run.id == run_id]
     return bool(found) and found[0].finished_at is not None and found[0].finished_at < before
+
+
+def drop_expired_versions(settings: Settings, store: Store) -> list[str]:
+    """Delete what has been in the trash for its time; return the names.
+
+    A folder that cannot be written is no reason not to work: it is tried again next time.
+    """
+    try:
+        gone = Registry(settings, store).empty_trash(expired_only=True)
+    except MovierecError:
+        logger.warning("the trash cannot be emptied", exc_info=True)
+        return []
+    names = [record.name for record in gone]
+    if names:
+        logger.info("trash deleted=%s", ",".join(names))
+    return names

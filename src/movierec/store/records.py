@@ -67,8 +67,8 @@ class RunRecord:
 
     `log_path` is where its process writes its log; the file need not exist. Queued runs are
     taken by highest `priority`, then lowest `place`. `parent_id` is the run it was cloned from,
-    `claimed_by` the worker that took it, `facts` what its process told of itself: device,
-    epochs, steps_per_epoch, n_parameters, patience.
+    or the sweep whose best it trains; `claimed_by` the worker that took it; `facts` what its
+    process told of itself: device, epochs, steps_per_epoch, n_parameters, patience.
     """
 
     id: int

@@ -110,7 +110,7 @@ def _actions(record: SweepRecord, run: RunRecord | None) -> None:
         if record.training is not None and _button(
             f"Train the best of {name}", "train", icon="model_training", type="primary"
         ):
-            _train(record)
+            _train(record, run)
         if run is not None and active:
             asked = run.cancel_requested
             label = f"Stopping sweep {name} …" if asked else f"Stop sweep {name}"
@@ -148,9 +148,12 @@ def _confirm(record: SweepRecord) -> None:
                 st.rerun()
 
 
-def _train(record: SweepRecord) -> None:
-    run = jobs.submit_train(cache.settings(), **dict(record.training or {}))
-    best = record.best
+def _train(record: SweepRecord, sweep: RunRecord | None) -> None:
+    training, best = dict(record.training or {}), record.best
+    parent = None if sweep is None else sweep.id
+    run = jobs.submit_train(cache.settings(), **training, parent_id=parent)
+    if best is not None:
+        cache.store().runs.tell(run.id, {"trial": best.number})
     number = "" if best is None else f" trial {best.number} of"
     _leave(f"Run {run.id} waits in the queue: it trains{number} {record.name}.")
 

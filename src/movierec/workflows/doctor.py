@@ -81,7 +81,9 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         "disk",
         "wrong" if low else "ok",
         f"{free:.1f} GiB free for data and versions",
-        "Free some space: old versions go with `movierec versions delete`." if low else "",
+        "Free some space: `movierec versions empty-trash`, `movierec versions delete --now`."
+        if low
+        else "",
     )
 
 
@@ -116,6 +118,21 @@ def _versions(registry: Registry) -> Iterator[Finding]:
         yield Finding("version", "wrong" if problems else "ok", text, hint)
     if not records:
         yield Finding("version", "note", "none yet", "Run `movierec train`.")
+    yield from _trash(registry)
+
+
+def _trash(registry: Registry) -> Iterator[Finding]:
+    kept = registry.trash()
+    if not kept:
+        return
+    names = ", ".join(record.name for record in kept)
+    size = f"{registry.trash_bytes() / 2**20:.1f} MiB"
+    lost = [record.name for record in kept if record.is_missing]
+    if lost:
+        text = f"the files of {', '.join(lost)} are missing"
+        hint = "Put them back into models/.trash, or run `movierec versions empty-trash`."
+        yield Finding("trash", "wrong", text, hint)
+    yield Finding("trash", "ok", f"{names}: {size}", "`movierec versions empty-trash` frees them.")
 
 
 def _runs(store: Store) -> Iterator[Finding]:
