@@ -144,7 +144,7 @@ def _title(front: Sequence[str], n: int, metric: Metric, cheaper: str) -> str:
     if len(front) == n:
         return f"The better in {metric.label}, the dearer: no version beats another in both"
     if len(front) == 1:
-        return f"{front[0]} is {cheaper} than the others and better in {metric.label}"
+        return f"No version is {cheaper} than {front[0]}, and none is better in {metric.label}"
     return f"{_listed(front)} are on the front: none is both {cheaper} and better"
 
 

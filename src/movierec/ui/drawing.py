@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from movierec.ui.text import plotly_text
 from movierec.ui.theme import NEUTRAL
 
-__all__ = ["finish", "mark", "row_of", "thin"]
+__all__ = ["bare", "finish", "mark", "row_of", "thin"]
 
 POINTS = 1000  # more than these no screen shows
 _CLEAR = "rgba(0,0,0,0)"  # what is behind the chart shines through
@@ -32,6 +32,12 @@ def finish(figure: go.Figure, title: str, alt: str, *, x: str, y: str) -> go.Fig
     figure.update_xaxes(title=x, automargin=True)
     figure.update_yaxes(title=y, automargin=True)
     return figure
+
+
+def bare(chart: go.Figure, height: int) -> go.Figure:
+    """Return a chart without its title, so high."""
+    drawn = go.Figure(chart).update_layout(title=None, margin_t=8, height=height)
+    return drawn.update_layout(margin_t=36) if chart.layout.showlegend else drawn
 
 
 def mark(

@@ -153,8 +153,7 @@ def _bump_title(lists: UserLists, baseline: str, version: str) -> str:
 
 def _told(lists: UserLists, name: str) -> str:
     told = ", ".join(
-        f"{line.rank} {plotly_text(line.title)}{' (hit)' if line.is_hit else ''}"
-        for line in lists.lists[name]
+        f"{line.rank} {line.title}{' (hit)' if line.is_hit else ''}" for line in lists.lists[name]
     )
     return f"{name}: {told}."
 

@@ -19,7 +19,15 @@ from movierec.ui.model_charts import reliability_frame
 from movierec.ui.text import decimal, plotly_text, signed
 from movierec.ui.theme import NEUTRAL, VersionStyle
 
-__all__ = ["error_by_rating", "expected_error", "forest", "group_name", "pooled", "reliability"]
+__all__ = [
+    "SLICES",
+    "error_by_rating",
+    "expected_error",
+    "forest",
+    "group_name",
+    "pooled",
+    "reliability",
+]
 
 Styles: TypeAlias = Mapping[str, VersionStyle]
 
@@ -33,6 +41,9 @@ SLICES: Mapping[str, str] = {
 }
 _SYMBOLS: Mapping[Verdict, str] = {
     "worse": "triangle-down", "better": "triangle-up", "can't tell": "circle-open",
+}  # fmt: skip
+_TOLD: Mapping[Verdict, str] = {
+    "worse": "worse", "better": "better", "can't tell": "no difference for sure",
 }  # fmt: skip
 _LOUD = 30  # users from which a group's interval decides how wide the axis is
 
@@ -65,7 +76,7 @@ def forest(diffs: Sequence[SliceDiff], metric: str, style: VersionStyle) -> go.F
     )
     title = _forest_title(diffs, chosen)
     told = "; ".join(
-        f"{group_name(d)} {signed(d.difference.delta, chosen.digits)} ({d.difference.verdict})"
+        f"{_plain_name(d)} {signed(d.difference.delta, chosen.digits)} ({d.difference.verdict})"
         for d in diffs
     )
     alt = f"Change of {chosen.label} in {len(diffs)} groups with 95 % intervals. {title}. {told}."
@@ -76,7 +87,11 @@ def forest(diffs: Sequence[SliceDiff], metric: str, style: VersionStyle) -> go.F
 
 def group_name(diff: SliceDiff) -> str:
     """Return a group in words as Plotly shows them, "Age: 18-24"."""
-    return plotly_text(f"{SLICES.get(diff.slice, diff.slice.capitalize())}: {diff.value}")
+    return plotly_text(_plain_name(diff))
+
+
+def _plain_name(diff: SliceDiff) -> str:
+    return f"{SLICES.get(diff.slice, diff.slice.capitalize())}: {diff.value}"
 
 
 def _whiskers(
@@ -134,14 +149,10 @@ def _beyond_edge(diffs: Sequence[SliceDiff], low: float, high: float) -> list[di
 def _forest_title(diffs: Sequence[SliceDiff], metric: Metric) -> str:
     if not diffs:
         return f"{metric.label} was measured for no group"
-    count = {v: sum(d.difference.verdict == v for d in diffs) for v in _SYMBOLS}
-    worse, better = count["worse"], count["better"]
-    if not worse and not better:
-        return f"{metric.label}: no difference for sure in any of {len(diffs)} groups"
-    return (
-        f"{metric.label}: worse in {worse}, better in {better} of {len(diffs)} groups, "
-        f"no difference for sure in {len(diffs) - worse - better}"
-    )
+    counts = {v: sum(d.difference.verdict == v for d in diffs) for v in _SYMBOLS}
+    told = [f"{_TOLD[verdict]} in {count}" for verdict, count in counts.items() if count]
+    groups = "group" if len(diffs) == 1 else "groups"
+    return f"{metric.label} in {len(diffs)} {groups}: {', '.join(told)}"
 
 
 def pooled(table: pd.DataFrame) -> pd.DataFrame:

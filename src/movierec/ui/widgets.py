@@ -8,6 +8,8 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
+from movierec.ui.drawing import bare
+
 __all__ = [
     "CITATION",
     "bare",
@@ -82,12 +84,6 @@ def chart_title(title: str, note: str = "") -> None:
     """Draw the title of a chart, which holds HTML's escapes alone, and a remark below it."""
     below = f'<p class="mr-chart-note">{escape(note)}</p>' if note else ""
     html(f'<h3 class="mr-chart-title">{title}</h3>{below}')
-
-
-def bare(chart: go.Figure, height: int) -> go.Figure:
-    """Return a chart without its title, so high."""
-    drawn = go.Figure(chart).update_layout(title=None, margin_t=8, height=height)
-    return drawn.update_layout(margin_t=36) if chart.layout.showlegend else drawn
 
 
 def chips(pairs: Mapping[str, str]) -> None:
