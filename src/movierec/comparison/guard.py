@@ -23,14 +23,22 @@ _NOTHING = "not recorded"
 # The rest of a protocol's words, which change only where a metric is defined anew. How a rating's
 # time is used and what ranks the user's own movies are the model's own affair.
 _DEFINITIONS = ("ties", "mrr", "calibration")
+# What a split's test part hangs on. The rest only says how the validation part is drawn, which
+# changes how a model was trained and not on what it is measured.
+_HELD_OUT_BY: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("u1", "u2", "u3", "u4", "u5"), ()),
+    "random": ("seed", "test_fraction"),
+    "temporal": ("test_fraction",),
+    "leave-last-n": ("last_n",),
+    "cold-users": ("seed", "given"),
+}
 
 
 def obstacles(baseline: Evidence, version: Evidence) -> tuple[Obstacle, ...]:
     """Return why two versions may not be compared; nothing if they may.
 
     Later checks are made only where the earlier ones found nothing: another seed of the split
-    brings other test ratings and users with it, and those are not named again. The share of the
-    validation part is no obstacle: it changes how a model was trained, not on what it is measured.
+    brings other test ratings and users with it, and those are not named again.
     """
     for stage in _STAGES:
         found = [obstacle for check in stage for obstacle in check(baseline, version)]
@@ -84,12 +92,11 @@ def _split(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
     if kinds[0] != kinds[1]:
         yield _differs("split", "the split", kinds, "common", sides)
         return
+    held_out_by = _HELD_OUT_BY.get(kinds[0], [k for k in specs[0] if k != "name"])
     seeds = [spec.get("seed") for spec in specs]
-    if seeds[0] != seeds[1]:
+    if seeds[0] != seeds[1] and "seed" in held_out_by:
         yield _differs("seed", "the split's seed", [_plain(s) for s in seeds], "common", sides)
-    # the validation part is not what anybody is measured on
-    left_out = {"name", "seed", "validation_fraction"}
-    parts = [{k: v for k, v in spec.items() if k not in left_out} for spec in specs]
+    parts = [{k: spec.get(k) for k in held_out_by if k != "seed"} for spec in specs]
     if parts[0] != parts[1]:
         words = [_listed(part, parts) for part in parts]
         yield _differs("parameters", "the split's parameters", words, "common", sides)

@@ -40,7 +40,8 @@ def comparable_evidence(registry: Registry, names: Sequence[str]) -> list[Eviden
 def evidence_of(measurement: Measurement, record: VersionRecord) -> Evidence:
     """Return a version's evidence as if it had been measured so when it was trained.
 
-    `metadata["measured_together"]` tells that it was not: its versions, when, and caveats.
+    `metadata["measured_together"]` tells that it was not: its versions, when, the split it was
+    trained on, and caveats.
     """
     ground, found = measurement.ground, measurement.versions[record.name]
     facts = {
@@ -53,6 +54,7 @@ def evidence_of(measurement: Measurement, record: VersionRecord) -> Evidence:
         "measured_together": {
             "versions": [*measurement.versions],
             "created_at": measurement.created_at.isoformat(),
+            "own_split": record.metadata.get("split"),
             "caveats": ground.caveats,
         },
     }

@@ -18,6 +18,7 @@ Kind = Literal["hyperparameter", "training", "environment"]
 
 NOT_THERE = "–"
 _TRAINING = ("preset", "seed", "members", "refit", "num_parameters")
+_SPLIT: Mapping[str, str] = {"name": "split", "seed": "split_seed"}
 _ENVIRONMENT = ("device", "threads")
 
 
@@ -58,7 +59,7 @@ def _group(alike: Sequence[VersionRecord]) -> SeedGroup:
         means[metric.key] = mean(column) if known else math.nan
         deviations[metric.key] = stdev(column) if known else math.nan
     names = tuple(record.name for record in alike)
-    return SeedGroup(f"{alike[0].preset}, {len(names)} seeds", names, means, deviations)
+    return SeedGroup(alike[0].preset or alike[0].model, names, means, deviations)
 
 
 def _one_of_each_seed(alike: Sequence[VersionRecord]) -> list[VersionRecord]:
@@ -68,15 +69,24 @@ def _one_of_each_seed(alike: Sequence[VersionRecord]) -> list[VersionRecord]:
 
 def _but_the_seed(record: VersionRecord) -> str:
     facts = record.metadata
-    same = {name: facts.get(name) for name in ("split", "hyperparameters", "members", "refit")}
+    same = {name: facts.get(name) for name in ("hyperparameters", "members", "refit")}
     same |= {"fingerprint": record.fingerprint, "model": record.model, "preset": record.preset}
+    same |= {"split": _own_split(record), "test part": facts.get("split_test_sha256")}
     return json.dumps(same, sort_keys=True, default=str)
 
 
 def _training(record: VersionRecord) -> dict[str, Any]:
     facts = record.metadata
     names = {name: facts[name] for name in _TRAINING if facts.get(name) is not None}
-    return {"data set": record.dataset_name, "split": record.split_label, **names}
+    split = {_SPLIT.get(name, name): value for name, value in _own_split(record).items()}
+    return {"model": record.model, "data set": record.dataset_name, **split, **names}
+
+
+def _own_split(record: VersionRecord) -> Mapping[str, Any]:
+    """Return the split it was trained on, though it may have been measured on another since."""
+    together = record.metadata.get("measured_together") or {}
+    split = together.get("own_split") or record.metadata.get("split")
+    return split if isinstance(split, Mapping) else {}
 
 
 def _environment(record: VersionRecord) -> dict[str, Any]:
