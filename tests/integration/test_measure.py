@@ -439,6 +439,24 @@ def test_the_runs_view_tells_what_is_measured(project, monkeypatch):
     assert not [label for label in labels(at) if "train again" in label]
 
 
+def test_the_runs_view_says_why_a_measuring_failed_and_takes_it_up_again(project, monkeypatch):
+    without_worker(monkeypatch)
+    monkeypatch.setenv("MOVIEREC_HOME", str(project.home))
+    array = next((project.models_path / "v1.1.0" / "serving").glob("*.npy"))
+    whole = array.read_bytes()
+    array.write_bytes(whole[:-1] + b"?")
+    run = queue_measure(project, ["v1.0.0", "v1.1.0"])
+    with pytest.raises(ArtifactError):
+        measure_run(project, run.id)
+    at = opened_page("pages/Train.py", view="Runs", run=str(run.id))
+    assert "Version v1.1.0 cannot be used" in shown(at).replace("\\", "")
+    (button,) = (each for each in at.button if each.label == f"Try run {run.id} again")
+    button.click().run()
+    assert get_run(project, run.id).state == "queued"
+    array.write_bytes(whole)
+    assert measure_run(project, run.id).problems() == []
+
+
 def test_evidence_is_as_if_they_had_been_measured_so(project):
     with open_store(project) as store:
         registry = Registry(project, store)

@@ -134,6 +134,14 @@ def test_a_process_that_vanished_may_have_met_the_memory_killer():
     assert "Resume" in found.change
 
 
+@pytest.mark.parametrize("kind", ["import", "evaluate"])
+def test_what_has_no_checkpoint_starts_anew(kind):
+    found = advice(replace(ended("interrupted", LOST), kind=kind))
+    assert found is not None
+    assert "ran out of memory" in found.cause
+    assert found.change.startswith("Try it again: it starts from the beginning")
+
+
 @pytest.mark.parametrize(
     ("state", "error"),
     [("succeeded", ""), ("running", ""), ("queued", ""), ("cancelled", "Stopped before it ended."),

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import pytest
 
-from movierec.store.records import EpochRecord, RunRecord, RunState
+from movierec.store.records import EpochRecord, RunKind, RunRecord, RunState
 from movierec.ui import run_facts
 from movierec.ui.run_facts import facts, log_tail, patience_left, seconds_left, took, what
 from tests.browser import states
@@ -50,12 +50,33 @@ def test_every_state_has_a_sign_of_its_own() -> None:
     [
         ({}, "default on ml"),
         ({"kind": "import"}, "import of ml"),
+        (
+            {"kind": "evaluate", "request": {"versions": ["v1.0.0", "v1.2.0", "v1.1.0"]}},
+            "evaluate v1.0.0, v1.2.0 and v1.1.0 together",
+        ),
         ({"kind": "sweep"}, "sweep of default on ml"),
         ({"kind": "sweep", "request": {"name": "x"}}, "sweep x of default on ml"),
     ],
 )
 def test_what_a_run_does(values: dict[str, Any], said: str) -> None:
     assert what(run_of(**values)) == said
+
+
+@pytest.mark.parametrize("kind", get_args(RunKind))
+def test_every_kind_can_be_taken_up_again_in_words(kind: RunKind) -> None:
+    request = {"versions": ["v1.0.0", "v1.1.0"]}
+    assert "run 7" in run_facts.again(run_of(kind=kind, request=request))
+    assert what(run_of(kind=kind, request=request))
+
+
+def test_a_measuring_says_on_what() -> None:
+    done = {"measured_on": "common to v1.0.0 and v1.1.0", "ratings": 4039, "users": 804}
+    run = run_of(done, kind="evaluate", request={"versions": ["v1.0.0", "v1.1.0"]})
+    found = facts(run, [])
+    assert found.pop("Took")
+    assert found == {
+        "Measured on": "common to v1.0.0 and v1.1.0", "Ratings": "4,039", "Users": "804",
+    }  # fmt: skip
 
 
 def test_time_left_is_the_epochs_that_may_come() -> None:
