@@ -72,10 +72,10 @@ def common_test(dataset: Dataset, splits: Mapping[str, Split]) -> Split:
     """Return what versions, by name, can be measured on together.
 
     The test part is what every one of their splits holds out; known is what any of them knows.
-    Where all have the same split it is that one.
+    Where all hold out the same ratings it is the first of their splits.
     """
     specs = tuple(dict.fromkeys(split.spec for split in splits.values()))
-    if len(specs) == 1:
+    if len({split.sha256 for split in splits.values()}) == 1:
         return next(iter(splits.values()))
     return common_split(dataset, CommonSpec(versions=tuple(splits), parts=specs))
 
