@@ -522,3 +522,21 @@ def test_versions_that_were_not_measured_together_keep_their_own_lists(project):
         (evidence, _) = comparable_evidence(Registry(project, store), ["v1.0.0", "v1.2.0"])
     loaded = load_version("v1.0.0", project)
     assert as_measured(loaded, evidence) is loaded
+
+
+def test_on_a_shared_database_it_stays_on_the_machine_that_has_the_versions(
+    tmp_path, postgres_url, monkeypatch
+):
+    without_worker(monkeypatch)
+    settings = project_in(tmp_path / "shared", with_data=False)
+    settings = settings.model_copy(update={"database_url": postgres_url})
+    with states.opened(settings) as store:
+        states.add_dataset(store, DATA)
+    for split in (SEED_0, SEED_1):
+        train_version(settings, "popular", split=split)
+    run = submit_measure(settings, ["v1.0.0", "v1.1.0"])
+    assert run.kept_for == own_mark().host
+    assert measure_run(settings, run.id).ground.n_ratings > 100
+    with open_store(settings) as store:
+        records = [store.versions.get(name) for name in ("v1.0.0", "v1.1.0")]
+    assert kept(settings).get(records) is not None
