@@ -41,6 +41,10 @@ COMMANDS = {
         "movierec.cli.evaluate:evaluate",
         "Measure a version from its files: ratings, ranking, beyond accuracy, certainty, slices.",
     ),
+    "compare": Entry(
+        "movierec.cli.compare:compare",
+        "Compare versions: which is better, by how much, for whom, and how surely.",
+    ),
     "recommend": Entry("movierec.cli.recommend:recommend", "Recommend movies to a user."),
     "versions": Entry(
         "movierec.cli.versions:app",
