@@ -437,6 +437,8 @@ def test_the_runs_view_tells_what_is_measured(project, monkeypatch):
     assert "common to v1.0.0 and v1.1.0" in text
     assert f"Cancel run {waiting.id}" in labels(at)
     assert not [label for label in labels(at) if "train again" in label]
+    ratings = get_run(project, done.id).facts["ratings"]
+    assert f"measured on {ratings} ratings" in shown(opened_page("Home.py"))
 
 
 def test_the_runs_view_says_why_a_measuring_failed_and_takes_it_up_again(project, monkeypatch):

@@ -12,7 +12,7 @@ from movierec.store.records import RunKind, RunRecord
 from movierec.ui import cache, live_chart, run_facts, shell, watching, widgets
 from movierec.ui.live import brief
 from movierec.ui.tables import Cell, Column, html_table
-from movierec.ui.text import NOT_MEASURED, ago, literal, percent
+from movierec.ui.text import NOT_MEASURED, ago, integer, literal, percent
 
 __all__ = ["active", "history", "latest", "live", "trouble", "why"]
 
@@ -102,4 +102,6 @@ def _end(run: RunRecord) -> Cell:
     if run.error:
         first = run.error.splitlines()[0]
         return Cell(first if len(first) <= 60 else first[:59] + "…")
+    if "ratings" in run.facts:
+        return Cell(f"measured on {integer(run.facts['ratings'])} ratings")
     return Cell(NOT_MEASURED)
