@@ -10,7 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from movierec.cli import version_current
+from movierec.cli import version_current, version_files
 from movierec.cli.output import JsonOption, emit, number, table
 from movierec.cli.summary import headline, metrics_table
 from movierec.cli.version_measure import measure
@@ -144,6 +144,7 @@ def empty_trash(
 
 
 version_current.add_to(app)
+version_files.add_to(app)
 app.command()(measure)
 
 

@@ -1,0 +1,107 @@
+"""A version in MLflow's words: params, metrics with their steps, tags."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from movierec.store import VersionRecord
+
+__all__ = ["IDENTITY", "Point", "params_of", "points_of", "tags_of"]
+
+IDENTITY = "movierec.identity"
+# what MLflow takes at most; a longer text is cut rather than refused
+MAX_KEY, MAX_PARAM, MAX_TAG = 250, 6000, 8000
+_HISTORY = ("train_loss", "val_loss", "val_rmse", "val_ndcg_10", "seconds")
+_UNKNOWN_IN_KEYS = re.compile(r"[^\w\-. /:]", re.ASCII)
+
+Point = tuple[str, float, int, int]  # key, value, milliseconds since 1970, step
+
+
+def params_of(record: VersionRecord) -> dict[str, str]:
+    """Return the hyperparameters and what else decides the weights."""
+    facts = record.metadata
+    fixed = {
+        "model": record.model,
+        "preset": record.preset,
+        "dataset": record.dataset_name,
+        "split": record.split_label,
+        **{name: facts.get(name) for name in ("seed", "members", "refit", "device")},
+    }
+    known = {name: value for name, value in fixed.items() if value is not None}
+    every = {**(facts.get("hyperparameters") or {}), **known}
+    return {_key(name): str(value)[:MAX_PARAM] for name, value in every.items()}
+
+
+def tags_of(record: VersionRecord, identity: str) -> dict[str, str]:
+    """Return what the version is known by; `mlflow.…` are those MLflow itself reads."""
+    git = record.metadata.get("git") or {}
+    tags = {
+        IDENTITY: identity,
+        "movierec.version": record.name,
+        "movierec.tags": ", ".join(record.tags),
+        "movierec.fingerprint": record.fingerprint,
+        "movierec.dataset": record.dataset_name,
+        "movierec.split": record.split_label,
+        "movierec.git_dirty": "" if git.get("dirty") is None else str(git["dirty"]),
+        "mlflow.note.content": record.notes,
+        "mlflow.source.git.commit": git.get("commit") or "",
+        "mlflow.source.name": "movierec",
+        "mlflow.source.type": "LOCAL",
+    }
+    return {name: str(value)[:MAX_TAG] for name, value in tags.items()}
+
+
+def points_of(record: VersionRecord) -> list[Point]:
+    """Return every metric: those of each epoch by step, those of the end at the last step.
+
+    Times follow from the version's, so that a second export says the same again.
+    """
+    facts = record.metadata
+    history = facts.get("training_history") or []
+    end = round(record.created_at.timestamp() * 1000)
+    last = len(history)
+    return [*_epochs(history, end), *((key, value, end, last) for key, value in _finals(facts))]
+
+
+def _epochs(history: list[Mapping[str, Any]], end: int) -> Iterator[Point]:
+    left = sum(_seconds(row) for row in history)
+    for place, row in enumerate(history, 1):
+        left -= _seconds(row)
+        step = row.get("epoch")
+        at = (end - round(1000 * left), step if isinstance(step, int) else place)
+        yield from ((name, float(row[name]), *at) for name in _HISTORY if _is_number(row.get(name)))
+
+
+def _seconds(row: Mapping[str, Any]) -> float:
+    return float(row["seconds"]) if _is_number(row.get("seconds")) else 0.0
+
+
+def _finals(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    yield from _numbers("test", facts.get("evaluation"))
+    yield from _numbers("floors", facts.get("floors"))
+    yield from _numbers("validation", facts.get("metrics"))
+    yield from _numbers("seconds", facts.get("durations"))
+    every = {name: facts.get(name) for name in ("num_parameters", "peak_memory_mb", "best_epoch")}
+    yield from _numbers("cost", every)
+
+
+def _numbers(prefix: str, tree: object) -> Iterator[tuple[str, float]]:
+    """Yield the numbers of nested facts under keys such as test/full/ndcg_at_10."""
+    if isinstance(tree, Mapping):
+        for name, inner in tree.items():
+            if name != "protocol":
+                yield from _numbers(f"{prefix}/{name}", inner)
+    elif _is_number(tree):
+        yield _key(prefix), float(tree)  # type: ignore[arg-type]
+
+
+def _is_number(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _key(name: str) -> str:
+    return _UNKNOWN_IN_KEYS.sub("_", name)[:MAX_KEY]
