@@ -13,6 +13,7 @@ MovierecError
 ├── TrainingError        training cannot go on
 │   └── NonFiniteError   a loss or gradient became NaN or infinite
 ├── EvaluationError      a metric asked for what the inputs do not allow
+│   └── PromotionError   a version that may not become current
 └── ArtifactError        a version's files are missing, changed or not trustworthy
     └── UntrustedError   an artifact asks for code that is not on the short list
 
@@ -32,6 +33,7 @@ __all__ = [
     "MovierecError",
     "NonFiniteError",
     "NotFoundError",
+    "PromotionError",
     "SettingsError",
     "SourceError",
     "SplitError",
@@ -125,6 +127,10 @@ class EvaluationError(MovierecError):
     """A metric asked for what the inputs do not allow."""
 
     exit_code = 7
+
+
+class PromotionError(EvaluationError):
+    """A version that may not become current, as something speaks against it."""
 
 
 class ArtifactError(MovierecError):

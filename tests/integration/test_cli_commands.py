@@ -67,9 +67,18 @@ def test_a_version_is_shown_beside_the_floors(project):
 
 
 def test_promote_and_back(project):
-    said = ok(movierec(project, "versions", "promote", "v1.1.0", "--json"))
-    assert said.facts == {"current": "v1.1.0"}
-    assert ok(movierec(project, "versions", "promote", "v1.0.0")).out == "v1.0.0 is current.\n"
+    why = ["--override", "to see it"]
+    said = ok(movierec(project, "versions", "promote", "v1.1.0", *why, "--json"))
+    assert said.facts["current"] == "v1.1.0"
+    assert {check["name"] for check in said.facts["move"]["checks"]} >= {"files whole"}
+    assert ok(movierec(project, "versions", "rollback")).out == "v1.0.0 is current again.\n"
+    moves = ok(movierec(project, "versions", "history", "--json")).facts
+    assert [(move["version"], move["how"], move["reason"]) for move in moves[:2]] == [
+        ("v1.0.0", "rolled back", ""), ("v1.1.0", "promoted", "to see it"),
+    ]  # fmt: skip
+    assert "to see it" in ok(movierec(project, "versions", "history", width=140)).out
+    said = ok(movierec(project, "versions", "promote", "v1.0.0"))
+    assert said.out == "v1.0.0 is current.\n"
 
 
 def test_delete_asks_on_stderr_and_says_what_it_freed(project):

@@ -65,6 +65,10 @@ class VersionReader:
             )
         return current
 
+    def current(self) -> VersionRecord | None:
+        """Return the version in use, None where there is none."""
+        return self._versions.current()
+
     def path(self, name: str = CURRENT) -> Path:
         """Return a version's folder, which exists and is no link."""
         folder = self._root / self.get(name).name

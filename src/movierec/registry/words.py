@@ -7,9 +7,19 @@ from collections.abc import Sequence
 
 from movierec.errors import SettingsError
 
-__all__ = ["MAX_NOTES", "MAX_TAG", "MAX_TAGS", "changed_tags", "checked_notes", "checked_tag"]
+__all__ = [
+    "MAX_NOTES",
+    "MAX_REASON",
+    "MAX_TAG",
+    "MAX_TAGS",
+    "changed_tags",
+    "checked_notes",
+    "checked_reason",
+    "checked_tag",
+]
 
-MAX_TAG, MAX_TAGS, MAX_NOTES = 40, 20, 10_000  # characters, tags, characters
+MAX_TAG, MAX_TAGS = 40, 20  # characters, tags
+MAX_NOTES, MAX_REASON = 10_000, 500  # characters
 
 
 def checked_tag(text: str) -> str:
@@ -52,6 +62,22 @@ def changed_tags(
             f"A version has at most {MAX_TAGS} tags, not {len(kept)}.", hint="Remove some first."
         )
     return tuple(kept.values())
+
+
+def checked_reason(text: str) -> str:
+    """Return why something was done, on one line.
+
+    Raises:
+        SettingsError: it is empty, too long, or has control characters.
+
+    """
+    reason = " ".join(text.split())
+    if not 1 <= len(reason) <= MAX_REASON or not reason.isprintable():
+        raise SettingsError(
+            f"A reason has 1 to {MAX_REASON} characters and no control characters.",
+            hint="Say in a sentence why it should be so.",
+        )
+    return reason
 
 
 def checked_notes(text: str) -> str:

@@ -115,8 +115,15 @@ def _next(version: VersionRecord, current: VersionRecord | None) -> None:
         label = f"Make {version.name} current"
         if st.button(label, key=f"promote-{version.name}", icon=":material/verified:"):
             with shell.errors_in_words():
-                Registry(cache.settings(), cache.store()).promote(version.name)
+                _promote(version.name)
                 st.rerun()
+
+
+def _promote(name: str) -> None:
+    from movierec.workflows.promote import promote
+
+    settings = cache.settings()
+    promote(Registry(settings, cache.store()), name, guards=settings.promotion_guards)
 
 
 def _ending(run: RunRecord) -> str:
