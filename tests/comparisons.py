@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from movierec.comparison.metrics import BY_KEY, METRICS, PAIRED
 from movierec.comparison.results import (
@@ -17,7 +18,9 @@ from movierec.comparison.results import (
     SliceDiff,
 )
 from movierec.evaluation.significance import Difference, Verdict
+from movierec.store import VersionRecord
 from movierec.ui.theme import VersionStyle, version_style
+from tests.browser.states import metadata
 
 NAMES = ("v1.0.0", "v1.1.0", "v1.2.0")
 STYLES: Mapping[str, VersionStyle] = {name: version_style(name, NAMES) for name in NAMES}
@@ -62,6 +65,34 @@ def slice_diff(
     value: str, delta: float, *, metric: str = "rmse", kind: str = "age", users: int = 60
 ) -> SliceDiff:
     return SliceDiff(kind, value, metric, users, 10 * users, difference(metric, delta))
+
+
+def records() -> dict[str, VersionRecord]:
+    """The rows of the three versions, with what a report draws of them."""
+    widths = {"v1.0.0": 64, "v1.1.0": 128, "v1.2.0": 64}
+    return {name: _record(name, hidden_dim=width) for name, width in widths.items()}
+
+
+def _record(name: str, **hyperparameters: object) -> VersionRecord:
+    reliability = [
+        {"threshold": 1.0, "bin": b, "predicted": b / 10, "observed": b / 10, "count": 20}
+        for b in range(10)
+    ]
+    rules = {
+        "dataset": "planted", "n_test": 200, "n_test_users": 40, "k": 10,
+        "thresholds": {"full": 0.0, "full_4": 4.0}, "candidates": {"full": "all movies"},
+    }  # fmt: skip
+    facts = metadata(name, "random", history=True, rmse=0.9)
+    return VersionRecord(
+        name=name, model="graphsage", preset="default", dataset_name="planted",
+        fingerprint="f" * 64, split_label="random 80/20, seed 42",
+        created_at=datetime(2026, 11, 25, tzinfo=UTC), is_current=name == NAMES[0], run_id=None,
+        size_bytes=10_000, parameters=1000,
+        metadata={
+            **facts, "hyperparameters": hyperparameters, "reliability": reliability,
+            "evaluation": {**facts["evaluation"], "protocol": rules},
+        },
+    )  # fmt: skip
 
 
 def comparison() -> Comparison:

@@ -189,6 +189,8 @@ def beyond(found: Comparison, styles: Styles) -> go.Figure:
     labels = [_with_direction(metric) for metric in reversed(_BESIDE)]
     for name in alike:
         ratios = [_ratio(found.values[name], base, metric) for metric in reversed(_BESIDE)]
+        if all(map(math.isnan, ratios)):
+            continue
         texts = [
             f"{metric.label}: {decimal(found.values[name].get(metric.key), metric.digits)} "
             f"instead of {decimal(base.get(metric.key), metric.digits)}"

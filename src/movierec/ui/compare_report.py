@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -76,17 +77,28 @@ def write_report(
 
     """
     text = report_html(found, records, errors, styles=styles)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        _write(path.resolve(), text)  # a link stays one
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise SettingsError(
             f"{path} cannot be written: {error.strerror}.", hint="Name another file."
         ) from error
     return path
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")  # a device or a pipe; a folder refuses
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink()
+        raise
 
 
 def _section(title: str, *parts: str) -> str:
@@ -163,15 +175,13 @@ def _settings(found: Comparison) -> str:
 
 def _cost(found: Comparison, records: Records, styles: Styles, figures: Figures) -> str:
     charts = [
-        figures.place(compare_charts.pareto(found.costs, found.values, key, styles))
-        for key in compare_facts.LEADS
+        compare_charts.pareto(found.costs, found.values, key, styles) for key in compare_facts.LEADS
     ]
-    many = None
-    if len(found.versions) >= _MANY:
-        many = compare_charts.parallel(found, records)
-    across = figures.place(many) if many is not None else ""
+    drawn = [figures.place(chart) for chart in charts if chart.data]
+    many = compare_charts.parallel(found, records) if len(found.versions) >= _MANY else None
+    across = "" if many is None else figures.place(many)
     table = compare_facts.costs_table(found)
-    return _section("Accuracy against cost", table, _pair(*charts), across)
+    return _section("Accuracy against cost", table, _pair(*drawn), across)
 
 
 def _groups(found: Comparison, styles: Styles, figures: Figures) -> str:
@@ -238,5 +248,5 @@ def _protocol(found: Comparison, records: Records) -> str:
 
 def _repeat(found: Comparison) -> str:
     code = escape(compare_facts.command(found, "--html", "report.html"))
-    note = _mute("With the same versions in the database, this makes the same report.")
+    note = _mute("With the same versions in the database, this gives the same numbers.")
     return _section("How to repeat it", f"<pre><code>{code}</code></pre>", note)

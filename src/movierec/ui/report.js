@@ -20,8 +20,8 @@
     Plotly.react(place, figure.data, layout, options).then(() => place.classList.add("mr-drawn"));
   };
 
-  const shown = () => [...document.querySelectorAll("[data-figure]")].filter((p) => p.offsetParent);
-  const drawAll = () => shown().forEach(draw);
+  const places = [...document.querySelectorAll("[data-figure]")];
+  const drawAll = () => places.filter((place) => !place.closest("details:not([open])")).forEach(draw);
 
   drawAll();
   dark.addEventListener("change", drawAll);

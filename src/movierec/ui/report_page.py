@@ -33,13 +33,12 @@ class Figures:
         """Return a figure with its title above it and its text for the blind."""
         name = f"figure-{next(self._numbers)}"
         height = figure.layout.height or _HEIGHT
-        drawn = bare(figure, height).update_layout(template=None, autosize=True)
         alt = escape(str(figure.layout.meta["alt"]))
         return (
             f'<figure><figcaption class="mr-chart-title">{figure.layout.title.text}</figcaption>'
             f'<div role="img" aria-label="{alt}" data-figure="{name}" '
             f'style="min-height:{height}px"></div>'
-            f'<script type="application/json" id="{name}">{_in_script(drawn.to_json())}</script>'
+            f'<script type="application/json" id="{name}">{_data(bare(figure, height))}</script>'
             "</figure>"
         )
 
@@ -62,9 +61,13 @@ def page(title: str, body: str) -> str:
     )
 
 
-def _in_script(json: str) -> str:
-    """Return JSON that cannot end the script it is in."""
-    return json.replace("<", "\\u003c")
+def _data(figure: go.Figure) -> str:
+    """Return a figure as JSON that cannot end the script it is in; its look is the script's."""
+    from plotly.io.json import to_json_plotly
+
+    whole = figure.to_dict()
+    layout = {k: v for k, v in whole["layout"].items() if k not in ("template", "meta")}
+    return str(to_json_plotly({"data": whole["data"], "layout": layout})).replace("<", "\\u003c")
 
 
 def _hash(script: str) -> str:
