@@ -56,6 +56,22 @@ def _isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.fixture(scope="session")
+def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with small versions that are really trained; to be copied, never changed."""
+    from tests.trained import train_all
+
+    return train_all(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def trained(trained_project: Path, tmp_path: Path) -> Settings:
+    """Settings of this test's own copy of a project with six small versions."""
+    from tests.trained import copied
+
+    return copied(trained_project, tmp_path)
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
     """A PostgreSQL server for all tests of this process; skipped where it is not installed."""
     from tests.postgres import cluster

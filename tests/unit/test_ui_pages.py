@@ -74,7 +74,8 @@ def test_two_versions_keep_their_colours_and_the_current_one_is_shown(store: Sto
     assert "best epoch picked on the test part" in text
     curve = charts_of(at)[-1]["data"][0]
     assert curve["line"]["color"] == "#d55e00"
-    assert at.code[0].value == "movierec recommend --user 196"
+    assert "is the newest version better?" in text
+    assert "Compare versions" in [link.proto.label for link in at.get("page_link")]
 
 
 def test_a_baseline_has_no_training_curve(store: Store) -> None:

@@ -7,15 +7,29 @@ opened; only the polls of open pages share what one of them read within the last
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar, cast
 
 import pandas as pd
 import streamlit as st
 
+from movierec.comparison.evidence import Evidence, read_evidence
+from movierec.comparison.guard import obstacles
+from movierec.comparison.measured import evidence_of
 from movierec.data.dataset import Dataset
+from movierec.errors import NotFoundError
+from movierec.inference import LoadedVersion
+from movierec.inference.load import bring_back
+from movierec.registry import Registry
 from movierec.settings import Settings, load_settings
-from movierec.store import DatasetRecord, EpochRecord, RunRecord, Store, open_store
+from movierec.store import (
+    DatasetRecord,
+    EpochRecord,
+    RunRecord,
+    Store,
+    VersionRecord,
+    open_store,
+)
 from movierec.ui import frames
 
 __all__ = [
@@ -23,8 +37,11 @@ __all__ = [
     "dataset",
     "drawn",
     "epochs",
+    "evidence",
     "forget_runs",
     "level_shares",
+    "loaded",
+    "model_card",
     "movie_table",
     "settings",
     "store",
@@ -79,6 +96,36 @@ def dataset(record: DatasetRecord) -> Dataset:
     return _dataset(record.fingerprint, record.name)
 
 
+def evidence(records: Sequence[VersionRecord]) -> tuple[dict[str, Evidence], tuple[str, ...]]:
+    """Return what versions can be compared by, and a mark that changes when that does.
+
+    Where they were not measured alike, it is what was measured of them together, if it was.
+    """
+    found = {record.name: _evidence(*_where(), *_mark(record)) for record in records}
+    marks = [part for record in records for part in _mark(record)]
+    first, *others = found.values()
+    if any(obstacles(first, other) for other in others):
+        registry = Registry(settings(), store())
+        together = registry.measurements.find([*records])
+        if together is not None:
+            found = {record.name: evidence_of(together, record) for record in records}
+            marks += [together.key, together.created_at.isoformat()]
+    return found, (*_where(), *marks)
+
+
+def loaded(record: VersionRecord) -> LoadedVersion:
+    """Return a version ready to recommend; it is shared between sessions and never changed."""
+    return _loaded(*_where(), *_mark(record))
+
+
+def model_card(record: VersionRecord) -> str:
+    """Return a version's model card, as Markdown."""
+    from movierec.workflows.model_card import model_card as card
+
+    words = (record.notes, *record.tags, str(record.is_current))
+    return drawn(("card", *_where(), *_mark(record), *words), lambda: card(store(), record))
+
+
 def movie_table(data: Dataset) -> pd.DataFrame:
     """Return `frames.movie_table` of a data set."""
     return _movie_table(data.fingerprint, data)
@@ -116,7 +163,29 @@ def _epochs(url: str, home: str, run_id: int) -> tuple[EpochRecord, ...]:  # noq
     return tuple(store().runs.epochs(run_id))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _evidence(url: str, home: str, name: str, made: str) -> Evidence:  # noqa: ARG001 - the key
+    return read_evidence(Registry(settings(), store()), name)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the version …")
+def _loaded(url: str, home: str, name: str, made: str) -> LoadedVersion:  # noqa: ARG001 - the key
+    record = store().versions.get(name)
+    data = store().datasets.find(record.fingerprint)
+    if data is None:
+        raise NotFoundError(
+            f"The data set {record.dataset_name} that {name} was trained on is not here.",
+            hint="Import it again: `movierec data import`.",
+        )
+    return bring_back(record, Registry(settings(), store()).arrays(name), dataset(data))
+
+
+def _mark(record: VersionRecord) -> tuple[str, str]:
+    """Return what tells a version from another one that had its name before it."""
+    return record.name, record.created_at.isoformat()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _drawn(of: tuple[Hashable, ...], _draw: Callable[[], object]) -> object:  # noqa: ARG001
     return _draw()
 

@@ -18,6 +18,8 @@ PAGES = (
     ("Home.py", "Home", ":material/home:"),
     ("pages/Data.py", "Data", ":material/database:"),
     ("pages/Train.py", "Train", ":material/model_training:"),
+    ("pages/Compare.py", "Compare", ":material/compare_arrows:"),
+    ("pages/Versions.py", "Versions", ":material/inventory_2:"),
 )
 _STYLE = Path(__file__).with_name("style.css")
 # Two people, three films, the ratings between them: legible on both page backgrounds.

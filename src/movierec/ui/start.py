@@ -12,7 +12,15 @@ from movierec.store.records import DatasetRecord, VersionRecord
 from movierec.ui import cache, runs, widgets
 from movierec.ui.text import decimal, integer, percent
 
-__all__ = ["data_numbers", "first_data", "first_version", "here", "next_step"]
+__all__ = [
+    "data_numbers",
+    "first_data",
+    "first_version",
+    "here",
+    "next_step",
+    "no_version",
+    "second_version",
+]
 
 _REPORT = "report"
 _STEPS = ("Fetch ratings", "Train a version", "See how good it is")
@@ -98,23 +106,48 @@ def here(record: DatasetRecord) -> None:
 def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
     """Suggest one thing to do now that a version is there."""
     with st.container(key="next", border=True, height="stretch"):
-        if any(version.preset == _REPORT for version in versions):
-            _step("Next: see what it recommends", "In a terminal, for any user of the data set:")
-            st.code("movierec recommend --user 196", language="bash")
-            st.page_link(
-                "pages/Train.py", label="Or train another version", icon=":material/model_training:"
+        if len(versions) > 1:
+            _step(
+                "Next: is the newest version better?",
+                "Side by side with the current one: by how much, for whom, and how surely.",
             )
-            return
-        _step(
-            "Next: train the model of the first report beside it",
-            "Same data, same split: a second version shows how much the current one gains.",
-        )
-        if st.button("Train the report preset", key="train-report", icon=":material/play_arrow:"):
-            jobs.submit_train(cache.settings(), preset=_REPORT, dataset=dataset)
-            st.rerun()
+            st.page_link(
+                "pages/Compare.py", label="Compare versions", icon=":material/compare_arrows:"
+            )
+        else:
+            _second(dataset)
         st.page_link(
             "pages/Train.py", label="Train with other settings", icon=":material/model_training:"
         )
+
+
+def second_version(versions: Sequence[VersionRecord]) -> None:
+    """Lead on from one version to two."""
+    if runs.live():
+        return
+    _second(versions[0].dataset_name, preset=_REPORT if versions[0].preset != _REPORT else "ease")
+    st.page_link(
+        "pages/Train.py", label="Train with other settings", icon=":material/model_training:"
+    )
+
+
+def no_version() -> None:
+    """Lead on from no version at all."""
+    with st.container(key="empty", border=True):
+        _step("No version yet", "A version is a trained model that is kept with what it can do.")
+        st.page_link("Home.py", label="Train the first one on Home", icon=":material/home:")
+
+
+def _second(dataset: str, preset: str = _REPORT) -> None:
+    what = {_REPORT: "the model of the first report"}.get(preset, f"the baseline {preset}")
+    _step(
+        f"Next: train {what} beside it",
+        "Same data, same split: a second version shows how much the other one gains.",
+    )
+    label = f"Train the {preset} {'preset' if preset == _REPORT else 'baseline'}"
+    if st.button(label, key=f"train-{preset}", icon=":material/play_arrow:"):
+        jobs.submit_train(cache.settings(), preset=preset, dataset=dataset)
+        st.rerun()
 
 
 def _step(what: str, why: str) -> None:

@@ -66,19 +66,21 @@ def html_table(
     highlight: Sequence[int] = (),
     divide_before: Sequence[int] = (),
     dense: bool = False,
+    wrap: bool = False,
 ) -> str:
     """Return a table as HTML.
 
     `caption` is for screen readers. The first cell of a row is its heading; the rows in
     `highlight` stand out, those in `divide_before` begin a new group. A `dense` one has many
-    columns: they stand closer, and their heads wrap.
+    columns: they stand closer, and their heads wrap. With `wrap` long headings of rows take several
+    lines.
     """
     head = "".join(_head(column) for column in columns)
     body = "".join(
         _row(columns, row, _classes(index, highlight, divide_before))
         for index, row in enumerate(rows)
     )
-    classes = "mr-table mr-dense" if dense else "mr-table"
+    classes = "mr-table" + " mr-dense" * dense + " mr-wrap" * wrap
     return (
         f'<div class="mr-scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
         f'<table class="{classes}"><caption>{escape(caption)}</caption>'

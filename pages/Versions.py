@@ -1,0 +1,62 @@
+"""Versions: what is kept, which one is in use, and everything that can be done with them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from movierec.registry import Registry
+from movierec.store import Store
+from movierec.ui import (
+    cache,
+    said,
+    shell,
+    start,
+    version_detail,
+    version_history,
+    versions,
+    widgets,
+)
+
+VIEWS = ("Kept", "History of current", "Trash", "Import")
+
+
+def page(store: Store) -> None:
+    """Draw the page for whatever state the database is in."""
+    registry = Registry(cache.settings(), store)
+    records = store.versions.list()
+    versions.head(records)
+    views = st.tabs(VIEWS, key="view", bind="query-params")
+    with views[0]:
+        if views[0].open:
+            kept(registry)
+    with views[1]:
+        if views[1].open:
+            version_history.history(registry)
+    with views[2]:
+        if views[2].open:
+            version_history.trash(registry)
+    with views[3]:
+        if views[3].open:
+            version_history.importing(registry)
+
+
+def kept(registry: Registry) -> None:
+    """Draw the versions and the one that is open."""
+    records = registry.list()
+    if not records:
+        start.no_version()
+        return
+    found = versions.filtered(records)
+    if found:
+        versions.table(found)
+    else:
+        widgets.mute("No version fits. Take a word or a filter out.")
+    record = versions.choose(records, found)
+    known = sorted({tag for each in records for tag in each.tags})
+    version_detail.detail(registry, record, known)
+
+
+shell.setup("Versions")
+said.announce()
+with shell.errors_in_words(), st.container(gap="medium"):
+    page(cache.store())

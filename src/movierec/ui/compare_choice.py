@@ -1,0 +1,185 @@
+"""Which versions to compare, and with which as the baseline: both stand in the page's address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from movierec.comparison.metrics import BY_KEY, dig
+from movierec.store.records import VersionRecord
+from movierec.ui import start, widgets
+from movierec.ui.text import ago, duration, integer
+
+__all__ = ["Choice", "by_default", "choose", "empty"]
+
+_KEY, _BASELINE, _WRITTEN, _TABLE = "versions", "baseline", "versions-written", "versions-table"
+_SHOWN = ("rmse", "ndcg_full", "ndcg_rated")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Versions and their baseline; `corner` is the place beside the inputs."""
+
+    versions: list[VersionRecord]
+    baseline: VersionRecord
+    corner: DeltaGenerator
+
+
+def empty(records: Sequence[VersionRecord]) -> None:
+    """Lead on from fewer than two versions."""
+    title = "One version is here; a comparison needs two" if records else "Nothing to compare yet"
+    lead = (
+        "Compare says which version is better, by how much, for whom and how surely, once two "
+        "versions were measured on the same ratings."
+    )
+    widgets.heading("Compare", title, lead)
+    with st.container(key="empty", border=True):
+        if records:
+            start.second_version(records)
+        else:
+            st.page_link("Home.py", label="Train the first version on Home", icon=":material/home:")
+
+
+def choose(records: Sequence[VersionRecord]) -> Choice | None:
+    """Offer the versions and a baseline; None while fewer than two are chosen."""
+    known = {record.name: record for record in records}
+    lost = _take_address(known)
+    left, right, corner = st.columns([7, 2, 1.3], vertical_alignment="bottom")
+    chosen = left.multiselect(
+        "Versions", list(known), key=_KEY, placeholder="Choose two or more",
+        persist_state="session", help="Two or more; the table below offers them with filters.",
+    )  # fmt: skip
+    if lost:
+        widgets.mute(f"Not here (any more), so left out: {', '.join(lost)}.")
+    baseline = _baseline(right, chosen, known)
+    with st.expander("Choose from a table", icon=":material/table_rows:", key="choose-table"):
+        _table(records)
+    _write(chosen, baseline)
+    if baseline is None or len(chosen) < 2:
+        widgets.mute("Choose two or more versions to see them side by side.")
+        return None
+    return Choice([known[name] for name in chosen], known[baseline], corner)
+
+
+def by_default(records: Sequence[VersionRecord]) -> list[str]:
+    """Return the two to begin with: the current version and the newest measured as it was.
+
+    Without a current one, the newest takes its place.
+    """
+    first = next((record for record in records if record.is_current), records[0])
+    others = [record for record in records if record.name != first.name]
+    alike = [r for r in others if _test_part(r) == _test_part(first)]
+    return [first.name, *[record.name for record in (alike or others)[:1]]]
+
+
+def _test_part(record: VersionRecord) -> tuple[str, object]:
+    return record.fingerprint, record.metadata.get("split_test_sha256")
+
+
+def _take_address(known: dict[str, VersionRecord]) -> list[str]:
+    """Choose what the address asks for, unless it only repeats the choice; return names unknown."""
+    state: Any = st.session_state
+    asked = [name for item in st.query_params.get_all(_KEY) for name in item.split(",") if name]
+    fresh = bool(asked) and asked != state.get(_WRITTEN)
+    if fresh:
+        state[_KEY] = [name for name in dict.fromkeys(asked) if name in known]
+        wanted = st.query_params.get(_BASELINE)
+        state[_BASELINE] = wanted if wanted in state[_KEY] else None
+    elif _KEY not in state:
+        state[_KEY] = by_default(list(known.values()))
+    state[_KEY] = [name for name in state[_KEY] if name in known]
+    return [name[:40] for name in dict.fromkeys(asked) if name not in known] if fresh else []
+
+
+def _baseline(place: Any, chosen: Sequence[str], known: dict[str, VersionRecord]) -> str | None:
+    state: Any = st.session_state
+    if state.get(_BASELINE) not in chosen:
+        current = next((name for name in chosen if known[name].is_current), None)
+        state[_BASELINE] = current or (chosen[0] if chosen else None)
+    found: str | None = place.selectbox(
+        "Baseline", chosen, key=_BASELINE, persist_state="session", disabled=len(chosen) < 2,
+        help="What the others are measured against: each difference is theirs minus its.",
+    )  # fmt: skip
+    return found
+
+
+def _write(chosen: Sequence[str], baseline: str | None) -> None:
+    st.session_state[_WRITTEN] = [*chosen]
+    st.query_params[_KEY] = [*chosen]
+    if baseline is not None:
+        st.query_params[_BASELINE] = baseline
+
+
+def _table(records: Sequence[VersionRecord]) -> None:
+    """Draw all versions with filters; ticking rows chooses them."""
+    found = _filtered(records)
+    if not found:
+        widgets.mute("No version fits. Take a filter out.")
+        return
+    names = [record.name for record in found]
+
+    def take_over() -> None:
+        rows = st.session_state[_TABLE].selection.rows
+        st.session_state[_KEY] = [names[row] for row in rows]
+
+    st.dataframe(
+        pd.DataFrame([_row(record) for record in found]),
+        hide_index=True,
+        height=min(360, 36 + 35 * len(found)),
+        column_config={
+            BY_KEY[key].label: st.column_config.NumberColumn(
+                format=f"%.{BY_KEY[key].digits}f", help=BY_KEY[key].hint
+            )
+            for key in _SHOWN
+        },
+        key=_TABLE,
+        on_select=take_over,
+        selection_mode="multi-row",
+        alt="All versions, newest first, with data set, split and headline metrics",
+    )
+
+
+def _filtered(records: Sequence[VersionRecord]) -> list[VersionRecord]:
+    model, data, split = st.columns(3)
+    presets = model.multiselect(
+        "Model of versions", _distinct(records, "preset"), key="compare-model",
+        placeholder="Any model",
+    )  # fmt: skip
+    names = data.multiselect(
+        "Data set of versions", _distinct(records, "dataset_name"), key="compare-data",
+        placeholder="Any data set",
+    )  # fmt: skip
+    splits = split.multiselect(
+        "Split of versions", _distinct(records, "split_label"), key="compare-split",
+        placeholder="Any split",
+    )  # fmt: skip
+    return [
+        record
+        for record in records
+        if (not presets or record.preset in presets)
+        and (not names or record.dataset_name in names)
+        and (not splits or record.split_label in splits)
+    ]
+
+
+def _distinct(records: Sequence[VersionRecord], field: str) -> list[str]:
+    return sorted({getattr(record, field) for record in records})
+
+
+def _row(record: VersionRecord) -> dict[str, object]:
+    evaluation = record.metadata.get("evaluation") or {}
+    return {
+        "Version": f"{record.name}{' (current)' if record.is_current else ''}",
+        "Model": record.preset,
+        "Data set": record.dataset_name,
+        "Split": record.split_label,
+        **{BY_KEY[key].label: dig(evaluation, BY_KEY[key].path) for key in _SHOWN},
+        "Parameters": integer(record.parameters),
+        "Took": duration((record.metadata.get("durations") or {}).get("total")),
+        "Trained": ago(record.created_at),
+    }

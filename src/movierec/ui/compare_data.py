@@ -1,0 +1,135 @@
+"""What the Compare page's views draw: a comparison, what it was made from, and what it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from movierec.columns import Columns
+from movierec.comparison.compare import compare
+from movierec.comparison.evidence import Evidence
+from movierec.comparison.lists import UserChange, UserLists, changed_users, user_lists
+from movierec.comparison.results import Comparison, SliceDiff
+from movierec.comparison.slices import error_by_rating, slice_diffs
+from movierec.data.dataset import Dataset, Interactions
+from movierec.store import DatasetRecord, VersionRecord
+from movierec.ui import cache, widgets
+from movierec.ui.theme import VersionStyle, version_style
+
+__all__ = ["Compared", "compared", "pick"]
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A comparison with its versions.
+
+    `records` are the versions' own rows, `evidence` what they were compared by: their own test
+    part, or one on which they were measured together. `mark` changes with either. `dataset` is
+    None where their data set is not in this database.
+    """
+
+    found: Comparison
+    records: Mapping[str, VersionRecord]
+    evidence: Mapping[str, Evidence]
+    styles: Mapping[str, VersionStyle]
+    dataset: DatasetRecord | None
+    mark: tuple[str, ...]
+
+    @property
+    def alike(self) -> list[str]:
+        """The baseline and the versions that can be compared with it."""
+        pairs = self.found.pairs.values()
+        return [self.found.baseline, *[pair.version for pair in pairs if pair.is_comparable]]
+
+    def has(self, key: str, version: str) -> bool:
+        """Return whether a metric was compared user by user."""
+        return self.found.pairs[version].difference(key) is not None
+
+    def slices(self, version: str) -> tuple[SliceDiff, ...]:
+        """Return the change of every group; none where the data set is not here."""
+        if self.dataset is None:
+            return ()
+        data = cache.dataset(self.dataset)
+        pair = self._pair(version)
+        return cache.drawn(("slices", *self._key(version)), lambda: slice_diffs(*pair, data))
+
+    def errors(self, version: str) -> pd.DataFrame | None:
+        """Return a version's error by true rating, None where it predicts none."""
+        evidence = self.evidence[version]
+        return cache.drawn(("errors", *self._key(version)), lambda: error_by_rating(evidence))
+
+    def changes(self, version: str, key: str) -> Sequence[UserChange]:
+        """Return every user's change of a metric, the largest gain first."""
+        a, b = (evidence.per_user for evidence in self._pair(version))
+        if a is None or b is None:
+            return ()
+        return cache.drawn(
+            ("changes", key, *self._key(version)), lambda: changed_users(a, b, key, None)
+        )
+
+    def user_lists(self, version: str, user: str) -> UserLists:
+        """Return a user's lists of the baseline and a version."""
+        pair = self._pair(version)
+        loaded = {each.record.name: cache.loaded(self.records[each.record.name]) for each in pair}
+        held_out = self._held_out(next(iter(loaded.values())).dataset)
+        return cache.drawn(
+            ("lists", user, *self._key(version)), lambda: user_lists(loaded, held_out, user)
+        )
+
+    def whole(self) -> Comparison:
+        """Return the comparison with the groups of every pair."""
+        data = None if self.dataset is None else cache.dataset(self.dataset)
+        evidence = [*self.evidence.values()]
+        return cache.drawn(
+            ("whole", *self.mark), lambda: compare(evidence, self.found.baseline, data)
+        )
+
+    def _held_out(self, data: Dataset) -> Interactions:
+        frame = self.evidence[self.found.baseline].per_rating
+        none = np.zeros(0, np.int64)
+        return data.ratings.take(none if frame is None else frame[Columns.POSITION].to_numpy())
+
+    def _pair(self, version: str) -> tuple[Evidence, Evidence]:
+        return self.evidence[self.found.baseline], self.evidence[version]
+
+    def _key(self, version: str) -> tuple[str, ...]:
+        return (version, *self.mark)
+
+
+def compared(records: Sequence[VersionRecord], baseline: VersionRecord) -> Compared:
+    """Compare versions; what was compared before is not compared again."""
+    names = cache.store().versions.names_ever()
+    evidence, mark = cache.evidence(records)
+    mark = (baseline.name, *mark)
+    found = cache.drawn(
+        ("comparison", *mark), lambda: compare([*evidence.values()], baseline.name, None)
+    )
+    return Compared(
+        found,
+        {record.name: record for record in records},
+        evidence,
+        {record.name: version_style(record.name, names) for record in records},
+        cache.store().datasets.find(baseline.fingerprint),
+        mark,
+    )
+
+
+def pick(side: Compared, key: str) -> str | None:
+    """Offer the versions that can be compared with the baseline; None where there is none."""
+    names = side.alike[1:]
+    if not names:
+        widgets.mute(
+            "None of these versions was measured as the baseline was, so they cannot be set "
+            "against each other user by user."
+        )
+        return None
+    if len(names) == 1:
+        return names[0]
+    chosen: str = st.segmented_control(
+        f"Version beside {side.found.baseline}", names, default=names[0], required=True, key=key
+    )
+    return chosen
