@@ -39,6 +39,7 @@ from movierec.settings import Settings
 from movierec.store import ACTIVE_STATES, VersionRecord, open_store
 from movierec.store.folders import INCOMING
 from movierec.store.processes import own_mark
+from movierec.workflows.compare import compare_versions, compared_versions
 from movierec.workflows.evaluate import evaluate_version
 from movierec.workflows.measure import common_test, measure_together
 from tests.browser import states
@@ -486,6 +487,50 @@ def test_versions_of_one_split_are_compared_by_their_own_numbers(project):
         wide = comparable_evidence(registry, ["v1.2.0", "v1.1.0"])
     assert [each.record.split_label for each in own] == ["random 80/20, seed 0"] * 2
     assert wide[0].record.split_label == "common to v1.0.0, v1.1.0 and v1.2.0"
+
+
+def test_a_version_of_other_data_does_not_keep_the_rest_from_being_compared(project):
+    other, _ = other_data(project)
+    measure_together(project, ["v1.0.0", "v1.1.0"])
+    names = ["v1.0.0", "v1.1.0", other.name]
+    found = compare_versions(project, names, "v1.0.0")
+    assert found.pairs["v1.1.0"].is_comparable
+    assert [o.key for o in found.pairs[other.name].obstacles] == ["fingerprint"]
+    assert "common to v1.0.0 and v1.1.0" in found.measured_on
+
+
+def test_what_helps_several_is_to_measure_all_of_them(project):
+    other, _ = other_data(project)
+    wide = {"name": "random", "seed": 2, "test_fraction": 0.85}
+    train_version(project, "popular", dataset=DATA.name, split=wide)
+    names = ["v1.0.0", "v1.1.0", "v1.2.0", other.name, "v1.4.0"]
+    remedies = compared_versions(project, names, "v1.0.0").remedies
+    assert set(remedies) == {"v1.1.0", other.name, "v1.4.0"}
+    command = "movierec versions measure v1.0.0 v1.1.0 v1.2.0 v1.4.0"
+    assert f"`{command}`" in remedies["v1.1.0"]
+    assert remedies["v1.4.0"] == remedies["v1.1.0"]
+    assert "`movierec train" in remedies[other.name]
+    assert movierec(project, *command.split()[1:], "--json").code == 0
+    after = compared_versions(project, names, "v1.0.0").found
+    assert [n for n, pair in after.pairs.items() if pair.is_comparable] == [
+        "v1.1.0", "v1.2.0", "v1.4.0",
+    ]  # fmt: skip
+
+
+def test_the_command_line_compares_what_was_measured_together(project):
+    words = ("compare", "v1.0.0", "v1.1.0", "--baseline", "v1.0.0")
+    before = movierec(project, *words, "--json").facts
+    assert before["pairs"]["v1.1.0"]["obstacles"][0]["remedy"] == "common"
+    assert "movierec versions measure v1.0.0 v1.1.0" in movierec(project, *words, width=300).out
+    found = measure_together(project, ["v1.0.0", "v1.1.0"])
+    facts = movierec(project, *words, "--json").facts
+    for name, measured in found.versions.items():
+        assert facts["values"][name]["rmse"] == measured.evaluation["rmse"]
+    assert facts["pairs"]["v1.1.0"]["obstacles"] == []
+    rmse = (each.evaluation["rmse"] for each in found.versions.values())
+    delta = -np.subtract(*rmse)
+    assert facts["pairs"]["v1.1.0"]["deltas"]["rmse"] == pytest.approx(delta, abs=1e-12)
+    assert f"{found.ground.n_ratings} held-out ratings" in facts["measured_on"]
 
 
 def test_a_damaged_measurement_is_an_obstacle_that_says_what_helps(project):

@@ -31,7 +31,7 @@ def measure(
 ) -> None:
     """Measure versions of different splits on the held-out ratings that none of them has seen.
 
-    Comparing them then says which is better. What was measured before is not measured again.
+    `movierec compare` then says which is better. What was measured before is not measured again.
     """
     settings = load_settings()
     if queue:

@@ -14,10 +14,16 @@ from movierec.data.common import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference import LoadedVersion
 from movierec.registry import Registry
-from movierec.registry.measurements import Frame, Measurement
+from movierec.registry.measurements import Frame, Measurement, Measurements
 from movierec.store import VersionRecord
 
-__all__ = ["as_measured", "comparable_evidence", "evidence_of"]
+__all__ = [
+    "as_measured",
+    "comparable_evidence",
+    "evidence_from",
+    "evidence_of",
+    "measured_together",
+]
 
 
 def comparable_evidence(registry: Registry, names: Sequence[str]) -> list[Evidence]:
@@ -31,10 +37,24 @@ def comparable_evidence(registry: Registry, names: Sequence[str]) -> list[Eviden
 
     """
     own = [read_evidence(registry, name) for name in names]
+    found = measured_together(registry.measurements, own)
+    return [each if found is None else evidence_from(found, each) for each in own]
+
+
+def measured_together(kept: Measurements, own: Sequence[Evidence]) -> Measurement | None:
+    """Return what helps versions that may not be compared by their own evidence, if it is there.
+
+    A version of other data than the first cannot be measured with it and does not count.
+    """
     if not any(obstacles(own[0], other) for other in own[1:]):
-        return own
-    found = registry.measurements.find([each.record for each in own])
-    return own if found is None else [evidence_of(found, each.record) for each in own]
+        return None
+    same = [each.record for each in own if each.record.fingerprint == own[0].record.fingerprint]
+    return kept.find(same) if len(same) > 1 else None
+
+
+def evidence_from(measurement: Measurement, own: Evidence) -> Evidence:
+    """Return what was measured of a version together with others, or its own where it was not."""
+    return evidence_of(measurement, own.record) if measurement.holds([own.record]) else own
 
 
 def evidence_of(measurement: Measurement, record: VersionRecord) -> Evidence:

@@ -101,18 +101,28 @@ def _dataset(store: Store, records: Sequence[VersionRecord], baseline: str) -> D
 def _remedies(
     store: Store, found: Comparison, records: Mapping[str, VersionRecord]
 ) -> dict[str, str]:
+    measurable = [name for name in found.versions if _can_be_measured(found.pairs.get(name))]
     return {
-        name: _remedy(store, pair, records) for name, pair in found.pairs.items() if pair.obstacles
+        name: _remedy(store, pair, records, measurable)
+        for name, pair in found.pairs.items()
+        if pair.obstacles
     }
 
 
-def _remedy(store: Store, pair: Pair, records: Mapping[str, VersionRecord]) -> str:
+def _can_be_measured(pair: Pair | None) -> bool:
+    """Return whether nothing but measuring is missing; the baseline has no pair."""
+    return pair is None or {obstacle.remedy for obstacle in pair.obstacles} <= {"common", "again"}
+
+
+def _remedy(
+    store: Store, pair: Pair, records: Mapping[str, VersionRecord], measurable: Sequence[str]
+) -> str:
     wanted = {obstacle.remedy for obstacle in pair.obstacles}
     if "restore" in wanted:
         return "Restore the files from a backup: `movierec doctor` names those that are not whole."
     if "retrain" in wanted:
         return retraining(store, records[pair.version], on=records[pair.baseline])
     return (
-        "Measure both on the held-out ratings that neither has seen, then compare again: "
-        f"`movierec versions measure {pair.baseline} {pair.version}`."
+        "Measure them on the held-out ratings that none of them has seen, then compare again: "
+        f"`movierec versions measure {' '.join(measurable)}`."
     )
