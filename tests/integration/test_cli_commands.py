@@ -251,8 +251,11 @@ def test_doctor_finds_a_damaged_version_and_a_dead_run(project, tmp_path):
     with open_store(broken) as store:
         run = store.runs.add("train", request={})
         store.runs.assign(run.id, 2**22 + 1)  # no process can have this number
+    assert movierec(broken, "versions", "delete", "v1.2.0", "--yes").code == 0
     said = movierec(broken, "doctor", "--json")
     assert (said.code, said.err) == (1, "")
+    (trash,) = (item for item in said.facts if item["topic"] == "trash")
+    assert (trash["health"], trash["text"].split(":")[0]) == ("ok", "v1.2.0")
     wrong = [item for item in said.facts if item["health"] == "wrong"]
     assert len(wrong) == 1
     assert wrong[0]["text"].startswith("v1.1.0: serving/rating_user_bias.npy was changed")
