@@ -6,11 +6,13 @@ import base64
 import hashlib
 import json
 import math
+import os
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
+from threading import Thread
 
 import pandas as pd
 import pytest
@@ -168,6 +170,7 @@ def test_the_headline_of_one_pair_is_its_sentence() -> None:
     found = comparison()
     one = replace(found, pairs={"v1.1.0": found.pairs["v1.1.0"]})
     assert headline(one) == "v1.1.0 differs from v1.0.0"
+    assert text_of(report_html(one, records())).count("v1.1.0 differs from v1.0.0") == 1
     best = value_text("rmse", found.values["v1.2.0"]["rmse"])
     assert headline(found).startswith(f"v1.2.0 has the best RMSE, {best}, and v1.1.0 has")
     gone = {**found.values, "v1.2.0": {**found.values["v1.2.0"], "rmse": math.nan}}
@@ -186,3 +189,14 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "taken"]
     with pytest.raises(SettingsError, match="cannot be written"):
         write_report(path / "below-a-file.html", comparison(), records())
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = Thread(target=lambda: read.append(pipe.read_text("utf-8")), daemon=True)
+    reader.start()
+    write_report(pipe, comparison(), records())
+    reader.join(timeout=30)
+    assert read[0].endswith("</html>\n")
+    assert pipe.is_fifo()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -14,12 +12,12 @@ import pandas as pd
 
 from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.results import Comparison, Pair, SliceDiff
-from movierec.errors import SettingsError
 from movierec.store.records import VersionRecord
 from movierec.ui import compare_charts, compare_facts, compare_table, model_charts
 from movierec.ui.report_page import Figures, page
 from movierec.ui.text import day
 from movierec.ui.theme import VersionStyle, version_style
+from movierec.workflows.benchmark_report import write_whole
 
 __all__ = ["report_html", "write_report"]
 
@@ -76,29 +74,8 @@ def write_report(
         SettingsError: the file cannot be written.
 
     """
-    text = report_html(found, records, errors, styles=styles)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path.resolve(), text)  # a link stays one
-    except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be written: {error.strerror}.", hint="Name another file."
-        ) from error
+    write_whole(path, report_html(found, records, errors, styles=styles))
     return path
-
-
-def _write(path: Path, text: str) -> None:
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")  # a device or a pipe; a folder refuses
-        return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError:
-        with suppress(OSError):
-            beside.unlink()
-        raise
 
 
 def _section(title: str, *parts: str) -> str:
@@ -120,18 +97,22 @@ def _facts(pairs: Mapping[str, str]) -> str:
 
 
 def _head(found: Comparison, made_at: datetime) -> str:
+    headline = compare_facts.headline(found)
+    said = [_said(pair, headline) for pair in found.pairs.values()]
     kicker = f"movierec · {len(found.versions)} versions compared with {found.baseline}"
     return (
         f'<header><p class="mr-kicker">{escape(kicker)} · {escape(day(made_at))}</p>'
-        f'<h1 class="mr-title">{escape(compare_facts.headline(found))}</h1>'
+        f'<h1 class="mr-title">{escape(headline)}</h1>'
         f'<p class="mr-lead">{escape(found.measured_on)}</p>'
-        f'<ul class="mr-said">{"".join(map(_said, found.pairs.values()))}</ul></header>'
+        f'<ul class="mr-said">{"".join(said)}</ul></header>'
     )
 
 
-def _said(pair: Pair) -> str:
+def _said(pair: Pair, headline: str) -> str:
+    """Return what is said of a pair beyond what the headline says already."""
     caveats = "".join(f"<small>{escape(caveat)}</small>" for caveat in pair.caveats)
-    return f"<li>{escape(pair.sentence)}.{caveats}</li>"
+    told = "" if pair.sentence == headline else f"{escape(pair.sentence)}."
+    return f"<li>{told}{caveats}</li>" if told or caveats else ""
 
 
 def _obstacles(pair: Pair) -> str:

@@ -2,7 +2,7 @@
 // Draws the figures of a report; each one's data lies beside its place, as JSON.
 (() => {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const PAPER = 700; // px: the width of an A4 page within its margins
+  const PAPER = 680; // px: the width of an A4 page within its margins
   let onPaper = false;
 
   const look = () => {

@@ -154,9 +154,17 @@ def _asks(row: Row, request: TrainRequest) -> bool:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file in one step: a reader, or the next start, sees the old one or the new one."""
+    """Write a file in one step: a reader, or the next start, sees the old one or the new one.
+
+    Raises:
+        SettingsError: it cannot be written.
+
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device; a folder refuses
+            path.write_text(text, encoding="utf-8")
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
