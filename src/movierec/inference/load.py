@@ -6,15 +6,15 @@ from pydantic import ValidationError
 
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, SplitSpec, make_split
-from movierec.errors import ArtifactError
+from movierec.errors import ArtifactError, NotFoundError
 from movierec.inference.serving import LoadedVersion
 from movierec.models.baselines import load_recommender
 from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
 from movierec.settings import Settings, load_settings
-from movierec.store import VersionRecord, open_store
+from movierec.store import Store, VersionRecord, open_store
 
-__all__ = ["bring_back", "load_version", "split_of"]
+__all__ = ["bring_back", "data_of", "load_version", "split_of"]
 
 
 def load_version(name: str = "current", settings: Settings | None = None) -> LoadedVersion:
@@ -29,8 +29,29 @@ def load_version(name: str = "current", settings: Settings | None = None) -> Loa
     with open_store(settings) as store:
         registry = Registry(settings, store)
         record = registry.get(name)
-        dataset = store.datasets.load(record.dataset_name)
+        dataset = data_of(store, record)
         return bring_back(record, registry.arrays(record.name, mmap=True), dataset)
+
+
+def data_of(store: Store, record: VersionRecord) -> Dataset:
+    """Return the data a version was trained on, whatever it is called in this database.
+
+    Where the database has other data of that name, it is those: `bring_back` refuses them.
+
+    Raises:
+        NotFoundError: the data set is not there.
+
+    """
+    found = store.datasets.find(record.fingerprint)
+    if found is not None:
+        return store.datasets.load(found.name)
+    if record.dataset_name in {known.name for known in store.datasets.list()}:
+        return store.datasets.load(record.dataset_name)
+    raise NotFoundError(
+        f"There is no data set {record.dataset_name!r}; version {record.name} was trained on it.",
+        hint="Import the same data: `movierec data fetch` for MovieLens, else `movierec data "
+        f"import`. Its fingerprint is {record.fingerprint[:12]}…",
+    )
 
 
 def bring_back(record: VersionRecord, arrays: NamedArrays, dataset: Dataset) -> LoadedVersion:

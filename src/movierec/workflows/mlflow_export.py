@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
 from movierec.errors import ArtifactError, SettingsError, StoreError
 from movierec.progress import Progress, silent
 from movierec.registry import Registry
@@ -33,6 +36,7 @@ BATCH = 100  # params or tags that MLflow takes at once; of metrics it takes mor
 CARD = "model_card.md"
 FINISHED = "FINISHED"
 SQLITE = "sqlite:///"
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _CALM = {
     # a version is nobody's business but its owner's
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -193,13 +197,20 @@ def _mlflow(uri: str) -> Iterator[MlflowClient]:
                 hint="`make mlflow` installs it; as a package: pip install 'movierec[mlflow]'.",
             ) from error
         with _translated(uri, MlflowException), _quiet():
+            _require_database(uri)
             yield MlflowClient(uri)
+
+
+def _require_database(uri: str) -> None:
+    """Connect once: MLflow itself would try for two minutes where there is no database."""
+    if re.split("[+:]", uri)[0] in DATABASES:
+        engine = create_engine(uri)
+        engine.connect().close()
+        engine.dispose()
 
 
 @contextmanager
 def _translated(uri: str, kind: type[Exception]) -> Iterator[None]:
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
     except (kind, SQLAlchemyError, OSError) as error:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from movierec.data.dataset import Dataset
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import ArtifactError
-from movierec.inference.load import load_version
+from movierec.inference.load import data_of, load_version
 from movierec.models.features import FeaturePreprocessor
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.members import as_one_module
@@ -37,7 +37,7 @@ def restore_sage(name: str, settings: Settings, device: torch.device) -> SageRec
     with open_store(settings) as store:
         registry = Registry(settings, store)
         record = registry.get(name)
-        dataset = store.datasets.load(record.dataset_name)
+        dataset = data_of(store, record)
         state = safe_load(registry.file(name, "preprocessor.pkl"), {})
         weights = read_weights(registry.file(name, "graphsage_model.pth"))
         arrays = registry.arrays(name)
