@@ -246,6 +246,8 @@ def test_versions_survive_a_kill_at_every_file_operation(tmp_path, prepare, work
             assert_listed_are_whole(settings)
         assert_consistent(settings)
         assert_nothing_forgotten(settings)
+        if work in (promote, roll_back):
+            assert "repaired" not in hows(settings)
         if step % 5 == 0:  # and work goes on
             save(settings.home)
             assert_consistent(settings)
@@ -269,6 +271,11 @@ def assert_nothing_forgotten(settings: Settings) -> None:
         assert later.previous == earlier.version
     for move in moves:
         assert move.how != "rolled back" or move.reason == "it was better"
+
+
+def hows(settings: Settings) -> set[str]:
+    with open_store(settings) as store:
+        return {move.how for move in store.promotions.list()}
 
 
 def prepared_with_words(settings: Settings) -> bool:

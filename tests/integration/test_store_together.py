@@ -64,6 +64,14 @@ def count_up(settings: Settings) -> None:
             store.runs.add("train", request={})
 
 
+def tag(settings: Settings) -> None:
+    with open_store(settings) as store:
+        registry, mine = Registry(settings, store), str(os.getpid())
+        for _ in range(10):
+            registry.tag("v1.0.0", remove=[mine])
+            assert mine in registry.tag("v1.0.0", [mine]).tags
+
+
 def test_the_first_start(settings):
     assert together(PROCESSES, open_only, settings) == [0] * PROCESSES
 
@@ -77,6 +85,14 @@ def test_saving_versions(settings):
         assert names == {f"v1.{minor}.0" for minor in range(3 * PROCESSES)}
         assert all(registry.verify(name) == [] for name in names)
         assert registry.get().name == "v1.0.0"
+
+
+def test_tags_of_several_are_all_kept(settings):
+    with open_store(settings) as store:
+        registry = Registry(settings, store)
+        registry.save(VersionDraft("ease", "ease", "d", "0" * 64, "u1"))
+        assert together(PROCESSES, tag, settings) == [0] * PROCESSES
+        assert len(registry.get("v1.0.0").tags) == PROCESSES
 
 
 def test_importing_the_same_data(settings):
