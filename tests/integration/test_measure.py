@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pandas as pd
@@ -438,6 +440,8 @@ def test_the_runs_view_tells_what_is_measured(project, monkeypatch):
     assert "common to v1.0.0 and v1.1.0" in text
     assert f"Cancel run {waiting.id}" in labels(at)
     assert not [label for label in labels(at) if "train again" in label]
+    (link,) = (each.proto for each in at.get("page_link") if each.proto.query_string)
+    assert parse_qs(link.query_string) == {"versions": ["v1.0.0", "v1.1.0"]}
     ratings = get_run(project, done.id).facts["ratings"]
     assert f"measured on {ratings} ratings" in shown(opened_page("Home.py"))
 
@@ -458,6 +462,29 @@ def test_the_runs_view_says_why_a_measuring_failed_and_takes_it_up_again(project
     assert get_run(project, run.id).state == "queued"
     array.write_bytes(whole)
     assert measure_run(project, run.id).problems() == []
+
+
+def test_the_compare_page_goes_by_what_was_measured_together(project, monkeypatch):
+    without_worker(monkeypatch)
+    monkeypatch.setenv("MOVIEREC_HOME", str(project.home))
+    names = ["v1.0.0", "v1.1.0"]
+    before = opened_page("pages/Compare.py", versions=names, baseline="v1.0.0")
+    before.button(key="measure").click().run()
+    (run,) = (run for run in runs_of(project) if run.kind == "evaluate")
+    found = measure_run(project, run.id)
+    at = opened_page("pages/Compare.py", versions=names, baseline="v1.0.0", view="Lists")
+    text = unescape(shown(at))
+    assert f"{found.ground.n_ratings} held-out ratings" in text
+    assert "none of these versions has seen" in text
+    assert "Measure v1.0.0 and v1.1.0 on the same ratings now" not in labels(at)
+    pair = compare_versions(project, names, "v1.0.0").pairs["v1.1.0"]
+    assert pair.sentence in text
+    user = at.selectbox(key="user").value
+    held_out = found.frame("v1.0.0", "per_rating")
+    expected = (held_out["user_index"] == DATA.users.index(user)).sum()
+    assert f"<dt>Held-out ratings</dt><dd>{expected}</dd>" in text
+    known = (DATA.ratings.user == DATA.users.index(user)).sum() - expected
+    assert f"<dt>Known ratings</dt><dd>{known}</dd>" in text
 
 
 def test_evidence_is_as_if_they_had_been_measured_so(project):

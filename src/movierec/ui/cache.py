@@ -14,13 +14,13 @@ import pandas as pd
 import streamlit as st
 
 from movierec.comparison.evidence import Evidence, read_evidence
-from movierec.comparison.guard import obstacles
-from movierec.comparison.measured import evidence_of
+from movierec.comparison.measured import evidence_from, measured_together
 from movierec.data.dataset import Dataset
 from movierec.errors import NotFoundError
 from movierec.inference import LoadedVersion
 from movierec.inference.load import bring_back
 from movierec.registry import Registry
+from movierec.registry.measurements import Measurement
 from movierec.settings import Settings, load_settings
 from movierec.store import (
     DatasetRecord,
@@ -103,13 +103,11 @@ def evidence(records: Sequence[VersionRecord]) -> tuple[dict[str, Evidence], tup
     """
     found = {record.name: _evidence(*_where(), *_mark(record)) for record in records}
     marks = [part for record in records for part in _mark(record)]
-    first, *others = found.values()
-    if any(obstacles(first, other) for other in others):
-        registry = Registry(settings(), store())
-        together = registry.measurements.find([*records])
-        if together is not None:
-            found = {record.name: evidence_of(together, record) for record in records}
-            marks += [together.key, together.created_at.isoformat()]
+    kept = Registry(settings(), store()).measurements
+    together = measured_together(kept, [*found.values()])
+    if together is not None:
+        marks += [together.key, together.created_at.isoformat()]
+        found = {name: _from(together, own) for name, own in found.items()}
     return found, (*_where(), *marks)
 
 
@@ -124,6 +122,13 @@ def model_card(record: VersionRecord) -> str:
 
     words = (record.notes, *record.tags, str(record.is_current))
     return drawn(("card", *_where(), *_mark(record), *words), lambda: card(store(), record))
+
+
+def _from(together: Measurement, own: Evidence) -> Evidence:
+    """Return a version's evidence from a measurement; the frames are read once."""
+    made = (together.key, together.created_at.isoformat())
+    of = ("measured", *_where(), *made, *_mark(own.record))
+    return drawn(of, lambda: evidence_from(together, own))
 
 
 def movie_table(data: Dataset) -> pd.DataFrame:

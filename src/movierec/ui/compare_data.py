@@ -13,6 +13,7 @@ from movierec.columns import Columns
 from movierec.comparison.compare import compare
 from movierec.comparison.evidence import Evidence
 from movierec.comparison.lists import UserChange, UserLists, changed_users, user_lists
+from movierec.comparison.measured import as_measured
 from movierec.comparison.results import Comparison, SliceDiff
 from movierec.comparison.slices import error_by_rating, slice_diffs
 from movierec.data.dataset import Dataset, Interactions
@@ -77,7 +78,12 @@ class Compared:
         loaded = {each.record.name: cache.loaded(self.records[each.record.name]) for each in pair}
         held_out = self._held_out(next(iter(loaded.values())).dataset)
         return cache.drawn(
-            ("lists", user, *self._key(version)), lambda: user_lists(loaded, held_out, user)
+            ("lists", user, *self._key(version)),
+            lambda: user_lists(
+                {each.record.name: as_measured(loaded[each.record.name], each) for each in pair},
+                held_out,
+                user,
+            ),
         )
 
     def whole(self) -> Comparison:
@@ -100,20 +106,20 @@ class Compared:
         return (version, *self.mark)
 
 
-def compared(records: Sequence[VersionRecord], baseline: VersionRecord) -> Compared:
+def compared(records: Sequence[VersionRecord], baseline: str) -> Compared:
     """Compare versions; what was compared before is not compared again."""
     names = cache.store().versions.names_ever()
     evidence, mark = cache.evidence(records)
-    mark = (baseline.name, *mark)
+    mark = (baseline, *mark)
     found = cache.drawn(
-        ("comparison", *mark), lambda: compare([*evidence.values()], baseline.name, None)
+        ("comparison", *mark), lambda: compare([*evidence.values()], baseline, None)
     )
     return Compared(
         found,
         {record.name: record for record in records},
         evidence,
         {record.name: version_style(record.name, names) for record in records},
-        cache.store().datasets.find(baseline.fingerprint),
+        cache.store().datasets.find(evidence[baseline].record.fingerprint),
         mark,
     )
 

@@ -11,12 +11,13 @@ import streamlit as st
 
 from movierec import jobs
 from movierec.errors import MovierecError
+from movierec.registry.names import listed
 from movierec.store.queue import Where
 from movierec.store.records import EpochRecord, RunRecord
 from movierec.ui import cache, live, outcome, run_facts, widgets
 from movierec.ui.fields import kept_as
 from movierec.ui.runs import why
-from movierec.ui.text import ago, percent
+from movierec.ui.text import ago, literal, percent
 from movierec.workflows.requests import MODELS, TrainRequest
 from movierec.workflows.sweep_command import train_command
 
@@ -183,6 +184,12 @@ def _done(run: RunRecord) -> None:
     if run.kind == "train":
         live.learning(run, epochs)
         outcome.panel(run)
+    if run.kind == "evaluate" and run.state == "succeeded":
+        names = list(run.request["versions"])
+        st.page_link(
+            "pages/Compare.py", label=literal(f"Compare {listed(names)}"),
+            icon=":material/compare_arrows:", query_params={"versions": names},
+        )  # fmt: skip
     live.log(run)
 
 
