@@ -49,8 +49,8 @@ def data_of(store: Store, record: VersionRecord) -> Dataset:
         return store.datasets.load(record.dataset_name)
     raise NotFoundError(
         f"There is no data set {record.dataset_name!r}; version {record.name} was trained on it.",
-        hint="Import the same data: `movierec data fetch` for MovieLens, else `movierec data "
-        f"import`. Its fingerprint is {record.fingerprint[:12]}…",
+        hint="Import the same data: `movierec data fetch` for MovieLens, else "
+        f"`movierec data import`. Its fingerprint is {record.fingerprint[:12]}…",
     )
 
 
