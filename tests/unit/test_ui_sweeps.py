@@ -119,8 +119,11 @@ def test_a_finished_sweep_says_what_is_best_and_trains_it(project):
     at = checked(at.button(key="sweep-train").click().run())
     with open_store(project) as store:
         (queued,) = store.queue.waiting()
+        parent = store.runs.get(queued.parent_id)
     training = TrainRequest.of(**queued.request)
     assert (queued.kind, training.dataset) == ("train", "tiny")
+    assert (parent.kind, parent.request["name"]) == ("sweep", "done")
+    assert queued.facts["trial"] == best.number
     assert full_hyperparameters(training) == best.hyperparameters
     assert f"Run {queued.id} waits in the queue" in at.toast[0].value
 
