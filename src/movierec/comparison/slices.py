@@ -23,7 +23,6 @@ __all__ = ["error_by_rating", "slice_diffs"]
 _NDCG, _RECALL = BY_KEY["ndcg_full"], BY_KEY["recall_full"]
 # the smallest p-value, 2 in RESAMPLES + 1, times some hundred groups must be below 0.05
 RESAMPLES = 10_000
-_DRAWS_PER_TEST = 50  # the smallest p-value, 2 / draws, must outlast Holm's factor: 2 / 50 < 0.05
 _ORDER = {"worse": 0, "can't tell": 1, "better": 2}
 
 
@@ -49,8 +48,7 @@ def slice_diffs(
     ]
     if not found:
         return ()
-    draws = max(resamples, _DRAWS_PER_TEST * len(found))
-    tested = paired_bootstrap([[sums for *_, sums in found]], resamples=draws, seed=seed)[0]
+    tested = paired_bootstrap([[sums for *_, sums in found]], resamples=resamples, seed=seed)[0]
     diffs = [
         SliceDiff(name, value, sums.metric, *counts, difference)
         for (name, value, counts, sums), difference in zip(found, tested, strict=True)

@@ -1,11 +1,14 @@
 """Is B better than A on the same test users? Paired bootstrap over users.
 
 Users are drawn with replacement; every metric is recomputed on the same draws, so that a user's
-ratings stay together and the two models are always compared on the same people.
+ratings stay together and the two models are always compared on the same people. The draws give
+the standard error of a difference, Student's t the interval and the p-value: percentiles of the
+draws are too narrow in small groups, and two users are always on one side (docs/LOG.md).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,6 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import stdtr, stdtrit
 
 from movierec.columns import Columns
 from movierec.errors import EvaluationError
@@ -33,6 +37,7 @@ Verdict = Literal["better", "worse", "can't tell"]
 ERROR_SUMS = {"rmse": "sq_error_sum", "mae": "abs_error_sum"}
 LOWER_IS_BETTER = frozenset(ERROR_SUMS)
 LEVEL = 0.05  # of the verdict, after Holm's correction; the interval is the 95 % one
+TIE = 1e-12  # sums of the same terms in another order differ by less
 WEIGHTS_AT_ONCE = 2**21  # draws of users held at a time: about 60 MB
 
 
@@ -194,18 +199,20 @@ def _draws(n_users: int, resamples: int, seed: int) -> Iterator[tuple[slice, Flo
 def _difference(sums: PairedSums, deltas: Float64Array) -> Difference:
     users = int((sums.size > 0).sum())
     (a,), (b,) = sums.values(np.array([[sums.a.sum(), sums.b.sum(), sums.size.sum()]]))
+    delta = float(b - a)
     deltas = deltas[~np.isnan(deltas)]
-    low = high = p_value = float("nan")
+    reach = p_value = float("nan")
     if users > 1 and len(deltas):
-        low, high = (float(q) for q in np.quantile(deltas, [0.025, 0.975]))
-        p_value = _two_sided(deltas)
+        error = float(deltas.std()) * math.sqrt(users / (users - 1))
+        reach = float(stdtrit(users - 1, 1 - LEVEL / 2)) * error
+        p_value = _two_sided(delta, error, users, differing=int((sums.a != sums.b).sum()))
     return Difference(
         metric=sums.metric,
         a=float(a),
         b=float(b),
-        delta=float(b - a),
-        low=low,
-        high=high,
+        delta=delta,
+        low=delta - reach,
+        high=delta + reach,
         p_value=p_value,
         p_holm=p_value,
         verdict="can't tell",
@@ -213,13 +220,16 @@ def _difference(sums: PairedSums, deltas: Float64Array) -> Difference:
     )
 
 
-def _two_sided(deltas: Float64Array) -> float:
-    """Twice the smaller share of draws on either side of 0, with one draw added (never 0).
+def _two_sided(delta: float, error: float, users: int, *, differing: int) -> float:
+    """Return the p-value of Student's t that belongs to the interval.
 
-    The p-value that belongs to the percentile interval: below 0.05 when that leaves out 0.
+    It is never below what a sign test could say at best, of as many users as differ at all:
+    two who happen to agree prove nothing, and neither do six hits against none.
     """
-    smaller = min((deltas <= 0).sum(), (deltas >= 0).sum())
-    return float(min(1.0, 2 * (smaller + 1) / (len(deltas) + 1)))
+    if abs(delta) < TIE:
+        return 1.0
+    found = 2 * float(stdtr(users - 1, -abs(delta) / error)) if error > TIE else 0.0
+    return min(1.0, max(found, 2.0 ** (1 - differing)))
 
 
 def holm(p_values: npt.ArrayLike) -> Float64Array:
