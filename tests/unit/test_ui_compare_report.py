@@ -42,9 +42,12 @@ def text_of(html: str) -> str:
     return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body_of(html))))
 
 
+def data_of(html: str) -> list[str]:
+    return re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.DOTALL)
+
+
 def figures_of(html: str) -> list[dict]:
-    found = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.DOTALL)
-    return [json.loads(data) for data in found]
+    return [json.loads(data) for data in data_of(html)]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,7 @@ def test_figures_have_titles_texts_and_data(html) -> None:
     drawn = figures_of(html)
     assert len(drawn) == html.count("<figcaption") > 8
     assert all(figure["data"] for figure in drawn)
+    assert all("<" not in data for data in data_of(html))  # "</script" would end it
     assert all("template" not in figure["layout"] for figure in drawn)
     alts = re.findall(r'role="img" aria-label="([^"]+)" data-figure', html)
     assert len(alts) == len(drawn)

@@ -62,12 +62,15 @@ def page(title: str, body: str) -> str:
 
 
 def _data(figure: go.Figure) -> str:
-    """Return a figure as JSON that cannot end the script it is in; its look is the script's."""
+    """Return a figure as JSON that cannot end the script it is in; its look is the script's.
+
+    Plotly writes "<" and "/" as their code points.
+    """
     from plotly.io.json import to_json_plotly
 
     whole = figure.to_dict()
     layout = {k: v for k, v in whole["layout"].items() if k not in ("template", "meta")}
-    return str(to_json_plotly({"data": whole["data"], "layout": layout})).replace("<", "\\u003c")
+    return str(to_json_plotly({"data": whole["data"], "layout": layout}))
 
 
 def _hash(script: str) -> str:
