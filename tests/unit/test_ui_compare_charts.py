@@ -151,6 +151,21 @@ def test_costs_far_apart_are_drawn_by_factors() -> None:
     figure = compare_charts.pareto(made, comparison().values, "rmse", STYLES)
     assert figure.layout.xaxis.type == "log"
     assert "by factors" in figure.layout.xaxis.title.text
+    assert list(figure.layout.xaxis.tickvals) == [
+        1,
+        2,
+        5,
+        10,
+        20,
+        50,
+        100,
+        200,
+        500,
+        1000,
+        2000,
+        5000,
+    ]
+    assert figure.layout.xaxis.ticktext[-3] == "1,000"
 
 
 def test_of_many_versions_those_on_the_front_are_named() -> None:
@@ -197,6 +212,15 @@ def test_a_version_without_a_setting_is_at_the_foot_of_its_axis() -> None:
     heights = [trace.y[axis] for trace in figure.data[:-1]]
     assert sorted(heights) == pytest.approx([0.0, 1.0])
     assert figure.data[-1].y[axis] == pytest.approx(0.15)  # the smallest of those that have it
+
+
+def test_settings_far_apart_go_by_factors() -> None:
+    rates = {"v1.0.0": 0.001, "v1.1.0": 0.01, "v1.2.0": 0.1}
+    records = {name: record(learning_rate=rate, dropout=rate / 0.4 if rate > 0.001 else 0.0)
+               for name, rate in rates.items()}  # fmt: skip
+    figure = compare_charts.parallel(comparison(), records)
+    assert list(figure.layout.xaxis.ticktext)[:2] == ["learning_rate (log)", "dropout"]
+    assert any(trace.y[0] == pytest.approx(0.5) for trace in figure.data)
 
 
 def test_parallel_axes_need_something_that_differs_and_two_values() -> None:

@@ -14,7 +14,7 @@ from movierec.comparison.metrics import BEYOND, BY_KEY, Metric
 from movierec.comparison.results import Comparison
 from movierec.store.records import VersionRecord
 from movierec.ui.cost_charts import pareto
-from movierec.ui.drawing import finish, thin
+from movierec.ui.drawing import finish, is_wide, thin
 from movierec.ui.list_charts import bump, changes
 from movierec.ui.model_charts import CURVES, CurveName, best_epoch
 from movierec.ui.parallel import parallel_lines, plain, scaled
@@ -152,7 +152,7 @@ def parallel(
     if not varying or values[metric].notna().sum() < 2:
         return None
     drawn = sorted(varying, key=lambda c: (-table[c].astype(str).nunique(), _rank(c)))[:_AXES]
-    axes = [scaled(table[c], c) for c in drawn]
+    axes = [scaled(table[c], c, log=_goes_by_factors(table[c])) for c in drawn]
     for key in dict.fromkeys((metric, "rmse", "ndcg_full")):
         if values[key].notna().any():
             lower = BY_KEY[key].lower_is_better
@@ -172,6 +172,12 @@ def parallel(
     )
     finish(figure, title, alt, x="", y="").update_layout(height=360, showlegend=False)
     return figure.update_xaxes(title=None)
+
+
+def _goes_by_factors(column: pd.Series) -> bool:
+    known = column.dropna().infer_objects()
+    numeric = pd.api.types.is_numeric_dtype(known) and not pd.api.types.is_bool_dtype(known)
+    return numeric and is_wide(known.to_list())
 
 
 def _rank(setting: str) -> int:

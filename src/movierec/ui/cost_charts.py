@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from movierec.comparison.costs import pareto_front
 from movierec.comparison.metrics import BY_KEY, Metric
 from movierec.comparison.results import Cost
-from movierec.ui.drawing import finish
+from movierec.ui.drawing import finish, is_wide
 from movierec.ui.text import decimal, integer, plotly_text
 from movierec.ui.theme import NEUTRAL, VersionStyle
 
@@ -27,7 +27,6 @@ _COST_AXES: Mapping[CostName, tuple[str, str]] = {
     "memory_mb": ("peak memory of the run (MB)", "smaller in memory"),
 }
 _LABELLED = 12  # versions whose names have room
-_LOG_FROM = 20  # times the smallest, from where a scale goes by factors
 
 
 def pareto(
@@ -47,8 +46,10 @@ def pareto(
     known = {name: p for name, p in points.items() if not any(map(math.isnan, p))}
     front = pareto_front({name: (p[0], chosen.gain(p[1])) for name, p in known.items()})
     figure = _scatter(known, front, styles, chosen)
-    if _is_wide([point[0] for point in known.values()]):
-        figure.update_xaxes(type="log")
+    spent = [point[0] for point in known.values()]
+    if is_wide(spent):
+        ticks = _ticks(min(spent), max(spent))
+        figure.update_xaxes(type="log", tickvals=ticks, ticktext=[*map(integer, ticks)])
         axis = f"{axis}, by factors"
     title = _title(front, len(known), chosen, cheaper)
     told = "; ".join(
@@ -68,9 +69,13 @@ def _scatter(points: Points, front: Sequence[str], styles: Styles, metric: Metri
     if not points:
         return figure
     figure.add_trace(_front_line([points[name] for name in front]))
-    where = _label_places(
-        {n: p for n, p in points.items() if len(points) <= _LABELLED or n in front}
-    )
+    far = is_wide([point[0] for point in points.values()])
+    named = {
+        name: (math.log(x) if far else x, y)
+        for name, (x, y) in points.items()
+        if len(points) <= _LABELLED or name in front
+    }
+    where = _label_places(named)
     for name, point in points.items():
         trace = _point(name, point, styles[name], name in front, metric)
         is_named = name in where
@@ -81,9 +86,10 @@ def _scatter(points: Points, front: Sequence[str], styles: Styles, metric: Metri
     return figure.update_yaxes(range=[low - room, high + room])
 
 
-def _is_wide(costs: Sequence[float]) -> bool:
-    """Whether costs are so far apart that only factors tell the cheap ones apart."""
-    return bool(costs) and min(costs) > 0 and max(costs) > _LOG_FROM * min(costs)
+def _ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2, 5, 10, 20 … from below the lowest to above the highest."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**power for power in powers for step in (1, 2, 5)]
 
 
 def _front_line(points: Sequence[tuple[float, float]]) -> go.Scatter:

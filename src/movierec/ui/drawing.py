@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import plotly.graph_objects as go
 from movierec.ui.text import plotly_text
 from movierec.ui.theme import NEUTRAL
 
-__all__ = ["bare", "finish", "mark", "row_of", "thin"]
+__all__ = ["bare", "finish", "is_wide", "mark", "row_of", "thin"]
 
+FACTORS_FROM = 20  # times the smallest, from where a scale goes by factors
 POINTS = 1000  # more than these no screen shows
 _CLEAR = "rgba(0,0,0,0)"  # what is behind the chart shines through
 
@@ -66,6 +68,11 @@ def mark(
 def thin(n: int, limit: int = POINTS) -> npt.NDArray[np.int64]:
     """Return at most `limit` evenly spread positions, both ends among them."""
     return np.unique(np.linspace(0, n - 1, min(n, limit)).round().astype(np.int64))
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """Whether values are so far apart that only factors tell the small ones apart."""
+    return bool(values) and min(values) > 0 and max(values) > FACTORS_FROM * min(values)
 
 
 def row_of(frame: pd.DataFrame, place: int | np.integer[Any]) -> pd.Series:
