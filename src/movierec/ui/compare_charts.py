@@ -138,33 +138,25 @@ def parallel(
     differs, or where the metric was measured for fewer than two versions.
     """
     chosen = BY_KEY[metric]
-    table = pd.DataFrame(
-        [
-            {
-                "preset": records[name].preset,
-                **(records[name].metadata.get("hyperparameters") or {}),
-            }
-            for name in found.versions
-        ]
-    )
+    table = _settings(found, records)
     varying = [str(c) for c in table if table[c].astype(str).nunique() > 1]
     values = pd.DataFrame([found.values[name] for name in found.versions], columns=[*BY_KEY])
     if not varying or values[metric].notna().sum() < 2:
         return None
     drawn = sorted(varying, key=lambda c: (-table[c].astype(str).nunique(), _rank(c)))[:_AXES]
     axes = [scaled(table[c], c, log=_goes_by_factors(table[c])) for c in drawn]
-    for key in dict.fromkeys((metric, "rmse", "ndcg_full")):
-        if values[key].notna().any():
-            lower = BY_KEY[key].lower_is_better
-            axes.append(scaled(values[key], BY_KEY[key].label, flipped=lower))
+    axes += [
+        scaled(values[key], BY_KEY[key].label, flipped=BY_KEY[key].lower_is_better)
+        for key in dict.fromkeys((metric, "rmse", "ndcg_full"))
+        if values[key].notna().any()
+    ]
     goodness = values[metric].map(chosen.gain).to_numpy(np.float64)
-    told = [f"{name}: {chosen.label} {decimal(value, chosen.digits)}"
-            for name, value in zip(found.versions, values[metric], strict=True)]  # fmt: skip
-    figure = parallel_lines(axes, goodness, told)
+    told = [decimal(value, chosen.digits) for value in values[metric]]
+    said = [f"{n}: {chosen.label} {v}" for n, v in zip(found.versions, told, strict=True)]
+    figure = parallel_lines(axes, goodness, said)
     best = int(np.nanargmax(goodness))
+    title = f"{found.versions[best]} has the best {chosen.label} of {len(table)}, {told[best]}"
     point = ", ".join(f"{c} {plain(table[c].iloc[best])}" for c in drawn)
-    value = decimal(float(values[metric].iloc[best]), chosen.digits)
-    title = f"{found.versions[best]} has the best {chosen.label} of {len(table)}, {value}"
     of = "" if len(drawn) == len(varying) else f" ({len(drawn)} of {len(varying)} that differ)"
     alt = (
         f"Parallel axes for {', '.join(drawn)}{of} and the test metrics, one line for each of "
@@ -172,6 +164,14 @@ def parallel(
     )
     finish(figure, title, alt, x="", y="").update_layout(height=360, showlegend=False)
     return figure.update_xaxes(title=None)
+
+
+def _settings(found: Comparison, records: Mapping[str, VersionRecord]) -> pd.DataFrame:
+    """Return preset and hyperparameters, a row for each version; missing where it has none."""
+    rows = [(records[name], records[name].metadata) for name in found.versions]
+    return pd.DataFrame(
+        [{"preset": r.preset, **(facts.get("hyperparameters") or {})} for r, facts in rows]
+    )
 
 
 def _goes_by_factors(column: pd.Series) -> bool:
