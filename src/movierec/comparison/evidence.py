@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from pyarrow import ArrowException
@@ -36,10 +36,19 @@ def read_evidence(registry: Registry, name: str) -> Evidence:
         NotFoundError: there is no such version.
 
     """
-    record = registry.get(name)
+    record = _as_it_lies(registry, registry.get(name))
     per_user, wrong = _tried(registry, record.name, PER_USER)
     per_rating, also_wrong = _tried(registry, record.name, PER_RATING)
     return Evidence(record, per_user, per_rating, wrong or also_wrong)
+
+
+def _as_it_lies(registry: Registry, record: VersionRecord) -> VersionRecord:
+    """Return the row with `is_missing` as it is now, not when somebody last looked."""
+    try:
+        registry.path(record.name)
+    except ArtifactError:
+        return replace(record, is_missing=True)
+    return replace(record, is_missing=False)
 
 
 def _tried(registry: Registry, name: str, file: str) -> tuple[pd.DataFrame | None, str]:

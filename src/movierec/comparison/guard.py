@@ -12,6 +12,7 @@ from movierec.columns import Columns
 from movierec.comparison.evidence import Evidence
 from movierec.comparison.metrics import PAIRED, Metric, dig
 from movierec.comparison.results import Obstacle, Remedy
+from movierec.data.dataset import IntArray
 from movierec.evaluation.significance import ERROR_SUMS
 
 __all__ = ["obstacles"]
@@ -147,19 +148,23 @@ def _people(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
         for column in (Columns.USER, "n_test", "n_train")
     )
     if not np.array_equal(users[0], users[1]):
-        words = [f"{len(each):,}" for each in users]
+        alone = [np.setdiff1d(users[0], users[1]), np.setdiff1d(users[1], users[0])]
+        words = [f"{len(u):,}, {len(a):,} only here" for u, a in zip(users, alone, strict=True)]
         yield _obstacle("users", "the test users", words, "common",
                         "Their per-user files are of different test users.")  # fmt: skip
     elif not np.array_equal(tests[0], tests[1]):
-        words = [f"{each.sum():,}" for each in tests]
-        yield _obstacle("ratings", "the test ratings per user", words, "common",
+        yield _obstacle("ratings", "the test ratings per user", _counts(tests), "common",
                         "Their test users are the same, but not how many ratings of each were "
                         "held out.")  # fmt: skip
     elif not np.array_equal(known[0], known[1]):
-        words = [f"{each.sum():,}" for each in known]
-        yield _obstacle("known", "the known ratings per user", words, "common",
+        yield _obstacle("known", "the known ratings per user", _counts(known), "common",
                         "They were told different ratings of the same users, so their candidates "
                         "are not the same.")  # fmt: skip
+
+
+def _counts(both: Sequence[IntArray]) -> list[str]:
+    differ = np.flatnonzero(both[0] != both[1])
+    return [f"{each.sum():,}, {each[differ[0]]:,} of the first user that differs" for each in both]
 
 
 def _fit(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
