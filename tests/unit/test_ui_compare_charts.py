@@ -326,6 +326,7 @@ def test_a_forest_of_nothing() -> None:
     figure = compare_charts.forest([], "ndcg_full", STYLES["v1.1.0"])
     assert "no group" in title_of(figure)
     figure = compare_charts.forest([nameless(math.nan)], "rmse", STYLES["v1.1.0"])
+    assert title_of(figure) == "RMSE was measured for no group"
     assert "nan" not in title_of(figure) + alt_of(figure)
     assert not any(map(math.isnan, figure.layout.xaxis.range))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -166,7 +167,11 @@ def _cost(found: Comparison, records: Records, styles: Styles, figures: Figures)
 
 
 def _groups(found: Comparison, styles: Styles, figures: Figures) -> str:
-    known = {name: diffs for name, diffs in found.slices.items() if diffs}
+    measured = {
+        name: [diff for diff in diffs if not math.isnan(diff.difference.delta)]
+        for name, diffs in found.slices.items()
+    }
+    known = {name: diffs for name, diffs in measured.items() if diffs}
     parts = [
         _groups_of(found.baseline, name, diffs, styles[name], figures, is_open=place < _OPEN)
         for place, (name, diffs) in enumerate(known.items())

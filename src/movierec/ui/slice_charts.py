@@ -51,10 +51,12 @@ _LOUD = 30  # users from which a group's interval decides how wide the axis is
 def forest(diffs: Sequence[SliceDiff], metric: str, style: VersionStyle) -> go.Figure:
     """Draw the change of a metric in each group with its 95 % interval, in the order given.
 
-    Sure losses and gains have the version's colour, a triangle and a word. Intervals of small
-    groups may leave the axis; an arrow then says so.
+    Groups without a value in both versions are left out. Sure losses and gains have the
+    version's colour, a triangle and a word. Intervals of small groups may leave the axis; an
+    arrow then says so.
     """
     chosen = BY_KEY[metric]
+    diffs = [diff for diff in diffs if not math.isnan(diff.difference.delta)]
     figure = go.Figure()
     for verdict in ("worse", "better", "can't tell"):
         rows = [diff for diff in diffs if diff.difference.verdict == verdict]
