@@ -418,6 +418,16 @@ def test_the_command_line_measures_and_shows(project):
     assert (refused.code, "Name 2" in one_line(refused)) == (2, True)
 
 
+def test_the_doctor_finds_a_damaged_measurement_and_says_what_mends_it(project):
+    found = measure_together(project, ["v1.0.0", "v1.1.0"])
+    assert "v1.0.0 and v1.1.0 together: whole" in movierec(project, "doctor", width=200).out
+    (found.folder / "v1.1.0" / "per_user.parquet").unlink()
+    said = movierec(project, "doctor", width=200).out
+    assert "v1.0.0 and v1.1.0 together: per_user.parquet of v1.1.0 is missing" in said
+    assert movierec(project, "versions", "measure", "v1.0.0", "v1.1.0").code == 0
+    assert "v1.0.0 and v1.1.0 together: whole" in movierec(project, "doctor", width=200).out
+
+
 def test_the_command_line_leaves_it_to_the_worker(project, monkeypatch):
     without_worker(monkeypatch)
     monkeypatch.setattr("movierec.cli.version_measure.submit_measure", submit_measure)

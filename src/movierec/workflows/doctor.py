@@ -11,6 +11,7 @@ from typing import Literal
 
 from movierec.errors import MovierecError
 from movierec.registry import Registry
+from movierec.registry.names import listed
 from movierec.runtime import library_versions, pick_device
 from movierec.settings import Settings
 from movierec.store import Store, open_store
@@ -118,7 +119,16 @@ def _versions(registry: Registry) -> Iterator[Finding]:
         yield Finding("version", "wrong" if problems else "ok", text, hint)
     if not records:
         yield Finding("version", "note", "none yet", "Run `movierec train`.")
+    yield from _measurements(registry)
     yield from _trash(registry)
+
+
+def _measurements(registry: Registry) -> Iterator[Finding]:
+    for found in registry.measurements.list():
+        names, problems = [*found.versions], found.problems()
+        text = f"{listed(names)} together: {problems[0] if problems else 'whole'}"
+        hint = f"Again: `movierec versions measure {' '.join(names)}`." if problems else ""
+        yield Finding("measured", "wrong" if problems else "ok", text, hint)
 
 
 def _trash(registry: Registry) -> Iterator[Finding]:
