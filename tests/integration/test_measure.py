@@ -309,6 +309,16 @@ def test_a_version_trained_on_data_that_changed_is_refused(project):
     assert kept(project).list() == []
 
 
+def test_data_that_is_called_otherwise_by_now_is_found(project):
+    small = train_version(project, "biases", split={"name": "random", "test_fraction": 0.05})
+    with states.opened(project) as store:
+        store.datasets.delete(DATA.name)
+        states.add_dataset(store, states.named(DATA, "renamed"))
+    assert measure_together(project, ["v1.0.0", "v1.1.0"]).ground.dataset_name == "renamed"
+    with pytest.raises(EvaluationError, match="--dataset renamed"):
+        measure_together(project, ["v1.0.0", small.name])
+
+
 def test_a_queued_run_measures_and_says_on_what(project):
     run = submit_measure(project, ["v1.0.0", "v1.1.0"], priority=3)
     assert (run.kind, run.state, run.dataset_name) == ("evaluate", "queued", "planted")

@@ -12,7 +12,7 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import CommonSpec, Split
 from movierec.errors import EvaluationError
 from movierec.evaluation import Evaluation, evaluate
-from movierec.inference.load import bring_back, split_of
+from movierec.inference.load import bring_back, data_of, split_of
 from movierec.progress import Progress, silent
 from movierec.registry import Registry
 from movierec.registry.measurements import Ground, Measurement
@@ -57,7 +57,7 @@ def measure_together(
             return before
         require_one_task(store, records)
         tell("loading the data", 0.0)
-        dataset = store.datasets.load(records[0].dataset_name)
+        dataset = data_of(store, records[0])
         splits = {record.name: split_of(record, dataset) for record in records}
         split = common_test(dataset, splits)
         _require_enough(store, records, dataset, split)

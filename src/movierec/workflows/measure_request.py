@@ -75,10 +75,14 @@ def require_one_task(store: Store, records: Sequence[VersionRecord]) -> None:
 
 def retraining(store: Store, record: VersionRecord, *, on: VersionRecord) -> str:
     """Say how to train a version's settings again on the data and split of another one."""
+    data = store.datasets.find(on.fingerprint)  # it may be called otherwise here
     wanted = f"Train {record.name} again on {on.name}'s data and split"
     try:
         request = _request(store, record).model_copy(
-            update={"dataset": on.dataset_name, "split": SplitSpec(**on.metadata["split"])}
+            update={
+                "dataset": data.name if data else on.dataset_name,
+                "split": SplitSpec(**on.metadata["split"]),
+            }
         )
         command = train_command(request, request.hyperparameters, {})
     except (MovierecError, ValidationError, KeyError, TypeError):
