@@ -109,7 +109,7 @@ def _sums(
         if not size.any():
             continue
         counts = int((size > 0).sum()), int(size.sum())
-        if not np.isnan(errors[0]).any():
+        if not np.isnan(errors).any():  # both predict stars
             yield value, counts, PairedSums("rmse", errors[0][:, group], errors[1][:, group], size)
         if members.user_group is None:
             a, b = (each[:, group] for each in hits)
