@@ -313,6 +313,10 @@ def test_small_groups_do_not_widen_the_axis() -> None:
     low, high = figure.layout.xaxis.range
     assert -0.1 < low < -0.05 < 0.06 < high < 0.1
     assert {note.text for note in figure.layout.annotations} == {"◀", "▶"}
+    lone = replace(DIFFS[3], difference=replace(wide.difference, delta=2.0, low=math.nan,
+                                                high=math.nan))  # fmt: skip
+    figure = compare_charts.forest([*DIFFS[:3], lone], "rmse", STYLES["v1.1.0"])
+    assert [note.text for note in figure.layout.annotations] == ["▶"]
     alone = compare_charts.forest([wide], "rmse", STYLES["v1.1.0"])
     assert alone.layout.xaxis.range[0] < -5
 
@@ -356,6 +360,8 @@ def test_reliability_says_who_is_calibrated_best() -> None:
     assert exact.line.dash == "dash"
     assert (first.marker.symbol, second.marker.symbol) == ("circle", "diamond")
     assert list(second.x) == pytest.approx([10 * b + 5 for b in range(10)])
+    same = compare_charts.reliability({"v1.0.0": OFF, "v1.1.0": OFF}, STYLES)
+    assert title_of(same) == "All are calibrated alike: 3.0 points off on average"
     alone = compare_charts.reliability({"v1.0.0": OFF}, STYLES)
     assert title_of(alone) == "The probabilities of v1.0.0 are 3.0 points off on average"
 
@@ -383,6 +389,8 @@ def test_error_by_true_rating_of_one_and_of_none() -> None:
     assert title_of(compare_charts.error_by_rating({"v1.0.0": levels()}, STYLES)) == (
         "Ratings of 1 star are predicted worst: 1.50 stars off"
     )
+    both = {"v1.0.0": levels(), "v1.1.0": levels()}
+    assert title_of(compare_charts.error_by_rating(both, STYLES)).endswith("worst: 1.50 stars off")
     none = levels().assign(rmse=np.nan, bias=np.nan)
     figure = compare_charts.error_by_rating({"v1.0.0": none}, STYLES)
     assert title_of(figure) == "No stars were predicted"

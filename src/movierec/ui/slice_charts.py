@@ -136,13 +136,14 @@ def _span(diffs: Sequence[SliceDiff]) -> tuple[float, float]:
 
 
 def _beyond_edge(diffs: Sequence[SliceDiff], low: float, high: float) -> list[dict[str, Any]]:
-    """Return an arrow for each interval that goes on past an end of the axis."""
+    """Return an arrow for each point or interval that lies past an end of the axis."""
     arrows = []
     for diff in diffs:
         found, name = diff.difference, group_name(diff)
-        if found.low < low:
+        ends = [each for each in (found.low, found.delta, found.high) if not math.isnan(each)]
+        if min(ends) < low:
             arrows.append({"x": low, "y": name, "text": "◀", "xanchor": "left"})
-        if found.high > high:
+        if max(ends) > high:
             arrows.append({"x": high, "y": name, "text": "▶", "xanchor": "right"})
     shared = {"showarrow": False, "font": {"color": NEUTRAL, "size": 10}}
     return [{**arrow, **shared} for arrow in arrows]
@@ -226,10 +227,10 @@ def _reliability_title(errors: Mapping[str, float]) -> str:
         return f"The probabilities of {best} are {100 * errors[best]:.1f} points off on average"
     others = {name: error for name, error in errors.items() if name != best}
     worst = max(others, key=lambda name: others[name])
-    return (
-        f"{best} is calibrated best: {100 * errors[best]:.1f} points off on average, "
-        f"{worst} {100 * others[worst]:.1f}"
-    )
+    low, high = f"{100 * errors[best]:.1f}", f"{100 * errors[worst]:.1f}"
+    if low == high:
+        return f"All are calibrated alike: {low} points off on average"
+    return f"{best} is calibrated best: {low} points off on average, {worst} {high}"
 
 
 def error_by_rating(frames: Mapping[str, pd.DataFrame], styles: Styles) -> go.Figure:
@@ -291,7 +292,7 @@ def _error_title(frames: Mapping[str, pd.DataFrame]) -> str:
     at = {name: _rmse_at(frame, level) for name, frame in measured.items()}
     best = min(at, key=lambda name: at[name])
     told = f"Ratings of {_stars(level)} are predicted worst"
-    if len(at) == 1:
+    if len({decimal(rmse, 2) for rmse in at.values()}) == 1:
         return f"{told}: {decimal(at[best], 2)} stars off"
     return f"{told}, least so by {best}: {decimal(at[best], 2)} stars off"
 
