@@ -88,6 +88,25 @@ def test_a_model_is_not_better_than_itself(pair):
     assert found.verdict == "can't tell"
 
 
+def test_sums_in_another_order_are_no_difference():
+    """As of one model that was measured with more threads: every user a hair above."""
+    squared = np.linspace(1.0, 2.0, 50)
+    (found,) = compare_users(
+        frame(np.zeros(50), squared=squared),
+        frame(np.zeros(50), squared=squared + np.geomspace(1e-15, 4e-15, 50)),
+        ["rmse"],
+    )
+    assert found.delta > 0
+    assert (found.p_value, found.verdict) == (1.0, "can't tell")
+
+
+def test_of_a_few_users_the_interval_is_that_of_the_paired_t_test():
+    a, b = np.array([0.1, 0.3, 0.2, 0.5]), np.array([0.2, 0.35, 0.4, 0.52])
+    (found,) = compare_users(frame(a), frame(b), [METRIC], resamples=20_000)
+    theirs = stats.ttest_rel(b, a).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), rel=0.05)
+
+
 def test_noise_is_called_better_or_worse_about_one_time_in_twenty():
     rng = np.random.default_rng(5)
     called = 0
