@@ -51,7 +51,7 @@ def around(store: Store, version: VersionRecord, *, busy: bool) -> None:
             start.here(record)
     if not busy:
         with right:
-            start.next_step(store.versions.list(), version.dataset_name)
+            start.next_step(store.versions.summaries(()), version.dataset_name)
 
 
 shell.setup("Home")

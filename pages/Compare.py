@@ -23,7 +23,7 @@ VIEWS = ("Overview", "Groups", "Stars", "Lists")
 
 def page(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
-    records = store.versions.list()
+    records = store.versions.summaries(compare_choice.FACTS)
     if len(records) < 2:
         compare_choice.empty(records)
         return
@@ -32,7 +32,7 @@ def page(store: Store) -> None:
     runs.live()
     if choice is None:
         return
-    side = compare_data.compared(choice.versions, choice.baseline)
+    side = compare_data.compared([store.versions.get(n) for n in choice.versions], choice.baseline)
     with choice.corner:
         compare_export.downloads(side)
     with head:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from movierec.registry import Registry
-from movierec.store import Store
+from movierec.store import Store, VersionRecord
 from movierec.ui import (
     cache,
     said,
@@ -23,12 +23,12 @@ VIEWS = ("Kept", "History of current", "Trash", "Import")
 def page(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
     registry = Registry(cache.settings(), store)
-    records = store.versions.list()
+    records = store.versions.summaries()
     versions.head(records)
     views = st.tabs(VIEWS, key="view", bind="query-params")
     with views[0]:
         if views[0].open:
-            kept(registry)
+            kept(store, registry, records)
     with views[1]:
         if views[1].open:
             version_history.history(registry)
@@ -40,9 +40,8 @@ def page(store: Store) -> None:
             version_history.importing(registry)
 
 
-def kept(registry: Registry) -> None:
+def kept(store: Store, registry: Registry, records: list[VersionRecord]) -> None:
     """Draw the versions and the one that is open."""
-    records = registry.list()
     if not records:
         start.no_version()
         return
@@ -51,7 +50,7 @@ def kept(registry: Registry) -> None:
         versions.table(found)
     else:
         widgets.mute("No version fits. Take a word or a filter out.")
-    record = versions.choose(records, found)
+    record = store.versions.get(versions.choose(records, found))
     known = sorted({tag for each in records for tag in each.tags})
     version_detail.detail(registry, record, known)
 

@@ -15,18 +15,19 @@ from movierec.store.records import VersionRecord
 from movierec.ui import start, widgets
 from movierec.ui.text import ago, duration, integer
 
-__all__ = ["Choice", "by_default", "choose", "empty"]
+__all__ = ["FACTS", "Choice", "by_default", "choose", "empty"]
 
 _KEY, _BASELINE, _WRITTEN, _TABLE = "versions", "baseline", "versions-written", "versions-table"
+FACTS = ("evaluation", "split_test_sha256", "durations")  # of metadata: what choosing needs
 _SHOWN = ("rmse", "ndcg_full", "ndcg_rated")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Versions and their baseline; `corner` is the place beside the inputs."""
+    """The names of versions and of their baseline; `corner` is the place beside the inputs."""
 
-    versions: list[VersionRecord]
-    baseline: VersionRecord
+    versions: list[str]
+    baseline: str
     corner: DeltaGenerator
 
 
@@ -63,7 +64,7 @@ def choose(records: Sequence[VersionRecord]) -> Choice | None:
     if baseline is None or len(chosen) < 2:
         widgets.mute("Choose two or more versions to see them side by side.")
         return None
-    return Choice([known[name] for name in chosen], known[baseline], corner)
+    return Choice(chosen, baseline, corner)
 
 
 def by_default(records: Sequence[VersionRecord]) -> list[str]:

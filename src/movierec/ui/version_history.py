@@ -89,7 +89,13 @@ def importing(registry: Registry) -> None:
         with shell.errors_in_words(), tempfile.TemporaryDirectory() as folder:
             from movierec.registry.archive import import_archive
 
-            path = Path(folder) / "given.movierec.zip"
+            path = Path(folder) / _safe(given.name)
             path.write_bytes(given.getbuffer())
             record = import_archive(registry, path)
             leave(f"{record.name} is imported from {given.name}.", version=record.name)
+
+
+def _safe(name: str) -> str:
+    """Return a name that a browser gave as one that leads nowhere else."""
+    plain = "".join(c for c in Path(name).name if c.isprintable())[-100:]
+    return plain if plain.strip(".") else "given.zip"

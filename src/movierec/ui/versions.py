@@ -85,7 +85,7 @@ def table(records: Sequence[VersionRecord]) -> None:
     )
 
 
-def choose(records: Sequence[VersionRecord], found: Sequence[VersionRecord]) -> VersionRecord:
+def choose(records: Sequence[VersionRecord], found: Sequence[VersionRecord]) -> str:
     """Offer the versions found and the one that is open; its name is in the page's address."""
     known = {record.name: record for record in records}
     state: Any = st.session_state
@@ -99,9 +99,9 @@ def choose(records: Sequence[VersionRecord], found: Sequence[VersionRecord]) -> 
         widgets.mute(f"There is no version {asked[:40]} here (any more).")
     names = [record.name for record in found]
     hidden = [state[_KEY]] if state[_KEY] not in names else []
-    name = st.selectbox("Version in detail", hidden + names, key=_KEY)
+    name: str = st.selectbox("Version in detail", hidden + names, key=_KEY)
     state[_WRITTEN] = st.query_params[_KEY] = name
-    return known[name]
+    return name
 
 
 def _says(record: VersionRecord, text: str) -> bool:
