@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -12,10 +11,10 @@ import streamlit as st
 from movierec import jobs
 from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.results import Comparison, Pair
-from movierec.comparison.wording import value_text
 from movierec.ui import (
     cache,
     compare_charts,
+    compare_facts,
     compare_table,
     model_charts,
     retrain,
@@ -23,13 +22,13 @@ from movierec.ui import (
     widgets,
 )
 from movierec.ui.compare_data import Compared
+from movierec.ui.compare_facts import LEADS
 from movierec.ui.cost_charts import CostName
-from movierec.ui.tables import Cell, Column, html_table
+from movierec.ui.tables import Column, html_table
 
 __all__ = ["head", "overview", "verdicts"]
 
 _GROUNDS = re.compile(r" \([^)]*\)")  # numbers in brackets, which stand below the title
-_LEADS = ("rmse", "ndcg_full")
 _COSTS: Mapping[str, CostName] = {
     "Seconds": "seconds",
     "Parameters": "parameters",
@@ -37,11 +36,6 @@ _COSTS: Mapping[str, CostName] = {
 }
 _DIFFERS = " differs: "
 _MANY = 4  # versions from which lines across settings tell more than a table
-_KINDS = {
-    "hyperparameter": "Hyperparameters",
-    "training": "Training",
-    "environment": "Environment",
-}
 _MARKS = {
     "better": ("▲", "good", "better"),
     "worse": ("▼", "bad", "worse"),
@@ -53,9 +47,8 @@ _MARKS = {
 
 def head(found: Comparison) -> None:
     """Draw who is ahead, and what that was measured on."""
-    pairs = list(found.pairs.values())
     kicker = f"Compare · {len(found.versions)} versions · baseline {found.baseline}"
-    title = _GROUNDS.sub("", pairs[0].sentence) if len(pairs) == 1 else _leaders(found)
+    title = _GROUNDS.sub("", compare_facts.headline(found))
     widgets.heading(kicker, title, found.measured_on)
 
 
@@ -82,21 +75,6 @@ def overview(side: Compared) -> None:
         _many(side)
 
 
-def _leaders(found: Comparison) -> str:
-    """Say which version has the best value of each headline metric, among those comparable."""
-    names = [found.baseline, *[p.version for p in found.pairs.values() if p.is_comparable]]
-    if len(names) == 1:
-        return "None of these versions can be compared with the baseline"
-    parts = []
-    for key in _LEADS:
-        values = {name: found.values[name].get(key, math.nan) for name in names}
-        known = {name: value for name, value in values.items() if not math.isnan(value)}
-        if known:
-            best = max(known, key=lambda name: BY_KEY[key].gain(known[name]))
-            parts.append(f"{best} has the best {BY_KEY[key].label}, {value_text(key, known[best])}")
-    return " and ".join(parts) or "No headline metric was measured for these versions"
-
-
 def _verdict(pair: Pair) -> str:
     mark, kind, word = _MARKS[_outcome(pair)]
     below = "".join(f"<small>{escape(caveat)}</small>" for caveat in pair.caveats)
@@ -109,7 +87,7 @@ def _verdict(pair: Pair) -> str:
 def _outcome(pair: Pair) -> str:
     if pair.obstacles:
         return "none"
-    said = {d.verdict for key in _LEADS if (d := pair.difference(key)) is not None}
+    said = {d.verdict for key in LEADS if (d := pair.difference(key)) is not None}
     if {"better", "worse"} <= said:
         return "mixed"
     return next((word for word in ("better", "worse") if word in said), "can't tell")
@@ -198,17 +176,7 @@ def _settings(found: Comparison) -> None:
     if not found.settings:
         widgets.mute("Nothing: they have the same settings, seed, machine and code.")
         return
-    columns = [Column("Setting"), *[Column(name) for name in found.versions]]
-    rows: list[list[Cell | str]] = []
-    breaks = []
-    for kind, label in _KINDS.items():
-        chosen = [setting for setting in found.settings if setting.kind == kind]
-        if chosen:
-            breaks.append(len(rows))
-        for place, setting in enumerate(chosen):
-            first = Cell(setting.name, note=label.lower() if place == 0 else "")
-            rows.append([first, *[setting.values.get(name, "–") for name in found.versions]])
-    widgets.html(html_table("Settings that differ", columns, rows, divide_before=breaks[1:]))
+    widgets.html(compare_facts.settings_table(found))
     widgets.mute("Only what differs; hashes, dates and durations are left out.")
 
 
@@ -219,12 +187,12 @@ def _cost(side: Compared) -> None:
         cost = st.segmented_control(
             "Cost", list(_COSTS), default="Seconds", required=True, key="cost", bind="query-params"
         )
-        labels = [BY_KEY[key].label for key in _LEADS]
+        labels = [BY_KEY[key].label for key in LEADS]
         label = st.segmented_control(
             "Accuracy", labels, default=labels[0], required=True, key="accuracy",
             bind="query-params",
         )  # fmt: skip
-    key = _LEADS[labels.index(label)]
+    key = LEADS[labels.index(label)]
     figure = compare_charts.pareto(found.costs, found.values, key, side.styles, x=_COSTS[cost])
     widgets.figure(figure, "compare-cost")
 

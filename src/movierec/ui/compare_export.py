@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 
 import streamlit as st
 
 from movierec.comparison.compare import as_csv, as_dict
-from movierec.ui import widgets
+from movierec.ui import compare_facts, widgets
 from movierec.ui.compare_data import Compared
 
 __all__ = ["downloads"]
@@ -31,20 +30,20 @@ def downloads(side: Compared) -> None:
             key="export-json", icon=":material/data_object:", on_click="ignore", width="stretch",
         )  # fmt: skip
         widgets.mute("The same from a terminal:")
-        st.code(_command(side), language="bash", wrap_lines=True)
+        st.code(
+            compare_facts.command(side.found, "--html", "report.html"),
+            language="bash",
+            wrap_lines=True,
+        )
 
 
 def _report(side: Compared) -> str:
     from movierec.ui.compare_report import report_html
 
-    return report_html(side.whole(), side.records)
+    errors = {name: frame for name in side.alike if (frame := side.errors(name)) is not None}
+    records = {name: evidence.record for name, evidence in side.evidence.items()}
+    return report_html(side.whole(), records, errors, styles=side.styles)
 
 
 def _json(side: Compared) -> str:
     return json.dumps(as_dict(side.whole()), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def _command(side: Compared) -> str:
-    found = side.found
-    words = ["movierec", "compare", *found.versions, "--baseline", found.baseline]
-    return shlex.join([*words, "--html", "report.html"])

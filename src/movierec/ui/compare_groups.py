@@ -8,24 +8,11 @@ import streamlit as st
 
 from movierec.comparison.metrics import BEYOND, BY_KEY
 from movierec.comparison.results import SliceDiff
-from movierec.comparison.wording import delta_text, interval_text, value_text
-from movierec.ui import compare_charts, widgets
+from movierec.ui import compare_charts, compare_facts, widgets
 from movierec.ui.compare_data import Compared, pick
-from movierec.ui.slice_charts import group_name
-from movierec.ui.tables import Cell, Column, html_table
-from movierec.ui.text import integer
+from movierec.ui.slice_charts import SLICES, group_name
 
 __all__ = ["groups", "stars"]
-
-_SIGNS = {"worse": "▼ worse", "better": "▲ better", "can't tell": "= can't tell"}
-_NAMES = {
-    "activity": "User activity",
-    "age": "Age",
-    "gender": "Gender",
-    "popularity": "Movie popularity",
-    "decade": "Decade",
-    "genre": "Genre",
-}
 
 
 def groups(side: Compared) -> None:
@@ -47,7 +34,7 @@ def groups(side: Compared) -> None:
     )  # fmt: skip
     chosen = [diff for diff in slices if diff.metric == labels[label]]
     kinds = list(dict.fromkeys(diff.slice for diff in chosen))
-    names = {_NAMES.get(kind, kind.capitalize()): kind for kind in kinds}
+    names = {SLICES.get(kind, kind.capitalize()): kind for kind in kinds}
     kind = right.segmented_control(
         "Groups", ["All", *names], default="All", required=True, key="slice-kind",
         bind="query-params",
@@ -55,7 +42,8 @@ def groups(side: Compared) -> None:
     shown = chosen if kind == "All" else [d for d in chosen if d.slice == names[kind]]
     figure = compare_charts.forest(shown, labels[label], side.styles[version])
     widgets.figure(figure, "slices")
-    _table(shown, labels[label], found.baseline, version)
+    with st.expander(f"The {len(shown)} groups as a table", key="slices-table"):
+        widgets.html(compare_facts.groups_table(shown, found.baseline, version))
 
 
 def stars(side: Compared) -> None:
@@ -103,28 +91,6 @@ def _summary(baseline: str, version: str, slices: Sequence[SliceDiff]) -> None:
         "Holm's correction over all of them; for the others it cannot be told. Intervals are 95 %, "
         "from a paired bootstrap over users."
     )
-
-
-def _table(shown: Sequence[SliceDiff], metric: str, baseline: str, version: str) -> None:
-    columns = [
-        Column("Group"), Column("Users", numeric=True), Column("Ratings", numeric=True),
-        Column(baseline, numeric=True), Column(version, numeric=True),
-        Column("Change", numeric=True), Column("95 % interval", numeric=True), Column("Verdict"),
-    ]  # fmt: skip
-    rows: list[list[Cell | str]] = []
-    for diff in shown:
-        found = diff.difference
-        rows.append(
-            [
-                Cell(group_name(diff)), integer(diff.users), integer(diff.ratings),
-                value_text(metric, found.a), value_text(metric, found.b),
-                delta_text(metric, found.delta), interval_text(metric, found.low, found.high),
-                _SIGNS[found.verdict],
-            ]
-        )  # fmt: skip
-    caption = f"Change of {_metric_name(metric)} by group, significant losses first"
-    with st.expander(f"The {len(rows)} groups as a table", key="slices-table"):
-        widgets.html(html_table(caption, columns, rows))
 
 
 def _metric_name(key: str) -> str:
