@@ -1,9 +1,9 @@
-"""The dashboard measured: first paint, a long history, many open pages beside a training.
+"""The dashboard measured: first paint, a long history, many pages beside a training, many versions.
 
 python benchmarks/dashboard.py all
 
-`paint`, `runs`, `load` and `waits` measure one part; what a report has of the others stays. All
-of it takes about ten minutes and wants a machine with nothing else to do.
+`paint`, `runs`, `load`, `waits` and `compare` measure one part; what a report has of the others
+stays. All of it takes about a quarter of an hour and wants a machine with nothing else to do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit
-from live import load, waiting
+from live import compare, load, waiting
 from live.browser import chromium, first_paints
 from live.figures import summary
 from live.page import page
@@ -168,12 +168,21 @@ def _load(bench: Bench) -> dict[str, Any]:
         return load.measure(load.Bench(bench.settings, store, server, browser, measured, live))
 
 
+def _compare(bench: Bench) -> dict[str, Any]:
+    """Ten versions side by side and 500 kept, in a project of their own: no other part has them."""
+    with tempfile.TemporaryDirectory(prefix="movierec-versions-") as folder:
+        settings = Settings(home=Path(folder))
+        _prepare(settings)
+        with chromium() as browser:
+            return compare.measure(settings, browser, _environment(settings), bench.times)
+
+
 def _waits(bench: Bench) -> dict[str, Any]:
     return waiting.measure(bench.settings)
 
 
 PARTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
-    "paint": _paint, "load": _load, "runs": _runs, "waits": _waits,
+    "paint": _paint, "load": _load, "runs": _runs, "waits": _waits, "compare": _compare,
 }  # fmt: skip
 
 

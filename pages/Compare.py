@@ -14,8 +14,8 @@ from movierec.ui import (
     compare_groups,
     compare_lists,
     runs,
-    said,
     shell,
+    start,
 )
 
 VIEWS = ("Overview", "Groups", "Stars", "Lists")
@@ -23,6 +23,9 @@ VIEWS = ("Overview", "Groups", "Stars", "Lists")
 
 def page(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
+    if not store.datasets.list():
+        start.first_data()
+        return
     records = store.versions.summaries(compare_choice.FACTS)
     if len(records) < 2:
         compare_choice.empty(records)
@@ -47,6 +50,5 @@ def page(store: Store) -> None:
 
 
 shell.setup("Compare")
-said.announce()
 with shell.errors_in_words(), st.container(gap="medium"):
     page(cache.store())

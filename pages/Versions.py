@@ -8,7 +8,7 @@ from movierec.registry import Registry
 from movierec.store import Store, VersionRecord
 from movierec.ui import (
     cache,
-    said,
+    runs,
     shell,
     start,
     version_detail,
@@ -24,7 +24,11 @@ def page(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
     registry = Registry(cache.settings(), store)
     records = store.versions.summaries()
+    if not records and not store.datasets.list():
+        start.first_data()
+        return
     versions.head(records)
+    runs.live()
     views = st.tabs(VIEWS, key="view", bind="query-params")
     with views[0]:
         if views[0].open:
@@ -56,6 +60,5 @@ def kept(store: Store, registry: Registry, records: list[VersionRecord]) -> None
 
 
 shell.setup("Versions")
-said.announce()
 with shell.errors_in_words(), st.container(gap="medium"):
     page(cache.store())

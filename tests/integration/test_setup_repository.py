@@ -87,7 +87,10 @@ def test_the_lock_file_was_written_by_the_poetry_that_reads_it() -> None:
 def test_every_setting_is_in_the_example_with_its_default() -> None:
     text = (PROJECT / ".env.example").read_text("utf-8")
     shown = dict(re.findall(r"^# MOVIEREC_(\w+)=(.*)$", text, re.MULTILINE))
-    defaults = {name.upper(): str(field.default) for name, field in Settings.model_fields.items()}
+    defaults = {
+        name.upper(): ",".join(value) if isinstance(value := field.default, tuple) else str(value)
+        for name, field in Settings.model_fields.items()
+    }
     del defaults["HOME"]
     assert shown.pop("HOME") == ""
     assert {name: value.removesuffix(".0") for name, value in defaults.items()} == shown

@@ -41,7 +41,13 @@ def compared(settings: Settings, *names: str, baseline: str) -> Comparison:
         return compare([read_evidence(registry, name) for name in names], baseline, None)
 
 
+def test_without_data_it_leads_to_data(settings: Settings) -> None:
+    assert labels(opened_page(PAGE)) == ["Fetch MovieLens 100K"]
+
+
 def test_without_versions_it_leads_to_the_first_one(settings: Settings) -> None:
+    with states.opened(settings) as store:
+        states.add_dataset(store)
     at = opened_page(PAGE)
     assert "Nothing to compare yet" in shown(at)
     assert "Train the first version on Home" in links(at)

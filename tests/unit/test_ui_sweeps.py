@@ -35,8 +35,9 @@ def project(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def page() -> None:
     import streamlit as st
 
-    from movierec.ui import shell, sweeps
+    from movierec.ui import said, shell, sweeps
 
+    said.announce()
     with shell.errors_in_words(), st.container():
         sweeps.view()
 

@@ -38,7 +38,13 @@ def toasts(at: Any) -> list[str]:
     return [toast.value.replace("\\", "") for toast in at.toast]
 
 
+def test_without_data_it_leads_to_data(settings: Settings) -> None:
+    assert labels(opened_page(PAGE)) == ["Fetch MovieLens 100K"]
+
+
 def test_without_versions_it_leads_on(settings: Settings) -> None:
+    with states.opened(settings) as store:
+        states.add_dataset(store)
     at = opened_page(PAGE)
     assert "No version is current; 0 versions kept" in shown(at)
     assert "Train the first one on Home" in [link.proto.label for link in at.get("page_link")]

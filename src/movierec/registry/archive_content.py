@@ -24,6 +24,7 @@ __all__ = ["check_contents", "is_known"]
 
 GRAPHSAGE = ("graphsage_model.pth", "preprocessor.pkl")
 FRAMES = ("per_user.parquet", "per_rating.parquet")
+_MAY_MISS = ("prediction",)  # a model that only ranks predicts no rating
 MAX_ID = 500  # characters of a user's id
 
 # What pandas writes, and nothing that makes much out of little: snappy at most some 20 times.
@@ -181,7 +182,8 @@ def _check_values(frame: Any, path: Path) -> None:
 
     for field in frame.schema:
         column = frame[field.name]
-        if column.null_count and _type(field.type) != "double":
+        may_miss = _type(field.type) == "double" or field.name in _MAY_MISS
+        if column.null_count and not may_miss:
             raise RefusedError(f"{path.name}: {field.name} has gaps")
         if _type(field.type) == "int64" and len(column) and pc.min(column).as_py() < 0:
             raise RefusedError(f"{path.name}: {field.name} has negative numbers")

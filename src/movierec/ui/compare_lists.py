@@ -111,7 +111,7 @@ def _headline(shown: UserLists, version: str) -> str:
 
 
 def _history(shown: UserLists) -> None:
-    title = f"What both know: {integer(len(shown.history))} ratings"
+    title = f"What is known of the user: {integer(len(shown.history))} ratings"
     widgets.html(f'<h3 class="mr-chart-title">{title}</h3>')
     rows: list[list[Cell | str]] = [
         [Cell(_titled(line.title, line.year)), f"{line.stars:g} ★"]

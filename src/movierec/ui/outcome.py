@@ -9,7 +9,7 @@ import streamlit as st
 
 from movierec.registry import Registry
 from movierec.store.records import ACTIVE_STATES, RunRecord, VersionRecord
-from movierec.ui import cache, run_facts, shell, standing, widgets
+from movierec.ui import cache, run_facts, standing, version_actions, widgets
 from movierec.ui.standing import METRICS, Metric, Row
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import decimal, literal, signed
@@ -107,23 +107,17 @@ def _same_test(one: VersionRecord, other: VersionRecord) -> bool:
 
 
 def _next(version: VersionRecord, current: VersionRecord | None) -> None:
+    registry = Registry(cache.settings(), cache.store())
     with st.container(horizontal=True, vertical_alignment="center"):
+        version_actions.promote_button(registry, version)
+        version_actions.compare_link(version)
         if current is not None and current.name == version.name:
-            widgets.mute(f"{version.name} is the current version.")
             st.page_link("Home.py", label="See it on Home", icon=":material/home:")
-            return
-        label = f"Make {version.name} current"
-        if st.button(label, key=f"promote-{version.name}", icon=":material/verified:"):
-            with shell.errors_in_words():
-                _promote(version.name)
-                st.rerun()
-
-
-def _promote(name: str) -> None:
-    from movierec.workflows.promote import promote
-
-    settings = cache.settings()
-    promote(Registry(settings, cache.store()), name, guards=settings.promotion_guards)
+        st.page_link(
+            "pages/Versions.py", label=f"All about {version.name}",
+            icon=":material/inventory_2:", query_params={"version": version.name},
+        )  # fmt: skip
+    version_actions.gate_panel(registry, version)
 
 
 def _ending(run: RunRecord) -> str:

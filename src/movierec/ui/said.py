@@ -21,7 +21,7 @@ def leave(message: str, **state: object) -> NoReturn:
 
 
 def announce() -> None:
-    """Say what was left to say; the first call after a page's shell."""
+    """Say what was left to say, once."""
     for key, value in st.session_state.pop("said-next", {}).items():
         st.session_state[key] = value
     message = st.session_state.pop(_SAID, None)

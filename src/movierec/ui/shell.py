@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from movierec.errors import MovierecError
+from movierec.ui import said
 from movierec.ui.text import literal
 
 __all__ = ["PAGES", "errors_in_words", "setup"]
@@ -32,7 +33,7 @@ height="10" rx="2.5" stroke="none"/></svg>"""
 
 
 def setup(title: str) -> None:
-    """Configure the page and draw its sidebar; the first call of every page file."""
+    """Configure the page, draw its sidebar, say what was just done; the first call of a page."""
     # A `:material/…:` icon here would make the browser ask Google's server for it.
     st.set_page_config(page_title=f"{title} · movierec", page_icon=_MARK, layout="wide")
     st.html(_STYLE)
@@ -40,6 +41,7 @@ def setup(title: str) -> None:
     with st.sidebar:
         for page, name, symbol in PAGES:
             st.page_link(page, label=name, icon=symbol, width="stretch")
+    said.announce()
 
 
 @contextmanager

@@ -10,12 +10,13 @@ import streamlit as st
 from movierec import jobs
 from movierec.store.records import ACTIVE_STATES, RunRecord
 from movierec.ui import cache, run_facts, shell, sweep_charts, sweep_facts, sweep_form, widgets
+from movierec.ui.said import leave
 from movierec.ui.text import literal
 from movierec.workflows.sweep_records import SweepRecord
 
 __all__ = ["view"]
 
-_NEXT, _DELETING, _SAID = "sweep-next", "sweep-deleting", "sweep-said"
+_NEXT, _DELETING = "sweep-next", "sweep-deleting"
 _ROWS, _ROW_HEIGHT = 16, 41  # of the table of trials: how many are seen at once, pixels of one
 _SWEEP_RUNS = 500  # of runs, how many of the newest sweeps are looked through
 
@@ -23,7 +24,6 @@ _SWEEP_RUNS = 500  # of runs, how many of the newest sweeps are looked through
 def view() -> None:
     """Draw the sweeps there are, the one that the address names, and the form of a new one."""
     records = _records()
-    _said()
     name = _sweeps(records) if records else None
     if name is None:
         _empty()
@@ -142,7 +142,7 @@ def _confirm(record: SweepRecord) -> None:
                 from movierec.workflows.sweep_report import delete_sweep
 
                 delete_sweep(cache.settings(), name)
-                _leave(f"The sweep {name} is deleted.")
+                leave(f"The sweep {name} is deleted.")
             if _button(f"Keep {name}", "keep", icon="undo"):
                 del st.session_state[_DELETING]
                 st.rerun()
@@ -155,26 +155,14 @@ def _train(record: SweepRecord, sweep: RunRecord | None) -> None:
     if best is not None:
         cache.store().runs.tell(run.id, {"trial": best.number})
     number = "" if best is None else f" trial {best.number} of"
-    _leave(f"Run {run.id} waits in the queue: it trains{number} {record.name}.")
+    leave(f"Run {run.id} waits in the queue: it trains{number} {record.name}.")
 
 
 def _submit(request: Mapping[str, Any]) -> None:
     with shell.errors_in_words():
         run = jobs.submit_sweep(cache.settings(), **request)
         st.session_state[_NEXT] = run.request["name"]
-        _leave(f"Run {run.id} waits in the queue: it does the sweep {run.request['name']}.")
-
-
-def _leave(message: str) -> None:
-    """Draw the page anew, with what has just been done on it."""
-    st.session_state[_SAID] = message
-    st.rerun()
-
-
-def _said() -> None:
-    message = st.session_state.pop(_SAID, None)
-    if message:
-        st.toast(literal(message), icon=":material/check_circle:")
+        leave(f"Run {run.id} waits in the queue: it does the sweep {run.request['name']}.")
 
 
 def _button(label: str, key: str, *, icon: str, **options: Any) -> bool:

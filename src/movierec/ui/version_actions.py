@@ -16,7 +16,7 @@ from movierec.ui.tables import Column, html_table
 from movierec.ui.text import size
 from movierec.workflows.promote import Gate, check_promotion, promote
 
-__all__ = ["bar", "promote_button"]
+__all__ = ["bar", "compare_link", "gate_panel", "promote_button"]
 
 _REFUSED, _DELETING = "promotion-refused", "deleting"
 
@@ -25,7 +25,7 @@ def bar(registry: Registry, record: VersionRecord) -> None:
     """Draw the buttons of a version, and below them what they ask."""
     with st.container(horizontal=True, vertical_alignment="center"):
         promote_button(registry, record, primary=True)
-        _compare_link(record)
+        compare_link(record)
         st.download_button(
             f"Export {record.name}", lambda: _archive(registry, record),
             archive_name(record), "application/zip",
@@ -102,7 +102,8 @@ def _guards() -> tuple[str, ...]:
     return cache.settings().promotion_guards
 
 
-def _compare_link(record: VersionRecord) -> None:
+def compare_link(record: VersionRecord) -> None:
+    """Offer to see a version beside the current one."""
     current = cache.store().versions.current()
     if current is None or current.name == record.name:
         return

@@ -1,0 +1,114 @@
+"""Versions side by side: ten compared, and five hundred in the registry, until all is drawn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext
+
+from live.figures import summary
+from live.server import Server
+from live.sessions import opened_seconds
+from movierec.errors import MovierecError
+from movierec.settings import Settings
+from movierec.store import open_store
+
+__all__ = ["measure"]
+
+COMPARED, KEPT = 10, 500
+PATIENCE = 120_000  # ms
+# As somebody has them: seeds of one training, changes to it, baselines.
+_TRAININGS = (
+    *(["--epochs", "10", "--seed", str(seed)] for seed in range(4)),
+    ["--epochs", "10", "--dropout", "0.4"],
+    ["--epochs", "10", "--hidden-dim", "32"],
+    ["--preset", "report", "--epochs", "10"],
+    *(["--preset", name] for name in ("ease", "svd", "biases", "popular")),
+)
+_IDLE = (
+    '[data-testid="stApp"][data-test-script-state="notRunning"]'
+    '[data-test-connection-state="CONNECTED"]'
+)
+# every chart that the page has asked for has been drawn
+_DRAWN = """
+() => {
+  const charts = [...document.querySelectorAll('[data-testid="stPlotlyChart"]')];
+  return charts.every((chart) => chart.querySelector(".main-svg"));
+}
+"""
+
+
+def measure(settings: Settings, browser: Browser, environment: dict[str, str], times: int) -> Any:
+    """Return seconds until pages are whole, with ten versions compared and with 500 kept."""
+    names = _versions(settings, environment)
+    query = "&".join(f"versions={name}" for name in names[:COMPARED])
+    pages = {
+        f"Compare, {COMPARED} versions": f"Compare?{query}&baseline={names[0]}",
+        "Compare, 2 versions": f"Compare?versions={names[0]}&versions={names[1]}",
+        "Versions": "Versions",
+    }
+    found = {"few": _measured(settings, browser, pages, times), "compared": COMPARED}
+    _many(settings)
+    return found | {"many": _measured(settings, browser, pages, times), "kept": KEPT}
+
+
+def _versions(settings: Settings, environment: dict[str, str]) -> list[str]:
+    """Train what is missing; return the versions, the oldest first."""
+    with open_store(settings) as store:
+        there = len(store.versions.names_ever())
+    for options in _TRAININGS[max(0, there - 1) :]:
+        command = [sys.executable, "-m", "movierec", "train", *options]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise MovierecError("A version could not be trained.", hint=done.stderr[-500:])
+    with open_store(settings) as store:
+        return [record.name for record in store.versions.summaries(())][::-1]
+
+
+def _many(settings: Settings) -> None:
+    """List versions like the real ones until there are 500; their folders are not needed."""
+    with open_store(settings) as store:
+        real = store.versions.list()
+        for place in range(len(real), KEPT):
+            like, name = real[place % len(real)], f"v9.{place}.0"
+            store.versions.add(
+                name=name, model=like.model, preset=like.preset, dataset_name=like.dataset_name,
+                fingerprint=like.fingerprint, split_label=like.split_label,
+                created_at=datetime.now(UTC), run_id=None, size_bytes=like.size_bytes,
+                parameters=like.parameters, metadata={**like.metadata, "model_version": name},
+            )  # fmt: skip
+
+
+def _measured(
+    settings: Settings, browser: Browser, pages: dict[str, str], times: int
+) -> dict[str, Any]:
+    found = {}
+    with Server(settings) as server:
+        for label, path in pages.items():
+            url = f"{server.address}/{path}"
+            page, _, query = path.partition("?")
+            context = browser.new_context(viewport={"width": 1400, "height": 900}, locale="en-GB")
+            context.set_default_timeout(PATIENCE)
+            cold = _whole(context, url)
+            found[label] = {
+                "first": round(cold, 4),
+                "again": summary([_whole(context, url) for _ in range(times)]),
+                "script": summary(opened_seconds(server.address, page, query, times)),
+            }
+            context.close()
+    return found
+
+
+def _whole(context: BrowserContext, url: str) -> float:
+    """Return seconds from the navigation until the script has ended and every chart is drawn."""
+    page = context.new_page()
+    page.goto(url, wait_until="commit")
+    page.wait_for_selector(_IDLE)
+    page.wait_for_selector("h1")
+    page.wait_for_function(_DRAWN)
+    milliseconds: float = page.evaluate("performance.now()")
+    page.close()
+    return milliseconds / 1000
