@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
@@ -16,6 +18,7 @@ from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import Store, open_store
 from tests.browser import states
+from tests.conftest import PROJECT
 from tests.pages import alts_of, charts_of, labels, opened_page, shown, without_worker
 
 PAGE = "pages/Compare.py"
@@ -218,3 +221,23 @@ def test_a_version_whose_file_was_changed_is_not_compared(trained: Settings, sto
     assert "the file per_user.parquet" in text
     assert "wrong SHA-256" in text
     assert "measure" not in [button.key for button in at.button]
+
+
+def test_looking_at_versions_loads_neither_torch_nor_surprise(trained: Settings) -> None:
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "at = AppTest.from_file('Home.py', default_timeout=60).run()\n"
+        "for page in ('Compare', 'Versions'):\n"
+        "    at.switch_page(f'pages/{page}.py').run()\n"
+        "    for view in ('Overview', 'Groups', 'Stars', 'Lists', 'Kept', 'Trash', 'Import'):\n"
+        "        at.query_params['view'] = view\n"
+        "        at.run()\n"
+        "        assert not at.exception, at.exception\n"
+        "heavy = {'torch', 'torch_geometric', 'surprise', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
