@@ -28,17 +28,23 @@ _TRAININGS = (
     ["--preset", "report", "--epochs", "10"],
     *(["--preset", name] for name in ("ease", "svd", "biases", "popular")),
 )
-_IDLE = (
-    '[data-testid="stApp"][data-test-script-state="notRunning"]'
-    '[data-test-connection-state="CONNECTED"]'
-)
-# every chart that the page has asked for has been drawn
-_DRAWN = """
-() => {
+QUIET = 1000  # ms in which nothing more is asked for or drawn
+# The moment from which on the script has ended and every chart that it asked for is drawn.
+_WATCH = """
+const whole = () => {
+  const app = document.querySelector('[data-testid="stApp"]');
   const charts = [...document.querySelectorAll('[data-testid="stPlotlyChart"]')];
-  return charts.every((chart) => chart.querySelector(".main-svg"));
-}
+  return app?.dataset.testScriptState === "notRunning"
+    && app.dataset.testConnectionState === "CONNECTED"
+    && document.querySelector("h1")
+    && charts.every((chart) => chart.querySelector(".main-svg"));
+};
+new MutationObserver(() => {
+  if (!whole()) window.wholeAt = undefined;
+  else window.wholeAt ??= performance.now();
+}).observe(document, { attributes: true, childList: true, subtree: true });
 """
+_IS_WHOLE = f"window.wholeAt && performance.now() - window.wholeAt > {QUIET}"
 
 
 def measure(settings: Settings, browser: Browser, environment: dict[str, str], times: int) -> Any:
@@ -92,10 +98,12 @@ def _measured(
             page, _, query = path.partition("?")
             context = browser.new_context(viewport={"width": 1400, "height": 900}, locale="en-GB")
             context.set_default_timeout(PATIENCE)
+            context.add_init_script(_WATCH)
             cold = _whole(context, url)
             found[label] = {
                 "first": round(cold, 4),
                 "again": summary([_whole(context, url) for _ in range(times)]),
+                "link": summary(_by_link(context, url, page, times)),
                 "script": summary(opened_seconds(server.address, page, query, times)),
             }
             context.close()
@@ -106,9 +114,27 @@ def _whole(context: BrowserContext, url: str) -> float:
     """Return seconds from the navigation until the script has ended and every chart is drawn."""
     page = context.new_page()
     page.goto(url, wait_until="commit")
-    page.wait_for_selector(_IDLE)
-    page.wait_for_selector("h1")
-    page.wait_for_function(_DRAWN)
-    milliseconds: float = page.evaluate("performance.now()")
+    page.wait_for_function(_IS_WHOLE)
+    milliseconds: float = page.evaluate("window.wholeAt")
     page.close()
     return milliseconds / 1000
+
+
+def _by_link(context: BrowserContext, url: str, name: str, times: int) -> list[float]:
+    """Return seconds from the click on a page's link in the sidebar, coming from Data."""
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_function(_IS_WHOLE)
+    links = page.get_by_test_id("stSidebar")
+    seconds = []
+    for _ in range(times):
+        links.get_by_role("link", name="Data", exact=True).click()
+        page.wait_for_url("**/Data*")
+        page.wait_for_function(_IS_WHOLE)
+        page.evaluate("window.wholeAt = undefined; window.clickedAt = performance.now()")
+        links.get_by_role("link", name=name, exact=True).click()
+        page.wait_for_url(f"**/{name}*")
+        page.wait_for_function(_IS_WHOLE)
+        seconds.append(page.evaluate("window.wholeAt - window.clickedAt") / 1000)
+    page.close()
+    return seconds

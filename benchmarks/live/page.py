@@ -138,15 +138,17 @@ def _compare(found: Mapping[str, Any]) -> list[str]:
     kept = {"few": "the versions compared", "many": f"{found['kept']} versions"}
     rows = [
         [f"`{label}`", kept[key], _seconds(each["first"]), _both(each["again"]),
-         _both(each["script"])]
+         _both(each["link"]), _both(each["script"])]
         for key in kept
         for label, each in found[key].items()
     ]  # fmt: skip
-    head = ["page", "in the registry", "first visit", "visited before", "script"]
+    head = ["page", "in the registry", "first visit", "visited before", "by its link", "script"]
     note = (
         "Seconds until the script has ended and every chart is drawn, median and p95; versions of "
         f"MovieLens 100K. Aims: {found['compared']} versions side by side under 2 s, with "
-        f"{found['kept']} in the registry under 3 s, both visited before."
+        f"{found['kept']} in the registry under 3 s, warm. `by its link` comes from "
+        "another page of the open dashboard; `visited before` loads the dashboard anew, Plotly's "
+        "5 MB of script included."
     )
     return ["## Versions side by side", "", *_table(head, rows), "", note]
 

@@ -178,6 +178,13 @@ def test_each_view_draws(store: Store, view: str) -> None:
     assert all(alts_of(at))
 
 
+def test_all_of_them_across_settings_are_drawn_when_asked_for(store: Store) -> None:
+    names = ["v1.0.0", "v1.1.0", "v1.2.0", "v1.4.0"]
+    folded = charts_of(opened_page(PAGE, versions=names))
+    drawn = charts_of(opened_page(PAGE, versions=names, across="true"))
+    assert len(drawn) == len(folded) + 1
+
+
 def test_groups_can_be_narrowed(store: Store) -> None:
     at = opened_page(PAGE, versions=["v1.0.0", "v1.2.0"], view="Groups")
     every = shown(at).count("<tr")

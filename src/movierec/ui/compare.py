@@ -198,12 +198,18 @@ def _cost(side: Compared) -> None:
 
 
 def _many(side: Compared) -> None:
-    widgets.section("All of them across settings and metrics")
-    figure = compare_charts.parallel(side.found, side.records)
-    if figure is None:
-        widgets.mute("They do not differ in any setting that has a scale.")
-        return
-    widgets.figure(
-        figure, "compare-parallel", height=360,
-        note="One line per version; the axes are what differs, then the metrics.",
+    folded = st.expander(
+        "All of them across settings and metrics", icon=":material/stacked_line_chart:",
+        key="across", on_change="rerun", bind="query-params",
     )  # fmt: skip
+    if not folded.open:  # a chart that nobody looks at costs a tenth of a second
+        return
+    with folded:
+        figure = compare_charts.parallel(side.found, side.records)
+        if figure is None:
+            widgets.mute("They do not differ in any setting that has a scale.")
+            return
+        widgets.figure(
+            figure, "compare-parallel", height=360,
+            note="One line per version; the axes are what differs, then the metrics.",
+        )  # fmt: skip

@@ -140,6 +140,7 @@ def _table(records: Sequence[VersionRecord]) -> None:
         },
         key=_TABLE,
         on_select=take_over,
+        placeholder="–",
         selection_mode="multi-row",
         alt="All versions, newest first, with data set, split and headline metrics",
     )

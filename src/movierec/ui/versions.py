@@ -80,6 +80,7 @@ def table(records: Sequence[VersionRecord]) -> None:
         },
         key=_TABLE,
         on_select=take_over,
+        placeholder="–",
         selection_mode="single-row",
         alt="Versions, newest first, with model, data set, split, headline metrics, tags and size",
     )
