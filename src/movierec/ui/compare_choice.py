@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from movierec.comparison.metrics import BY_KEY, dig
 from movierec.store.records import VersionRecord
 from movierec.ui import start, widgets
 from movierec.ui.text import ago, duration, integer
+from movierec.ui.version_table import distinct, headline_metrics, version_table
 
 __all__ = ["FACTS", "Choice", "by_default", "choose", "empty"]
 
@@ -122,42 +121,29 @@ def _table(records: Sequence[VersionRecord]) -> None:
     if not found:
         widgets.mute("No version fits. Take a filter out.")
         return
-    names = [record.name for record in found]
 
-    def take_over() -> None:
-        rows = st.session_state[_TABLE].selection.rows
-        st.session_state[_KEY] = [names[row] for row in rows]
+    def chosen(names: list[str]) -> None:
+        st.session_state[_KEY] = names
 
-    st.dataframe(
-        pd.DataFrame([_row(record) for record in found]),
-        hide_index=True,
-        height=min(360, 36 + 35 * len(found)),
-        column_config={
-            BY_KEY[key].label: st.column_config.NumberColumn(
-                format=f"%.{BY_KEY[key].digits}f", help=BY_KEY[key].hint
-            )
-            for key in _SHOWN
-        },
-        key=_TABLE,
-        on_select=take_over,
-        placeholder="–",
-        selection_mode="multi-row",
+    version_table(
+        [_row(record) for record in found], [record.name for record in found], chosen,
+        key=_TABLE, mode="multi-row",
         alt="All versions, newest first, with data set, split and headline metrics",
-    )
+    )  # fmt: skip
 
 
 def _filtered(records: Sequence[VersionRecord]) -> list[VersionRecord]:
     model, data, split = st.columns(3)
     presets = model.multiselect(
-        "Model of versions", _distinct(records, "preset"), key="compare-model",
+        "Model of versions", distinct(records, "preset"), key="compare-model",
         placeholder="Any model",
     )  # fmt: skip
     names = data.multiselect(
-        "Data set of versions", _distinct(records, "dataset_name"), key="compare-data",
+        "Data set of versions", distinct(records, "dataset_name"), key="compare-data",
         placeholder="Any data set",
     )  # fmt: skip
     splits = split.multiselect(
-        "Split of versions", _distinct(records, "split_label"), key="compare-split",
+        "Split of versions", distinct(records, "split_label"), key="compare-split",
         placeholder="Any split",
     )  # fmt: skip
     return [
@@ -169,18 +155,13 @@ def _filtered(records: Sequence[VersionRecord]) -> list[VersionRecord]:
     ]
 
 
-def _distinct(records: Sequence[VersionRecord], field: str) -> list[str]:
-    return sorted({getattr(record, field) for record in records})
-
-
 def _row(record: VersionRecord) -> dict[str, object]:
-    evaluation = record.metadata.get("evaluation") or {}
     return {
         "Version": f"{record.name}{' (current)' if record.is_current else ''}",
         "Model": record.preset,
         "Data set": record.dataset_name,
         "Split": record.split_label,
-        **{BY_KEY[key].label: dig(evaluation, BY_KEY[key].path) for key in _SHOWN},
+        **headline_metrics(record, _SHOWN),
         "Parameters": integer(record.parameters),
         "Took": duration((record.metadata.get("durations") or {}).get("total")),
         "Trained": ago(record.created_at),

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from movierec.comparison.metrics import BY_KEY, Metric, dig
 from movierec.store.records import VersionRecord
 
 __all__ = ["METRICS", "Metric", "Row", "best_floor", "best_in", "protocol", "rows", "rungs"]
@@ -16,28 +17,11 @@ __all__ = ["METRICS", "Metric", "Row", "best_floor", "best_in", "protocol", "row
 Kind = Literal["version", "floor", "published"]
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One column: where it lies in `metadata["evaluation"]` and which direction is better."""
-
-    key: str
-    label: str
-    path: tuple[str, ...]
-    hint: str
-    digits: int = 3
-    lower_is_better: bool = False
-
-
-_FULL = "Candidates: all movies the user has not rated in the train part. Higher is better."
-_RATED = "Candidates: only the user's own test movies; an easy protocol. Higher is better."
+_RECALL = Metric("recall_rated", "R@10 rated", ("rated", "recall_at_10"), BY_KEY["ndcg_rated"].hint)
 METRICS = (
-    Metric("rmse", "RMSE", ("rmse",), "Stars, over all test ratings. Lower is better.", 4, True),
-    Metric("mae", "MAE", ("mae",), "Stars, over all test ratings. Lower is better.", 4, True),
-    Metric("ndcg_full", "NDCG@10 full", ("full", "ndcg_at_10"), _FULL),
-    Metric("hit_full", "HitRate@10 full", ("full", "hit_rate_at_10"), _FULL),
-    Metric("precision_rated", "P@10 rated", ("rated", "precision_at_10"), _RATED),
-    Metric("recall_rated", "R@10 rated", ("rated", "recall_at_10"), _RATED),
-    Metric("ndcg_rated", "NDCG@10 rated", ("rated", "ndcg_at_10"), _RATED),
+    *(BY_KEY[key] for key in ("rmse", "mae", "ndcg_full", "hit_full", "precision_rated")),
+    _RECALL,
+    BY_KEY["ndcg_rated"],
 )
 _BY_KEY = {metric.key: metric for metric in METRICS}
 
@@ -126,8 +110,8 @@ def protocol(version: VersionRecord) -> str:
 
 def _told(evaluation: Mapping[str, Any]) -> str:
     """Say that predicted ratings knew their time, and what the RMSE is where they do not."""
-    without = _dig(evaluation, ("without_time", "rmse"))
-    if math.isnan(without) or without == _dig(evaluation, ("rmse",)):
+    without = dig(evaluation, ("without_time", "rmse"))
+    if math.isnan(without) or without == dig(evaluation, ("rmse",)):
         return ""
     return (
         f"; each prediction knew when the rating was given (RMSE {without:.4f} where it does not)"
@@ -135,14 +119,7 @@ def _told(evaluation: Mapping[str, Any]) -> str:
 
 
 def _values(evaluation: Mapping[str, Any]) -> dict[str, float]:
-    return {metric.key: _dig(evaluation, metric.path) for metric in METRICS}
-
-
-def _dig(tree: Mapping[str, Any], path: Sequence[str]) -> float:
-    node: Any = tree
-    for name in path:
-        node = node.get(name) if isinstance(node, Mapping) else None
-    return float(node) if isinstance(node, int | float) else math.nan
+    return {metric.key: dig(evaluation, metric.path) for metric in METRICS}
 
 
 def _floor_rows(version: VersionRecord) -> list[Row]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from movierec.comparison.metrics import BY_KEY, dig
 from movierec.store.records import VersionRecord
 from movierec.ui import widgets
 from movierec.ui.fields import kept_as
 from movierec.ui.text import ago, size
+from movierec.ui.version_table import distinct, headline_metrics, version_table
 
 __all__ = ["choose", "filtered", "head", "table"]
 
@@ -47,8 +46,8 @@ def filtered(records: Sequence[VersionRecord]) -> list[VersionRecord]:
     }
     known = sorted({tag for record in records for tag in record.tags}, key=str.casefold)
     wanted = tags.multiselect("Tags (all of them)", known, key="tag", **options)
-    presets = model.multiselect("Model", _distinct(records, "preset"), key="model", **options)
-    names = data.multiselect("Data set", _distinct(records, "dataset_name"), key="data", **options)
+    presets = model.multiselect("Model", distinct(records, "preset"), key="model", **options)
+    names = data.multiselect("Data set", distinct(records, "dataset_name"), key="data", **options)
     return [
         record
         for record in records
@@ -61,29 +60,16 @@ def filtered(records: Sequence[VersionRecord]) -> list[VersionRecord]:
 
 def table(records: Sequence[VersionRecord]) -> None:
     """Draw the versions; selecting a row opens it below."""
-    names = [record.name for record in records]
 
-    def take_over() -> None:
-        rows = st.session_state[_TABLE].selection.rows
-        if rows:
-            st.session_state[_KEY] = names[rows[0]]
+    def opened(names: list[str]) -> None:
+        if names:
+            st.session_state[_KEY] = names[0]
 
-    st.dataframe(
-        pd.DataFrame([_row(record) for record in records]),
-        hide_index=True,
-        height=min(360, 36 + 35 * len(records)),
-        column_config={
-            BY_KEY[key].label: st.column_config.NumberColumn(
-                format=f"%.{BY_KEY[key].digits}f", help=BY_KEY[key].hint
-            )
-            for key in _SHOWN
-        },
-        key=_TABLE,
-        on_select=take_over,
-        placeholder="–",
-        selection_mode="single-row",
+    version_table(
+        [_row(record) for record in records], [record.name for record in records], opened,
+        key=_TABLE, mode="single-row",
         alt="Versions, newest first, with model, data set, split, headline metrics, tags and size",
-    )
+    )  # fmt: skip
 
 
 def choose(records: Sequence[VersionRecord], found: Sequence[VersionRecord]) -> str:
@@ -110,22 +96,17 @@ def _says(record: VersionRecord, text: str) -> bool:
     return all(word in said for word in text.casefold().split())
 
 
-def _distinct(records: Sequence[VersionRecord], field: str) -> list[str]:
-    return sorted({getattr(record, field) for record in records})
-
-
 def _state(record: VersionRecord) -> str:
     return " ● current" if record.is_current else " ✕ files missing" * record.is_missing
 
 
 def _row(record: VersionRecord) -> dict[str, object]:
-    evaluation = record.metadata.get("evaluation") or {}
     return {
         "Version": f"{record.name}{_state(record)}",
         "Model": record.preset,
         "Data set": record.dataset_name,
         "Split": record.split_label,
-        **{BY_KEY[key].label: dig(evaluation, BY_KEY[key].path) for key in _SHOWN},
+        **headline_metrics(record, _SHOWN),
         "Tags": list(record.tags),
         "Notes": record.notes.partition("\n")[0],
         "Size": size(record.size_bytes),
