@@ -41,6 +41,7 @@ from tests.integration.project import (
     get_run,
     process_environment,
     project_in,
+    stand_still,
     train_version,
 )
 from tests.integration.test_jobs_process import (
@@ -329,7 +330,7 @@ def deaf_run(settings: Settings, epochs: int = 2) -> RunRecord:
     run = submit_train(settings, "report", "tiny", hyperparameters=SHORT, seed=SEED)
     run = wait_for(settings, run.id, has_epochs(settings, epochs))
     assert run.pid is not None
-    os.kill(run.pid, signal.SIGSTOP)
+    stand_still(settings, run.pid)
     return run
 
 
@@ -381,7 +382,7 @@ def test_a_run_that_is_a_zombie_is_dead(project):
     run = submit_train(project, "report", "tiny", hyperparameters=LONG)
     run = wait_for(project, run.id, has_epochs(project, 2))
     (worker,) = workers(project)
-    os.kill(worker, signal.SIGSTOP)
+    stand_still(project, worker)
     assert run.pid is not None
     os.kill(run.pid, signal.SIGKILL)
     found = wait_for(project, run.id, ended)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,6 +32,7 @@ from tests.integration.project import (
     process_environment,
     project_in,
     runs_of,
+    stand_still,
 )
 from tests.integration.test_jobs_process import assert_same_version, has_epochs, wait_for
 
@@ -174,10 +173,7 @@ def test_a_run_that_does_not_hear_is_killed(project):
     deaf = project.model_copy(update={"cancel_grace": 1.0})
     run = submit_train(deaf, "report", "tiny", hyperparameters=LONG)
     pid = wait_for(deaf, run.id, has_epochs(deaf, 1)).pid
-    with closing(sqlite3.connect(deaf.database_path, timeout=30, isolation_level=None)) as database:
-        database.execute("BEGIN IMMEDIATE")  # so that it is not stopped while it holds the lock
-        os.kill(pid, signal.SIGSTOP)  # as deaf as code that never returns to Python
-        database.execute("ROLLBACK")
+    stand_still(deaf, pid)
     cancel(deaf, run.id)
     run = wait_for(deaf, run.id, ended)
     assert run.state == "cancelled"
