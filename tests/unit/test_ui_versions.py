@@ -226,7 +226,9 @@ def test_an_archive_that_lies_is_refused_in_words(store: Store) -> None:
 def test_the_card_and_the_files_are_there(store: Store) -> None:
     at = opened_page(PAGE, version="v1.0.0")
     record = store.versions.get("v1.0.0")
-    assert any("# v1" in each.value for each in at.markdown)
+    (card,) = [each.value for each in at.markdown if "v1" in each.value]
+    assert card.startswith("### v1")
+    assert "\n# " not in card
     assert f"{len(record.metadata['files']) + 1} files" in " ".join(e.label for e in at.expander)
 
 

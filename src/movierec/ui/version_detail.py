@@ -130,4 +130,13 @@ def _card(record: VersionRecord) -> None:
             f"Download the card of {record.name}", text, f"{record.name}.md", "text/markdown",
             key=f"card-file-{record.name}", icon=":material/description:", on_click="ignore",
         )  # fmt: skip
-        st.markdown(text)
+        st.markdown(_lowered(text))
+
+
+def _lowered(card: str) -> str:
+    """Return a card whose headings stand two levels lower: the page has a title of its own."""
+    lines, in_code = [], False
+    for line in card.splitlines():
+        in_code ^= line.startswith("```")
+        lines.append(f"##{line}" if line.startswith("#") and not in_code else line)
+    return "\n".join(lines)
