@@ -7,12 +7,14 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 
 from movierec.errors import ArtifactError, MovierecError, NotFoundError, StoreError
 from movierec.registry import Registry, VersionDraft
+from movierec.registry.files import problems_of
 from movierec.store import open_store
 
 DRAFT = VersionDraft(
@@ -240,6 +242,30 @@ def test_verify_names_the_problem(registry, damage, problem):
     damage(registry.path("v1.0.0"))
     (found,) = registry.verify("v1.0.0")
     assert problem in found
+
+
+@SQLITE_ALONE
+def test_a_folder_that_comes_and_goes_while_it_is_checked(settings, registry):
+    """As when another process deletes and restores the version: a problem, never a crash."""
+    registry.save(DRAFT)
+    folder, aside = settings.models_path / "v1.0.0", settings.models_path / "aside"
+    is_over = threading.Event()
+
+    def move() -> None:
+        while not is_over.is_set():
+            folder.rename(aside)
+            aside.rename(folder)
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    try:
+        found = [problems_of(folder) for _ in range(1_000)]
+        while not any(found):  # the other thread has yet to be given time
+            found.append(problems_of(folder))
+    finally:
+        is_over.set()
+        mover.join()
+    assert problems_of(folder) == []
 
 
 def test_metadata_of_another_version_is_noticed(registry):

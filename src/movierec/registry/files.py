@@ -77,7 +77,10 @@ def problems_of(folder: Path) -> list[str]:
     problems = [] if manifest.facts.model_version == folder.name else [_other_version(manifest)]
     problems += [p for name in manifest.files if (p := problem_with(folder, name, manifest))]
     known = {*manifest.files, METADATA, SERVING}
-    return problems + [f"{name} does not belong to it." for name in _walk(folder, known)]
+    try:
+        return problems + [f"{name} does not belong to it." for name in _walk(folder, known)]
+    except OSError as error:  # it was deleted meanwhile, or may not be read
+        return [*problems, f"Its folder: {os.strerror(error.errno or 0).lower()}."]
 
 
 def _other_version(manifest: Manifest) -> str:
