@@ -155,7 +155,7 @@ FACTS: dict[str, tuple[Make, str]] = {
     "text that is no Unicode": (with_metadata(x="\ud800"), "no Unicode"),
     "a NUL in a text": (with_metadata(preset="a\0b"), "a NUL character"),
     "a list": (with_metadata_text(lambda _: "[]"), "it is not an object"),
-    "another thing": (with_metadata_text(lambda _: "{}"), "metadata.json: model: field required"),
+    "another thing": (with_metadata_text(lambda _: "{}"), "metadata.json: model_version: field"),
     "text for a number": (with_metadata(parameters="many"), "metadata.json: parameters"),
     "metrics as a list": (with_metadata_text(evaluation_as_list), "metadata.json: evaluation"),
     "a metric as text": (
@@ -165,7 +165,14 @@ FACTS: dict[str, tuple[Make, str]] = {
     "a name without end": (with_metadata(dataset_name="x" * 10_000), "dataset_name"),
     "a time without a zone": (with_metadata(created_at="2026-01-01T00:00:00"), "created_at"),
     "a time to come": (with_metadata(created_at="9999-12-31T00:00:00Z"), "lies in the future"),
-    "no hashes": (with_metadata(files=[]), "files"),
+    "no hashes": (with_metadata(files=[]), "metadata.json of version v1.0.0 cannot be used: files"),
+    "no files at all": (
+        with_metadata_text(lambda text: text.replace('"files": {', '"file": {')), "files: field"
+    ),
+    "no version's name": (
+        with_metadata_text(lambda text: text.replace("model_version", "model_revision")),
+        "metadata.json: model_version: field required",
+    ),
     "a hash that is a path": (
         with_metadata(files={"a.npy": {"bytes": 1, "sha256": "../.."}}), "sha256"
     ),

@@ -25,7 +25,7 @@ from movierec.registry.archive_facts import (
     strict,
 )
 from movierec.registry.archive_layout import MAX_BYTES, Entry, RefusedError, read_layout
-from movierec.registry.manifest import FileFacts, read_manifest
+from movierec.registry.manifest import FileFacts, parse_manifest, read_manifest
 from movierec.registry.names import METADATA, SERVING, check_file
 from movierec.registry.registry import Registry
 from movierec.store import VersionRecord
@@ -137,7 +137,7 @@ def _unpacked(
 ) -> Mapping[str, Any]:
     """Write the files into a folder and check them; return the metadata."""
     (folder / METADATA).write_bytes(metadata)
-    files = read_manifest(folder).files
+    files = parse_manifest(metadata, str(facts["model_version"])).files
     _check_files(entries, files)
     _require_room(folder, files)
     (folder / SERVING).mkdir()

@@ -86,6 +86,7 @@ class _Metadata(BaseModel):
 
     model_config = _STRICT
 
+    model_version: Text
     model: Text
     preset: Text
     dataset_name: Text

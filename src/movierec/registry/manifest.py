@@ -15,7 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from movierec.errors import ArtifactError
 from movierec.registry.names import METADATA, check_file
 
-__all__ = ["FileFacts", "Manifest", "facts_of", "read_manifest", "write_manifest"]
+__all__ = [
+    "FileFacts",
+    "Manifest",
+    "facts_of",
+    "parse_manifest",
+    "read_manifest",
+    "write_manifest",
+]
 
 MAX_BYTES = 64 * 2**20  # a training history of a million epochs is smaller
 
@@ -86,31 +93,40 @@ def read_manifest(folder: Path) -> Manifest:
         ArtifactError: it is missing, too large, not JSON, or a field has the wrong type.
 
     """
-    content = _read(folder / METADATA)
+    return parse_manifest(_read(folder / METADATA), folder.name)
+
+
+def parse_manifest(content: bytes, name: str) -> Manifest:
+    """Check the bytes of a version's metadata; errors call the version by this name.
+
+    Raises:
+        ArtifactError: they are not JSON, or a field has the wrong type.
+
+    """
     try:
         metadata = json.loads(content, parse_constant=_refuse_constant)
         facts = _Facts.model_validate(metadata)
-        for name in facts.files:
-            check_file(name)
+        for file in facts.files:
+            check_file(file)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise _unusable(folder, f"{field}: {first['msg'].lower()}") from error
+        raise _unusable(name, f"{field}: {first['msg'].lower()}") from error
     except (ValueError, RecursionError) as error:
-        raise _unusable(folder, "it is not JSON") from error
+        raise _unusable(name, "it is not JSON") from error
     return Manifest(facts, metadata, len(content))
 
 
 def _read(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
-            raise _unusable(path.parent, "it is a link or no plain file")
+            raise _unusable(path.parent.name, "it is a link or no plain file")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _unusable(path.parent, error.strerror or "it cannot be read") from error
+        raise _unusable(path.parent.name, error.strerror or "it cannot be read") from error
     if len(content) > MAX_BYTES:
-        raise _unusable(path.parent, f"it is larger than {MAX_BYTES // 2**20} MB")
+        raise _unusable(path.parent.name, f"it is larger than {MAX_BYTES // 2**20} MB")
     return content
 
 
@@ -118,8 +134,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _unusable(folder: Path, cause: str) -> ArtifactError:
+def _unusable(name: str, cause: str) -> ArtifactError:
     return ArtifactError(
-        f"{METADATA} of version {folder.name} cannot be used: {cause}.",
+        f"{METADATA} of version {name} cannot be used: {cause}.",
         hint="Restore the folder from a backup, or delete the version and train it again.",
     )
