@@ -11,7 +11,7 @@ from typing import Any
 
 from movierec.comparison.costs import costs_of
 from movierec.comparison.evidence import Evidence
-from movierec.comparison.metrics import BY_KEY, METRICS, values_of
+from movierec.comparison.metrics import BY_KEY, FLOORS, METRICS, values_of
 from movierec.comparison.pairs import compare_all
 from movierec.comparison.results import Comparison, Pair
 from movierec.comparison.settings import seed_groups, setting_diffs
@@ -23,7 +23,6 @@ from movierec.store import VersionRecord
 
 __all__ = ["as_csv", "as_dict", "compare", "default_baseline"]
 
-_FLOORS = ("biases", "constant", "popular", "random")
 _COLUMNS = (
     "version", "baseline", "metric", "label", "lower_is_better", "value", "baseline_value",
     "delta", "low", "high", "p_value", "p_holm", "verdict", "users", "comparable",
@@ -146,7 +145,7 @@ def _measured_on(record: VersionRecord) -> str:
 def _floors(record: VersionRecord) -> dict[str, dict[str, float]]:
     floors = record.metadata.get("floors") or {}
     return {
-        name: values_of(floors[name]) for name in _FLOORS if isinstance(floors.get(name), Mapping)
+        name: values_of(floors[name]) for name in FLOORS if isinstance(floors.get(name), Mapping)
     }
 
 

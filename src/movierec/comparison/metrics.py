@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["BEYOND", "BY_KEY", "METRICS", "PAIRED", "Metric", "dig", "values_of"]
+__all__ = ["BEYOND", "BY_KEY", "FLOORS", "METRICS", "PAIRED", "Metric", "dig", "values_of"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,14 @@ BEYOND = (
            "Negative log-likelihood per test rating. Lower is better.", lower_is_better=True),
 )  # fmt: skip
 METRICS = (*PAIRED, *BEYOND)
+# In the order they are shown; "averages": the mean, moved by how far this user and this movie lie
+# from it.
+FLOORS: Mapping[str, str] = {
+    "biases": "averages",
+    "constant": "constant",
+    "popular": "most popular",
+    "random": "random",
+}
 BY_KEY: Mapping[str, Metric] = {metric.key: metric for metric in METRICS}
 
 

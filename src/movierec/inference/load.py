@@ -12,9 +12,9 @@ from movierec.models.baselines import load_recommender
 from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
 from movierec.settings import Settings, load_settings
-from movierec.store import Store, VersionRecord, open_store
+from movierec.store import DatasetRecord, Store, VersionRecord, open_store
 
-__all__ = ["bring_back", "data_of", "load_version", "split_of"]
+__all__ = ["bring_back", "data_of", "data_record_of", "load_version", "split_of"]
 
 
 def load_version(name: str = "current", settings: Settings | None = None) -> LoadedVersion:
@@ -34,6 +34,11 @@ def load_version(name: str = "current", settings: Settings | None = None) -> Loa
 
 
 def data_of(store: Store, record: VersionRecord) -> Dataset:
+    """Load the data a version was trained on; raises as `data_record_of`."""
+    return store.datasets.load(data_record_of(store, record).name)
+
+
+def data_record_of(store: Store, record: VersionRecord) -> DatasetRecord:
     """Return the data a version was trained on, whatever it is called in this database.
 
     Where the database has other data of that name, it is those: `bring_back` refuses them.
@@ -42,11 +47,11 @@ def data_of(store: Store, record: VersionRecord) -> Dataset:
         NotFoundError: the data set is not there.
 
     """
-    found = store.datasets.find(record.fingerprint)
-    if found is not None:
-        return store.datasets.load(found.name)
-    if record.dataset_name in {known.name for known in store.datasets.list()}:
-        return store.datasets.load(record.dataset_name)
+    known = store.datasets.list()
+    found = [data for data in known if data.fingerprint == record.fingerprint]
+    found += [data for data in known if data.name == record.dataset_name]
+    if found:
+        return found[0]
     raise NotFoundError(
         f"There is no data set {record.dataset_name!r}; version {record.name} was trained on it.",
         hint="Import the same data: `movierec data fetch` for MovieLens, else "

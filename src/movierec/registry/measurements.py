@@ -11,17 +11,16 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from movierec.errors import ArtifactError
+from movierec.registry.locking import locked, writing
 from movierec.registry.manifest import FileFacts, facts_of
 from movierec.registry.names import is_folder, is_name
 from movierec.store import VersionRecord
@@ -39,7 +38,6 @@ FACTS = "measurement.json"
 # raised whenever a metric is defined anew, so that no old number is compared
 EDITION = 1
 MAX_BYTES = 64 * 2**20
-LOCK_SECONDS = 60.0
 AGAIN = "Measure them again: `movierec versions measure`."
 
 Frame: TypeAlias = Literal["per_user", "per_rating"]
@@ -183,14 +181,14 @@ class Measurements:
 
         """
         known = {record.name: record for record in records}
-        with self._writing(), incoming_folder(self._root) as incoming:
+        with writing(self._root), incoming_folder(self._root) as incoming:
             versions = {n: _write_version(incoming / n, known[n], e) for n, e in evaluations}
             facts = _Facts(created_at=datetime.now(UTC), ground=ground, versions=versions)
             (incoming / FACTS).write_text(facts.model_dump_json(indent=2), encoding="utf-8")
             sync(incoming / FACTS)
             sync(incoming)
             place = self._root / _key(records)
-            with self._lock():
+            with locked(self._root, "keeping a measurement"):
                 remove_folder(place)
                 incoming.rename(place)
                 sync(self._root)
@@ -222,27 +220,6 @@ class Measurements:
         if not is_folder(self._root):
             return []
         return [path for path in self._root.iterdir() if path.name[0] != "." and is_folder(path)]
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        try:
-            with FileLock(self._root / ".lock", timeout=LOCK_SECONDS):
-                yield
-        except Timeout as error:
-            raise ArtifactError(
-                "Another movierec is keeping a measurement.",
-                hint="Wait for it, or end it, and try again.",
-            ) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ArtifactError(
-                f"{self._root} cannot be written: {error.strerror or error}.",
-                hint="Check its permissions and the free disk space.",
-            ) from error
 
 
 def _key(records: Iterable[VersionRecord]) -> str:

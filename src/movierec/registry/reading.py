@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.registry.files import check_content, problems_of, read_array
 from movierec.registry.history import previous_of
+from movierec.registry.locking import locked, writing
 from movierec.registry.manifest import read_manifest
 from movierec.registry.measurements import Measurements
 from movierec.registry.names import CURRENT, array_of, check_name, is_folder
@@ -22,8 +21,6 @@ from movierec.settings import Settings
 from movierec.store import PromotionRecord, Store, VersionRecord
 
 __all__ = ["Moves", "Problems", "VersionReader", "Versions"]
-
-LOCK_SECONDS = 60.0
 
 # `list` is a method below
 Versions: TypeAlias = list[VersionRecord]
@@ -120,25 +117,9 @@ class VersionReader:
         current = self._versions.current()
         return previous_of(self.history(), current.name if current else None, there)
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> AbstractContextManager[None]:
         """Let one process at a time change which folders and rows there are."""
-        try:
-            with FileLock(self._root / ".lock", timeout=LOCK_SECONDS):
-                yield
-        except Timeout as error:
-            raise ArtifactError(
-                "Another movierec is changing the versions.",
-                hint="Wait for it, or end it, and try again.",
-            ) from error
+        return locked(self._root, "changing the versions")
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            yield
-        except OSError as error:
-            raise ArtifactError(
-                f"{self._root} cannot be written: {error.strerror or error}.",
-                hint="Check its permissions and the free disk space.",
-            ) from error
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(self._root)

@@ -16,9 +16,8 @@ import streamlit as st
 from movierec.comparison.evidence import Evidence, read_evidence
 from movierec.comparison.measured import evidence_from, measured_together
 from movierec.data.dataset import Dataset
-from movierec.errors import NotFoundError
 from movierec.inference import LoadedVersion
-from movierec.inference.load import bring_back
+from movierec.inference.load import bring_back, data_record_of
 from movierec.registry import Registry
 from movierec.registry.measurements import Measurement
 from movierec.settings import Settings, load_settings
@@ -176,13 +175,8 @@ def _evidence(url: str, home: str, name: str, made: str) -> Evidence:  # noqa: A
 @st.cache_resource(max_entries=6, show_spinner="Loading the version …")
 def _loaded(url: str, home: str, name: str, made: str) -> LoadedVersion:  # noqa: ARG001 - the key
     record = store().versions.get(name)
-    data = store().datasets.find(record.fingerprint)
-    if data is None:
-        raise NotFoundError(
-            f"The data set {record.dataset_name} that {name} was trained on is not here.",
-            hint="Import it again: `movierec data import`.",
-        )
-    return bring_back(record, Registry(settings(), store()).arrays(name), dataset(data))
+    data = dataset(data_record_of(store(), record))
+    return bring_back(record, Registry(settings(), store()).arrays(name), data)
 
 
 def _mark(record: VersionRecord) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from movierec.ui import (
     widgets,
 )
 from movierec.ui.compare_data import Compared
-from movierec.ui.compare_facts import LEADS
+from movierec.ui.compare_facts import LEADS, MANY
 from movierec.ui.cost_charts import CostName
 from movierec.ui.tables import Column, html_table
 
@@ -35,7 +35,6 @@ _COSTS: Mapping[str, CostName] = {
     "Memory": "memory_mb",
 }
 _DIFFERS = " differs: "
-_MANY = 4  # versions from which lines across settings tell more than a table
 _MARKS = {
     "better": ("▲", "good", "better"),
     "worse": ("▼", "bad", "worse"),
@@ -71,7 +70,7 @@ def overview(side: Compared) -> None:
         _settings(side.found)
     with right:
         _cost(side)
-    if len(side.found.versions) >= _MANY:
+    if len(side.found.versions) >= MANY:
         _many(side)
 
 

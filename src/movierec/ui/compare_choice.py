@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from movierec.store.records import VersionRecord
-from movierec.ui import start, widgets
+from movierec.ui import standing, start, widgets
 from movierec.ui.text import ago, duration, integer
 from movierec.ui.version_table import distinct, headline_metrics, version_table
 
@@ -73,12 +73,8 @@ def by_default(records: Sequence[VersionRecord]) -> list[str]:
     """
     first = next((record for record in records if record.is_current), records[0])
     others = [record for record in records if record.name != first.name]
-    alike = [r for r in others if _test_part(r) == _test_part(first)]
+    alike = [record for record in others if standing.same_test_part(first, record)]
     return [first.name, *[record.name for record in (alike or others)[:1]]]
-
-
-def _test_part(record: VersionRecord) -> tuple[str, object]:
-    return record.fingerprint, record.metadata.get("split_test_sha256")
 
 
 def _take_address(known: dict[str, VersionRecord]) -> list[str]:

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 LEADS = ("rmse", "ndcg_full")
+MANY = 4  # versions from which lines across settings tell more than a table
 VERDICTS: Mapping[Verdict, str] = {
     "worse": "▼ worse", "better": "▲ better", "can't tell": "= can't tell",
 }  # fmt: skip

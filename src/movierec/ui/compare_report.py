@@ -26,7 +26,6 @@ Records: TypeAlias = Mapping[str, VersionRecord]
 Styles: TypeAlias = Mapping[str, VersionStyle]
 Errors: TypeAlias = Mapping[str, pd.DataFrame]
 
-_MANY = 4  # versions from which lines across settings tell more than a table
 _OPEN = 2  # versions beside the baseline whose groups are shown without being asked for
 
 
@@ -160,7 +159,11 @@ def _cost(found: Comparison, records: Records, styles: Styles, figures: Figures)
         compare_charts.pareto(found.costs, found.values, key, styles) for key in compare_facts.LEADS
     ]
     drawn = [figures.place(chart) for chart in charts if chart.data]
-    many = compare_charts.parallel(found, records) if len(found.versions) >= _MANY else None
+    many = (
+        compare_charts.parallel(found, records)
+        if len(found.versions) >= compare_facts.MANY
+        else None
+    )
     across = "" if many is None else figures.place(many)
     table = compare_facts.costs_table(found)
     return _section("Accuracy against cost", table, _pair(*drawn), across)

@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from movierec.comparison.metrics import BEYOND, PAIRED, Metric
+from movierec.comparison.metrics import BEYOND, FLOORS, PAIRED, Metric
 from movierec.comparison.results import Comparison, Pair, SeedGroup
 from movierec.comparison.wording import NOT_MEASURED, delta_text, interval_text, value_text
 from movierec.evaluation.significance import Difference
 from movierec.ui.tables import Bar, Cell, Change, Column, Tone, html_table
 from movierec.ui.theme import VersionStyle
 
-__all__ = ["FLOORS", "LEGEND", "best_of", "metrics_table"]
+__all__ = ["LEGEND", "best_of", "metrics_table"]
 
 Styles: TypeAlias = Mapping[str, VersionStyle]
 
@@ -23,13 +23,6 @@ LEGEND = (
     "users, Holm-corrected over these metrics). The bar is the 95 % interval, right of the line "
     "is better. Changes without a sign have no interval, as they are of all lists together."
 )
-# "averages": the mean, moved by how far this user and this movie lie from it
-FLOORS = {
-    "biases": "averages",
-    "constant": "constant",
-    "popular": "most popular",
-    "random": "random",
-}
 _TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "can't tell": "same"}
 
 

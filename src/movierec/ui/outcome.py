@@ -73,7 +73,7 @@ def _numbers(version: VersionRecord, table: Sequence[Row], current: VersionRecor
     rows = [_row(table[0], None)]
     other = current if current is not None and current.name != version.name else None
     if other is not None:
-        comparable = _same_test(version, other)
+        comparable = standing.same_test_part(version, other)
         row = Row(
             f"{other.name}, current", "version", standing.rows(other)[0].values,
             "" if comparable else "another test part: not comparable",
@@ -98,12 +98,6 @@ def _row(row: Row, against: Row | None) -> list[Cell | str]:
 
 def _metrics() -> list[Metric]:
     return [metric for metric in METRICS if metric.key in _SHOWN]
-
-
-def _same_test(one: VersionRecord, other: VersionRecord) -> bool:
-    """Return whether two versions were measured on the same ratings."""
-    parts = [version.metadata.get("split_test_sha256") for version in (one, other)]
-    return one.fingerprint == other.fingerprint and parts[0] is not None and parts[0] == parts[1]
 
 
 def _next(version: VersionRecord, current: VersionRecord | None) -> None:

@@ -9,10 +9,20 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from movierec.comparison.metrics import BY_KEY, Metric, dig
+from movierec.comparison.metrics import BY_KEY, FLOORS, Metric, dig
 from movierec.store.records import VersionRecord
 
-__all__ = ["METRICS", "Metric", "Row", "best_floor", "best_in", "protocol", "rows", "rungs"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Row",
+    "best_floor",
+    "best_in",
+    "protocol",
+    "rows",
+    "rungs",
+    "same_test_part",
+]
 
 Kind = Literal["version", "floor", "published"]
 
@@ -24,14 +34,6 @@ METRICS = (
     BY_KEY["ndcg_rated"],
 )
 _BY_KEY = {metric.key: metric for metric in METRICS}
-
-# "averages": the mean, moved by how far this user and this movie lie from it
-_FLOORS = {
-    "biases": "averages",
-    "constant": "constant",
-    "popular": "most popular",
-    "random": "random",
-}
 
 # RMSE on u1 as published; the test part never used for choosing anything, unless noted.
 _PUBLISHED_U1 = (
@@ -108,6 +110,12 @@ def protocol(version: VersionRecord) -> str:
     )
 
 
+def same_test_part(one: VersionRecord, other: VersionRecord) -> bool:
+    """Return whether two versions were measured on the same ratings, as far as their rows tell."""
+    parts = [version.metadata.get("split_test_sha256") for version in (one, other)]
+    return one.fingerprint == other.fingerprint and parts[0] is not None and parts[0] == parts[1]
+
+
 def _told(evaluation: Mapping[str, Any]) -> str:
     """Say that predicted ratings knew their time, and what the RMSE is where they do not."""
     without = dig(evaluation, ("without_time", "rmse"))
@@ -126,7 +134,7 @@ def _floor_rows(version: VersionRecord) -> list[Row]:
     floors = version.metadata.get("floors") or {}
     return [
         Row(label, "floor", _values(floors[name]))
-        for name, label in _FLOORS.items()
+        for name, label in FLOORS.items()
         if isinstance(floors.get(name), Mapping)
     ]
 
