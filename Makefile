@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Works with GNU make 3.81, which macOS has.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test install mlflow postgres dev format lint type contracts bench lock clean distclean
+.PHONY: help run test install api mlflow postgres dev format lint type contracts bench lock clean distclean
 
 BOOTSTRAP := sh tools/bootstrap.sh
 BIN := .venv/bin
@@ -20,6 +20,9 @@ test: dev lint type contracts ## set everything up, then check format, lint, typ
 
 install: ## install what the dashboard and the commands need into .venv
 	@$(BOOTSTRAP) install
+
+api: ## install what `movierec serve` needs, the REST API
+	@$(BOOTSTRAP) api
 
 mlflow: ## install what writes versions into an MLflow tracking store
 	@$(BOOTSTRAP) mlflow

@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
             return _run(os.environ.get("PORT") or "8501")
         case ["install"]:
             ensure_environment(ROOT, ["main"])
-        case ["bench" | "mlflow" | "postgres" as group]:
+        case ["api" | "bench" | "mlflow" | "postgres" as group]:
             ensure_environment(ROOT, ["main", group])
         case ["dev"]:
             ensure_environment(ROOT, ["main", "bench", "dev"])
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         case ["poetry", *rest]:
             run_poetry(ROOT, rest)
         case _:
-            known = "run, install, bench, mlflow, postgres, dev, or poetry with its arguments"
+            known = "run, install, api, bench, mlflow, postgres, dev, or poetry with its arguments"
             raise SetupError(f"Say which: {known}.")
     return 0
 

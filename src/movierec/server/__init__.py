@@ -1,0 +1,1 @@
+"""The REST API: `movierec serve` and what it answers with."""
