@@ -74,6 +74,7 @@ class Made:
     graph: RatingGraph
     features: tuple[Tensor, Tensor]
     model: GraphSage
+    preprocessor: FeaturePreprocessor
 
 
 def make_model(config: SageHyperparameters, dataset: Dataset | None = None, seed: int = 0) -> Made:
@@ -83,7 +84,7 @@ def make_model(config: SageHyperparameters, dataset: Dataset | None = None, seed
     features = feature_tensors(preprocessor, dataset)
     torch.manual_seed(seed)
     model = GraphSage(config, sizes_of(dataset, train, features)).eval()
-    return Made(dataset, train, validation, graph_of(dataset, train), features, model)
+    return Made(dataset, train, validation, graph_of(dataset, train), features, model, preprocessor)
 
 
 def sizes_of(dataset: Dataset, train: Interactions, features: tuple[Tensor, Tensor]) -> Sizes:

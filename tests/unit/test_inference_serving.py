@@ -44,6 +44,7 @@ def test_a_known_user_gets_the_models_best_unseen_movies_with_facts(dataset):
         score=pytest.approx(scores[best[0]]),
         predicted_rating=pytest.approx(np.clip(scores[best[0]], 1, 5)),
         reason="known",
+        version="v1.0.0",
     )
     assert [line.rank for line in lines] == [1, 2, 3, 4]
 

@@ -13,7 +13,7 @@ from movierec.errors import ArtifactError
 from movierec.evaluation import evaluate
 from movierec.evaluation.calibration import measure_calibration
 from movierec.evaluation.ratings import predict_ratings
-from movierec.inference.similar import similarities
+from movierec.inference.similar import Likeness
 from movierec.models import residuals
 from movierec.models.baselines import GRAPHSAGE, load_recommender
 from movierec.models.factors import FactorModel
@@ -77,7 +77,7 @@ def by_the_book(factors, known, user: int, movie: int, time: int | None) -> floa
     at = [(known.movie[j], known.timestamp[j]) for j in own]
     raw = factors.raw(known.user[own], known.movie[own]).astype(float)
     step = 1e-3
-    up, down = (factors._stars((raw + d).astype(np.float32)) for d in (step, -step))
+    up, down = (factors.unclipped((raw + d).astype(np.float32)) for d in (step, -step))
     slope = np.diag((up - down).astype(float) / (2 * step))
     error = known.rating[own] - factors.predict(known.user[own], known.movie[own])
     k_all = np.array([[covariance(*a, *b) for b in at] for a in at])
@@ -111,7 +111,7 @@ def test_it_is_every_protocol_and_leaves_ranking_alone():
     assert isinstance(model, PredictsDistribution)
     users = np.arange(N_USERS)
     np.testing.assert_array_equal(model.score(users), factors.score(users))
-    assert similarities(model, sittings(factors), 3)[1] == "vectors"
+    assert Likeness.of_model(model, sittings(factors)).basis == "vectors"
 
 
 def test_a_user_without_ratings_keeps_the_prediction():

@@ -1,7 +1,25 @@
 """What a version answers: who should see what, and which movies are alike."""
 
+from movierec.inference.filters import Filters
 from movierec.inference.load import load_version
-from movierec.inference.results import Reason, Recommendation, SimilarMovie
+from movierec.inference.person import Person
+from movierec.inference.results import (
+    Cause,
+    Explanation,
+    Reason,
+    Recommendation,
+    SimilarMovie,
+)
 from movierec.inference.serving import LoadedVersion
 
-__all__ = ["LoadedVersion", "Reason", "Recommendation", "SimilarMovie", "load_version"]
+__all__ = [
+    "Cause",
+    "Explanation",
+    "Filters",
+    "LoadedVersion",
+    "Person",
+    "Reason",
+    "Recommendation",
+    "SimilarMovie",
+    "load_version",
+]

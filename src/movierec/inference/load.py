@@ -8,13 +8,18 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, SplitSpec, make_split
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.inference.serving import LoadedVersion
-from movierec.models.baselines import load_recommender
+from movierec.models.baselines import GRAPHSAGE, load_recommender
+from movierec.models.features import FeaturePreprocessor
+from movierec.models.inductive import Inductive
 from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
+from movierec.registry.trust import safe_load
 from movierec.settings import Settings, load_settings
 from movierec.store import DatasetRecord, Store, VersionRecord, open_store
 
-__all__ = ["bring_back", "data_of", "data_record_of", "load_version", "split_of"]
+__all__ = ["bring_back", "data_of", "data_record_of", "load_from", "load_version", "split_of"]
+
+PREPROCESSOR = "preprocessor.pkl"
 
 
 def load_version(name: str = "current", settings: Settings | None = None) -> LoadedVersion:
@@ -29,8 +34,17 @@ def load_version(name: str = "current", settings: Settings | None = None) -> Loa
     with open_store(settings) as store:
         registry = Registry(settings, store)
         record = registry.get(name)
-        dataset = data_of(store, record)
-        return bring_back(record, registry.arrays(record.name, mmap=True), dataset)
+        return load_from(registry, record, data_of(store, record))
+
+
+def load_from(registry: Registry, record: VersionRecord, dataset: Dataset) -> LoadedVersion:
+    """Load a version of this data set from its files; raises as `load_version`."""
+    preprocessor = None
+    if record.model == GRAPHSAGE:
+        state = safe_load(registry.file(record.name, PREPROCESSOR), {})
+        preprocessor = FeaturePreprocessor.from_state(state)
+    arrays = registry.arrays(record.name, mmap=True)
+    return bring_back(record, arrays, dataset, preprocessor)
 
 
 def data_of(store: Store, record: VersionRecord) -> Dataset:
@@ -59,7 +73,12 @@ def data_record_of(store: Store, record: VersionRecord) -> DatasetRecord:
     )
 
 
-def bring_back(record: VersionRecord, arrays: NamedArrays, dataset: Dataset) -> LoadedVersion:
+def bring_back(
+    record: VersionRecord,
+    arrays: NamedArrays,
+    dataset: Dataset,
+    preprocessor: FeaturePreprocessor | None = None,
+) -> LoadedVersion:
     """Put a version together from its row, its arrays and its data set.
 
     The arrays already know the split's support part: they answer as they were evaluated.
@@ -69,13 +88,16 @@ def bring_back(record: VersionRecord, arrays: NamedArrays, dataset: Dataset) -> 
             the arrays do not fit.
 
     """
-    split = split_of(record, dataset)
+    known = dataset.ratings.take(split_of(record, dataset).known)
+    sizes = (dataset.n_users, dataset.n_movies)
     return LoadedVersion(
         record.name,
         load_recommender(record.model, arrays),
         dataset,
-        dataset.ratings.take(split.known),
-        record.metadata,
+        known,
+        {**record.metadata, "model": record.model},
+        Inductive.of(arrays, record.metadata, known, sizes),
+        preprocessor,
     )
 
 

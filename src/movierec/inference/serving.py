@@ -1,23 +1,51 @@
-"""A version ready to answer: who should see what, and what is like what."""
+"""A version ready to answer: who should see what, why, and what is like what."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
-from movierec.columns import Columns
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError, EvaluationError
-from movierec.inference.results import Reason, Recommendation, SimilarMovie
-from movierec.inference.similar import similarities
+from movierec.inference import explain, newcomer
+from movierec.inference.diversity import check_diversity, diverse, n_candidates
+from movierec.inference.facts import MovieFacts, movie_facts
+from movierec.inference.filters import Filters, RankBy, allowed_movies
+from movierec.inference.person import Person
+from movierec.inference.results import Explanation, Reason, Recommendation, SimilarMovie
+from movierec.inference.similar import Likeness
+from movierec.inference.stars import chances_of, stars_of
+from movierec.inference.topk import best, best_of_rows
+from movierec.models.features import FeaturePreprocessor
+from movierec.models.inductive import Inductive, newest_ratings
 from movierec.models.protocol import Recommender
 from movierec.models.serving import RatingLists
 
-__all__ = ["LoadedVersion"]
+__all__ = ["LoadedVersion", "TopK"]
+
+EVERYTHING = Filters()
+MOST_MASKS = 64  # of filters, a byte per movie each
+
+
+@dataclass(frozen=True, eq=False)
+class TopK:
+    """The lists of some users, one line per movie, by user and then best first.
+
+    Shapes: user, movie: (n,) indices; rank: (n,) from 1; score: (n,); predicted: (n,) stars, NaN
+    where none are predicted.
+    """
+
+    user: IntArray
+    movie: IntArray
+    rank: IntArray
+    score: FloatArray
+    predicted: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +54,8 @@ class LoadedVersion:
 
     `known` holds the ratings the version may know (the split's train, validation and support
     parts); a user's seen movies are those. `metadata` is the version's `metadata.json`.
+    `inductive` and `preprocessor` answer for people who were not in training, where the version
+    kept what that needs.
 
     Raises:
         ArtifactError: the model and the data set do not have the same users and movies.
@@ -37,6 +67,8 @@ class LoadedVersion:
     dataset: Dataset
     known: Interactions
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    inductive: Inductive | None = None
+    preprocessor: FeaturePreprocessor | None = None
 
     def __post_init__(self) -> None:
         model = (self.recommender.n_users, self.recommender.n_movies)
@@ -47,31 +79,127 @@ class LoadedVersion:
                 hint="Train a version on this data set.",
             )
 
+    def person(self, user_id: str) -> Person:
+        """Return a user with the ratings the version knows.
+
+        A user whom the data set does not know has the reason "fallback", and so has one without
+        ratings for whom the model scores all movies alike.
+        """
+        if user_id not in self.dataset.users:
+            none = np.zeros(0, np.int64)
+            return Person(user_id, self.recommender, 0, none, none.astype(np.float32), "fallback")
+        user = self.dataset.users.index(user_id)
+        rows = self._lists.of(user)
+        seen, stars = self._lists.index[rows], self._lists.rating[rows]
+        reason: Reason = "known"
+        if not len(seen):
+            says_nothing = not np.ptp(self.recommender.score(np.array([user]))[0])
+            reason = "fallback" if says_nothing else "no-ratings"
+        return Person(user_id, self.recommender, user, seen, stars, reason)
+
+    def newcomer(
+        self, ratings: Mapping[str, float], features: Mapping[str, object] | None = None
+    ) -> Person:
+        """Return somebody who was not in training; see `inference.newcomer.newcomer`."""
+        return newcomer.newcomer(self, ratings, features)
+
     def recommend(
-        self, user_id: str, k: int = 10, *, exclude_seen: bool = True
+        self,
+        user_id: str,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        filters: Filters = EVERYTHING,
+        diversity: float = 0.0,
+        by: RankBy = "ranking",
     ) -> list[Recommendation]:
         """Return a user's top k movies, best first; fewer where the catalogue ends.
 
-        A user whom the data set does not know gets the most popular movies with the reason
-        "fallback", and so does one without ratings for whom the model scores all movies
-        alike. Equal scores are sorted by popularity.
+        `filters` limit which movies, `diversity` is explained in `inference.diversity`, and `by`
+        sorts by the ranking score or by the predicted rating. A person with the reason
+        "fallback" gets the most popular movies. Equal scores are sorted by popularity.
 
         Raises:
-            EvaluationError: k is below 1.
+            EvaluationError: k is below 1, the diversity is not between 0 and 1, or the version
+                predicts no ratings to sort by.
+            NotFoundError: a filter names an unknown genre or movie.
 
         """
+        person = self.person(user_id)
+        return self.recommend_for(
+            person, k, exclude_seen=exclude_seen, filters=filters, diversity=diversity, by=by
+        )
+
+    def recommend_for_new_user(
+        self,
+        ratings: Mapping[str, float],
+        features: Mapping[str, object] | None = None,
+        k: int = 10,
+        **options: Any,
+    ) -> list[Recommendation]:
+        """Return the top k movies of somebody who was not in training; see `newcomer`.
+
+        `ratings` are stars by movie id, `features` what is known beside (age, gender, …);
+        `options` and errors as for `recommend`.
+        """
+        return self.recommend_for(self.newcomer(ratings, features), k, **options)
+
+    def recommend_for(
+        self,
+        person: Person,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        filters: Filters = EVERYTHING,
+        diversity: float = 0.0,
+        by: RankBy = "ranking",
+    ) -> list[Recommendation]:
+        """Return a person's top k movies; as `recommend`."""
         _require_length(k)
-        order, scores, reason = self._order(user_id, exclude_seen=exclude_seen)
-        movies = order[:k]
-        ratings = np.full(len(movies), np.nan, np.float32)
-        if reason != "fallback":
-            user = self.dataset.users.index(user_id)
-            ratings = self.recommender.predict(np.full(len(movies), user), movies)
-        return self._lines(movies, scores, ratings, reason)
+        check_diversity(diversity)
+        allowed = self._allowed(filters)
+        if exclude_seen and len(person.seen):
+            allowed = allowed.copy()
+            allowed[person.seen] = False
+        scores = self._scores(person, by)
+        wanted = n_candidates(k) if diversity else k
+        movies = best(scores, allowed, self.popularity, wanted)
+        if diversity:
+            likeness = self.likeness.among(movies)
+            movies = movies[diverse(scores[movies], likeness, k, diversity)]
+        return self._lines(person, movies, scores, by)
+
+    def recommend_all(
+        self,
+        k: int = 10,
+        *,
+        users: IntArray | None = None,
+        exclude_seen: bool = True,
+        filters: Filters = EVERYTHING,
+        block: int = 1024,
+    ) -> Iterator[TopK]:
+        """Yield the top k movies of many users, `block` users at a time.
+
+        `users`: their indices, everybody's when left out. The order is `recommend`'s; users about
+        whom the model can tell nothing get the most popular movies.
+        """
+        _require_length(k)
+        everybody = np.arange(self.dataset.n_users) if users is None else users
+        allowed = self._allowed(filters)
+        for start in range(0, len(everybody), block):
+            yield self._top(everybody[start : start + block], k, allowed, exclude_seen)
 
     def ranking(self, user_id: str) -> IntArray:
         """Return the indices of all movies a user has not seen, in `recommend`'s order."""
-        return self._order(user_id, exclude_seen=True)[0]
+        person = self.person(user_id)
+        allowed = np.ones(self.dataset.n_movies, np.bool_)
+        allowed[person.seen] = False
+        return best(self._scores(person, "ranking"), allowed, self.popularity, len(allowed))
+
+    def explain(self, user: str | Person, movie_id: str, *, most: int = 5) -> Explanation:
+        """Return why a movie is, or is not, recommended; see `inference.explain.explain`."""
+        person = self.person(user) if isinstance(user, str) else user
+        return explain.explain(self, person, movie_id, most=most)
 
     def score(self, user_id: str, movie_ids: Sequence[str]) -> FloatArray:
         """Return the ranking scores of some movies for a user, (n,).
@@ -81,7 +209,8 @@ class LoadedVersion:
 
         """
         user = self.dataset.users.index(user_id)
-        return self._scores(user)[self.dataset.movies.indices(movie_ids)]
+        scores: FloatArray = self.recommender.score(np.array([user]))[0]
+        return scores[self.dataset.movies.indices(movie_ids)]
 
     def predict(self, user_id: str, movie_ids: Sequence[str]) -> FloatArray:
         """Return predicted ratings in stars, (n,); NaN where the model predicts none.
@@ -104,12 +233,13 @@ class LoadedVersion:
         """
         _require_length(k)
         movie = self.dataset.movies.index(movie_id)
-        values, basis = similarities(self.recommender, self.known, movie)
-        unknown = np.flatnonzero(np.isnan(values))
-        movies = self._sorted(values, np.append(unknown, movie))[:k]
+        values = self.likeness.of(movie)
+        allowed = ~np.isnan(values)
+        allowed[movie] = False
+        basis = self.likeness.basis
         return [
-            SimilarMovie(rank, *self.facts(index), float(values[index]), basis)
-            for rank, index in enumerate(movies.tolist(), start=1)
+            SimilarMovie(rank, *self.facts(at), float(values[at]), basis, version=self.name)
+            for rank, at in enumerate(best(values, allowed, self.popularity, k).tolist(), 1)
         ]
 
     @cached_property
@@ -118,68 +248,124 @@ class LoadedVersion:
         return np.bincount(self.known.movie, minlength=self.dataset.n_movies)
 
     @cached_property
+    def predicts_ratings(self) -> bool:
+        """Whether the version predicts ratings in stars."""
+        first = np.zeros(1, np.int64)
+        return bool(np.isfinite(self.recommender.predict(first, first)).all())
+
+    @cached_property
+    def likeness(self) -> Likeness:
+        """How alike movies are."""
+        return Likeness.of_model(self.recommender, self.known)
+
+    @cached_property
+    def raters(self) -> RatingLists:
+        """Who rated each movie: rows are movies, indices users."""
+        known = self.known
+        n_movies = self.dataset.n_movies
+        return RatingLists.build(known.movie, known.user, known.rating, n_rows=n_movies)
+
+    @cached_property
+    def is_newest(self) -> npt.NDArray[np.bool_]:
+        """Which known ratings are among the newest tenth, (n,)."""
+        return newest_ratings(self.known)
+
+    @cached_property
+    def no_features(self) -> FloatArray:
+        """What the model reads of somebody of whom nothing is known, (1, n_features)."""
+        if self.preprocessor is None:
+            return np.ones((1, 1), np.float32)
+        return self.preprocessor.users(pd.DataFrame(index=[0]))
+
+    def facts(self, movie: int) -> MovieFacts:
+        """Return id, title, year and genres of a movie by its index."""
+        return self._facts[movie]
+
+    def scores_of(self, person: Person) -> FloatArray:
+        """Return a person's ranking scores of every movie, (n_movies,)."""
+        return self._scores(person, "ranking")
+
+    @cached_property
     def _lists(self) -> RatingLists:
         known = self.known
         return RatingLists.build(known.user, known.movie, known.rating, n_rows=self.dataset.n_users)
 
     @cached_property
-    def _titles(self) -> list[str]:
-        return self.dataset.titles
+    def _facts(self) -> list[MovieFacts]:
+        return movie_facts(self.dataset)
 
-    def _seen(self, user: int) -> IntArray:
-        return self._lists.index[self._lists.of(user)]
+    @cached_property
+    def _masks(self) -> dict[Filters, npt.NDArray[np.bool_]]:
+        return {}
 
-    def _scores(self, user: int) -> FloatArray:
-        scores: FloatArray = self.recommender.score(np.array([user]))[0]
+    def _allowed(self, filters: Filters) -> npt.NDArray[np.bool_]:
+        """Return which movies pass the filters, (n_movies,); not to be written to."""
+        found = self._masks.get(filters)
+        if found is None:
+            found = allowed_movies(filters, self.dataset, self.popularity)
+            if len(self._masks) >= MOST_MASKS:
+                self._masks.clear()
+            self._masks[filters] = found
+        return found
+
+    def _scores(self, person: Person, by: RankBy) -> FloatArray:
+        if person.reason == "fallback":
+            return self.popularity.astype(np.float32)
+        if by == "rating":
+            return self._predicted(person)
+        scores: FloatArray = person.recommender.score(np.array([person.index]))[0]
         return scores
 
-    def _sorted(self, scores: np.ndarray, excluded: IntArray) -> IntArray:
-        allowed = np.setdiff1d(np.arange(self.dataset.n_movies), excluded)
-        return allowed[np.lexsort((-self.popularity[allowed], -scores[allowed]))]
-
-    def _order(self, user_id: str, *, exclude_seen: bool) -> tuple[IntArray, FloatArray, Reason]:
-        """Return the movies best first, the score of every movie, and where they come from."""
-        seen, popular = np.zeros(0, np.int64), self.popularity.astype(np.float32)
-        if user_id not in self.dataset.users:
-            return self._sorted(popular, seen), popular, "fallback"
-        user = self.dataset.users.index(user_id)
-        seen, scores = self._seen(user), self._scores(user)
-        excluded = seen if exclude_seen else seen[:0]
-        if not len(seen) and not np.ptp(scores):
-            return self._sorted(popular, excluded), popular, "fallback"
-        reason: Reason = "known" if len(seen) else "no-ratings"
-        return self._sorted(scores, excluded), scores, reason
+    def _predicted(self, person: Person) -> FloatArray:
+        """Return predicted stars of every movie, unclipped where the model can say so."""
+        if not self.predicts_ratings:
+            raise EvaluationError(
+                f"Version {self.name} predicts no ratings to sort by.",
+                hint="Sort by ranking, or use a version that predicts ratings.",
+            )
+        return stars_of(person, np.arange(self.dataset.n_movies), clipped=False)
 
     def _lines(
-        self, movies: IntArray, scores: FloatArray, ratings: FloatArray, reason: Reason
+        self, person: Person, movies: IntArray, scores: FloatArray, by: RankBy
     ) -> list[Recommendation]:
+        stars, chances = self._stars(person, movies)
+        values = scores[movies].tolist()
+        if by == "rating" and person.reason != "fallback":
+            values = stars
         return [
-            Recommendation(rank, *self.facts(movie), float(scores[movie]), _number(rating), reason)
-            for rank, (movie, rating) in enumerate(
-                zip(movies.tolist(), ratings.tolist(), strict=True), start=1
+            Recommendation(
+                place + 1, *self.facts(movie), values[place], stars[place], person.reason,
+                version=self.name, distribution=chances[place],
             )
-        ]
+            for place, movie in enumerate(movies.tolist())
+        ]  # fmt: skip
 
-    def facts(self, movie: int) -> tuple[str, str, int | None, tuple[str, ...]]:
-        """Return id, title, year and genres of a movie by its index."""
-        row = self.dataset.movie_frame.iloc[movie]
-        year = _number(row.get(Columns.YEAR))
-        return (
-            str(self.dataset.movies.ids[movie]),
-            self._titles[movie],
-            None if year is None else int(year),
-            _parts(row.get(Columns.GENRES)),
-        )
+    def _stars(self, person: Person, movies: IntArray) -> tuple[list[Any], list[Any]]:
+        """Return predicted stars and their distribution, None where there is none."""
+        if person.reason == "fallback" or not self.predicts_ratings:
+            return [None] * len(movies), [None] * len(movies)
+        stars, chances = chances_of(person, movies)
+        rows = [None] * len(movies) if chances is None else [*map(tuple, chances.tolist())]
+        return stars.tolist(), rows
+
+    def _top(
+        self, users: IntArray, k: int, allowed: npt.NDArray[np.bool_], exclude_seen: bool
+    ) -> TopK:
+        scores = np.array(self.recommender.score(users), np.float32)
+        counts = np.diff(self._lists.start)[users]
+        lost = (counts == 0) & (np.ptp(scores, axis=1) == 0)
+        scores[lost] = self.popularity
+        scores[:, ~allowed] = -np.inf
+        if exclude_seen:
+            rows = [self._lists.index[self._lists.of(user)] for user in users.tolist()]
+            scores[np.repeat(np.arange(len(users)), counts), np.concatenate(rows)] = -np.inf
+        row, movie = best_of_rows(scores, self.popularity, k)
+        rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
+        predicted = self.recommender.predict(users[row], movie)
+        predicted = np.where(lost[row], np.float32(np.nan), predicted)
+        return TopK(users[row], movie, rank, scores[row, movie], predicted)
 
 
 def _require_length(k: int) -> None:
     if k < 1:
         raise EvaluationError(f"k = {k} is no list length.", hint="Use k of 1 or more.")
-
-
-def _parts(genres: object) -> tuple[str, ...]:
-    return tuple(filter(None, genres.split("|"))) if isinstance(genres, str) else ()
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)

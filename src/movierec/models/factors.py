@@ -179,7 +179,7 @@ class FactorModel:
 
     def stars(self, raw: FloatArray) -> FloatArray:
         """Return the ratings in stars of scores before the link, clipped, (n,) -> (n,)."""
-        return self.scale.clip(self._stars(raw))
+        return self.scale.clip(self.unclipped(raw))
 
     def slopes(self, raw: FloatArray) -> FloatArray:
         """Return the derivative of the stars by the score before the link, unclipped, (n,)."""
@@ -237,7 +237,8 @@ class FactorModel:
             **{name: floats(arrays, name) for name in names},
         )
 
-    def _stars(self, raw: FloatArray) -> FloatArray:
+    def unclipped(self, raw: FloatArray) -> FloatArray:
+        """Return the stars of scores before the link, (n,), beyond the scale too."""
         if self.link == "identity":
             return raw
         above = _above(raw, self.slope, self.cut_points)

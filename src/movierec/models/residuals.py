@@ -122,6 +122,7 @@ class ResidualModel:
     known: RatingLists
     time: IntArray
     timed_weight: FloatArray
+    near: FloatArray | None = None
 
     def __post_init__(self) -> None:
         sizes = {len(self.time), len(self.timed_weight)}
@@ -217,8 +218,9 @@ class ResidualModel:
         )
 
     @cached_property
-    def _directions(self) -> FloatArray:
-        return directions(self.factors)
+    def directions(self) -> FloatArray:
+        """The movies' rating vectors, centred and of length 1, (n_movies, d)."""
+        return directions(self.factors) if self.near is None else self.near
 
     def _parts(self, user: IntArray) -> Iterator[tuple[IntArray, slice]]:
         """Yield pairs of one user with where that user's known ratings lie, bounded in memory."""
@@ -232,7 +234,7 @@ class ResidualModel:
                     yield pairs[first : first + step], rows
 
     def _shift(self, rows: slice, movie: IntArray, time: IntArray | None) -> Float64Array:
-        cosine = self._directions[movie] @ self._directions[self.known.index[rows]].T
+        cosine = self.directions[movie] @ self.directions[self.known.index[rows]].T
         covariance = self.kernel.of_taste(cosine)
         if time is None:
             return np.asarray(covariance @ self.known.rating[rows])
@@ -263,18 +265,25 @@ def directions(factors: FactorModel) -> FloatArray:
 
 
 def fit_residuals(
-    factors: FactorModel, known: Interactions, kernel: ResidualKernel = KERNEL
+    factors: FactorModel,
+    known: Interactions,
+    kernel: ResidualKernel = KERNEL,
+    *,
+    near: FloatArray | None = None,
 ) -> ResidualModel:
     """Solve every user's Gaussian process on the known ratings.
+
+    `near`: the movies' `directions`, where they are at hand.
 
     Where a user has more than 2,000 of them, the newest count (without times, the last ones).
     Time and memory per user grow with the cube and the square of their number.
     """
     lists, time = _newest(known, factors.n_users, heeds_time=kernel.heeds_time)
-    model = ResidualModel(factors, kernel, lists, time, np.zeros(len(time), np.float32))
+    model = ResidualModel(factors, kernel, lists, time, np.zeros(len(time), np.float32), near)
     with _one_thread():
         weight, timed = _solved(model)
-    return replace(model, known=replace(lists, rating=weight), timed_weight=timed)
+    known_weights = replace(lists, rating=weight)
+    return replace(model, known=known_weights, timed_weight=timed, near=model.directions)
 
 
 def _solved(model: ResidualModel) -> tuple[FloatArray, FloatArray]:
@@ -286,7 +295,7 @@ def _solved(model: ResidualModel) -> tuple[FloatArray, FloatArray]:
     weight, timed = np.zeros(len(raw), np.float32), np.zeros(len(time), np.float32)
     for user in np.flatnonzero(np.diff(lists.start)).tolist():
         rows = lists.of(user)
-        near = model._directions[lists.index[rows]]
+        near = model.directions[lists.index[rows]]
         covariance = kernel.of_taste(near @ near.T)
         weight[rows] = _weights(covariance, slope[rows], error[rows])
         if len(time):

@@ -55,12 +55,15 @@ class Sizes:
 class NodeStates:
     """States of every node with the context they were made in.
 
-    Shapes: user: (n_users, width); movie: (n_movies, width).
+    `sent` are the movies' states before each aggregation: what users hear of them.
+
+    Shapes: user: (n_users, width); movie: (n_movies, width); sent: (n_movies, d) per layer.
     """
 
     user: Tensor
     movie: Tensor
     context: GraphContext
+    sent: tuple[Tensor, ...]
 
 
 class SageLayer(nn.Module):
@@ -143,7 +146,8 @@ class GraphSage(nn.Module):
             states.append((user, movie))
         kept = states if self.config.readout == "all" else states[-1:]
         joined_user, joined_movie = (torch.cat(part, dim=1) for part in zip(*kept, strict=True))
-        return NodeStates(joined_user, joined_movie, context)
+        sent = tuple(movie for _, movie in states[:-1])
+        return NodeStates(joined_user, joined_movie, context, sent)
 
     def _drop(self, user: Tensor, movie: Tensor, depth: int) -> tuple[Tensor, Tensor]:
         """Drop entries of the states after `depth` aggregations.

@@ -16,12 +16,13 @@ from movierec.models.calibration import Calibration
 from movierec.models.factors import FactorModel
 from movierec.models.features import FeaturePreprocessor
 from movierec.models.heads import ORDINAL_SLOPE, Factors
+from movierec.models.inductive import inductive_arrays
 from movierec.models.members import average
 from movierec.models.protocol import Arrays
 from movierec.models.residuals import ResidualKernel, ResidualModel, fit_residuals
 from movierec.models.sage import GraphSage, NodeStates
 
-__all__ = ["SageRecommender", "export_factors", "factors_of", "feature_tensors"]
+__all__ = ["SageRecommender", "encoded", "export_factors", "factors_of", "feature_tensors"]
 
 
 def feature_tensors(preprocessor: FeaturePreprocessor, dataset: Dataset) -> tuple[Tensor, Tensor]:
@@ -66,9 +67,16 @@ class SageRecommender:
     @cached_property
     def factors(self) -> FactorModel:
         """The members' averaged answers about every user and movie as plain arrays."""
+        exported = [
+            factors_of(model, states, self.scale)
+            for model, states in zip(self.members, self._states, strict=True)
+        ]
+        return replace(average(exported), calibration=self.calibration)
+
+    @cached_property
+    def _states(self) -> list[NodeStates]:
         graph = RatingGraph.build(self.known, self.n_users, self.n_movies)
-        exported = (export_factors(m, graph, self.features, self.scale) for m in self.members)
-        return replace(average([*exported]), calibration=self.calibration)
+        return [encoded(model, graph, self.features) for model in self.members]
 
     @cached_property
     def serving(self) -> FactorModel | ResidualModel:
@@ -124,8 +132,11 @@ class SageRecommender:
         return self._changed(_joined(self.known, ratings), self.calibration, self.kernel)
 
     def arrays(self) -> Arrays:
-        """Return the arrays of the serving form."""
-        return self.serving.arrays()
+        """Return the arrays of the serving form, and what newcomers need beside them."""
+        arrays = self.serving.arrays()
+        for place, (model, states) in enumerate(zip(self.members, self._states, strict=True)):
+            arrays |= inductive_arrays(place, model, states)
+        return arrays
 
     def _changed(
         self, known: Interactions, calibration: FloatArray, kernel: ResidualKernel | None
@@ -133,18 +144,22 @@ class SageRecommender:
         return SageRecommender(self.members, self.features, known, self.scale, calibration, kernel)
 
 
-@torch.no_grad()
 def export_factors(
     model: GraphSage, graph: RatingGraph, features: tuple[Tensor, Tensor], scale: RatingScale
 ) -> FactorModel:
     """Return the serving form of a model over a graph; the model keeps its mode and device."""
+    return factors_of(model, encoded(model, graph, features), scale)
+
+
+@torch.no_grad()
+def encoded(model: GraphSage, graph: RatingGraph, features: tuple[Tensor, Tensor]) -> NodeStates:
+    """Return a model's states over a graph in evaluation mode; it keeps its mode and device."""
     was_training = model.training
     device = next(model.parameters()).device
     model.eval()
     states = model.encode(graph.to(device), features[0].to(device), features[1].to(device))
-    factors = factors_of(model, states, scale)
     model.train(was_training)
-    return factors
+    return states
 
 
 @torch.no_grad()

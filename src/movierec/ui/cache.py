@@ -17,7 +17,7 @@ from movierec.comparison.evidence import Evidence, read_evidence
 from movierec.comparison.measured import evidence_from, measured_together
 from movierec.data.dataset import Dataset
 from movierec.inference import LoadedVersion
-from movierec.inference.load import bring_back, data_record_of
+from movierec.inference.load import data_record_of, load_from
 from movierec.registry import Registry
 from movierec.registry.measurements import Measurement
 from movierec.settings import Settings, load_settings
@@ -176,7 +176,7 @@ def _evidence(url: str, home: str, name: str, made: str) -> Evidence:  # noqa: A
 def _loaded(url: str, home: str, name: str, made: str) -> LoadedVersion:  # noqa: ARG001 - the key
     record = store().versions.get(name)
     data = dataset(data_record_of(store(), record))
-    return bring_back(record, Registry(settings(), store()).arrays(name), data)
+    return load_from(Registry(settings(), store()), record, data)
 
 
 def _mark(record: VersionRecord) -> tuple[str, str]:
