@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 __all__ = [
@@ -168,3 +168,45 @@ class PromotionRecord:
     how: str
     reason: str = ""
     checks: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class FeedbackRecord:
+    """One thumb on a recommended movie.
+
+    `version` is the one that recommended it, `rank` its place in the list; `source` is "page" or
+    "api". User and movie are those of the data set with this fingerprint.
+    """
+
+    id: int
+    at: datetime
+    version: str
+    fingerprint: str
+    user_id: str
+    movie_id: str
+    is_liked: bool
+    rank: int | None
+    source: str
+
+
+@dataclass(frozen=True)
+class ProfileRecord:
+    """A newcomer kept under a name: stars by movie id, and what is known beside."""
+
+    id: int
+    name: str
+    fingerprint: str
+    ratings: Mapping[str, float]
+    features: Mapping[str, Any]
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class ServedRecord:
+    """How many lists a version gave on a day (UTC), through "page" or "api"."""
+
+    day: date
+    version: str
+    source: str
+    lists: int

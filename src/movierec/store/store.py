@@ -13,7 +13,9 @@ from movierec.errors import StoreError
 from movierec.settings import Settings
 from movierec.store.costs import CostStore
 from movierec.store.engine import Database
+from movierec.store.feedback import FeedbackStore, ServedStore
 from movierec.store.migrate import migrate
+from movierec.store.profiles import ProfileStore
 from movierec.store.promotions import PromotionStore
 from movierec.store.queue import QueueStore
 from movierec.store.runs import RunStore
@@ -26,7 +28,7 @@ __all__ = ["Store", "open_store"]
 
 
 class Store:
-    """Data sets, runs with their queue, and versions of one database; a context manager."""
+    """Data sets, runs, versions and what people said, of one database; a context manager."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -36,6 +38,9 @@ class Store:
         self.costs = CostStore(database)
         self.versions = VersionStore(database)
         self.promotions = PromotionStore(database)
+        self.feedback = FeedbackStore(database)
+        self.profiles = ProfileStore(database)
+        self.served = ServedStore(database)
 
     @cached_property
     def datasets(self) -> DatasetStore:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -23,10 +23,13 @@ __all__ = [
     "Base",
     "DatasetRow",
     "EpochRow",
+    "FeedbackRow",
     "MovieRow",
+    "ProfileRow",
     "PromotionRow",
     "RatingRow",
     "RunRow",
+    "ServedRow",
     "UserRow",
     "UtcDateTime",
     "VersionRow",
@@ -268,3 +271,46 @@ class PromotionRow(Base):
     reason: Mapped[str]
     checks: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     is_done: Mapped[bool]
+
+
+class FeedbackRow(Base):
+    """One thumb; the last one of a user on a movie counts."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (UniqueConstraint("fingerprint", "user_id", "movie_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    version: Mapped[str] = mapped_column(index=True)
+    fingerprint: Mapped[str]
+    user_id: Mapped[str]
+    movie_id: Mapped[str]
+    is_liked: Mapped[bool]
+    rank: Mapped[int | None]
+    source: Mapped[str]
+
+
+class ProfileRow(Base):
+    """A newcomer who was kept under a name; `ratings` are stars by movie id."""
+
+    __tablename__ = "profiles"
+    __table_args__ = (UniqueConstraint("fingerprint", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    fingerprint: Mapped[str]
+    ratings: Mapped[dict[str, Any]]
+    features: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+class ServedRow(Base):
+    """How many lists a version gave on a day (UTC), through the pages or the API."""
+
+    __tablename__ = "served"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    lists: Mapped[int] = mapped_column(BigInteger)

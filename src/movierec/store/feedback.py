@@ -1,0 +1,153 @@
+"""What people said of recommendations, and how many lists each version gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from movierec.errors import StoreError
+from movierec.store.engine import Database
+from movierec.store.records import FeedbackRecord, ServedRecord
+from movierec.store.tables import Base, FeedbackRow, ServedRow
+
+__all__ = ["FeedbackStore", "ServedStore", "upsert"]
+
+# `list` is a method below
+Thumbs: TypeAlias = list[FeedbackRecord]
+Served: TypeAlias = list[ServedRecord]
+
+_PAIR = ("fingerprint", "user_id", "movie_id")
+
+
+class FeedbackStore:
+    """Thumbs; the last one of a user on a movie of a data set counts.
+
+    They outlive the version they were given to: its name stays. Every method raises StoreError
+    when the database cannot be read or written.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self,
+        *,
+        version: str,
+        dataset: str,
+        user_id: str,
+        movie_id: str,
+        is_liked: bool,
+        rank: int | None = None,
+        source: str = "page",
+        at: datetime | None = None,
+    ) -> FeedbackRecord:
+        """Keep a thumb in place of any earlier one; `dataset` is a fingerprint."""
+        values = {
+            "version": version, "fingerprint": dataset, "user_id": user_id, "movie_id": movie_id,
+            "is_liked": is_liked, "rank": rank, "source": source, "at": at or datetime.now(UTC),
+        }  # fmt: skip
+        changed = [name for name in values if name not in _PAIR]
+        with self._database.writing() as session:
+            statement = upsert(session.get_bind().dialect.name, FeedbackRow).values(**values)
+            new = {name: statement.excluded[name] for name in changed}
+            session.execute(statement.on_conflict_do_update(index_elements=_PAIR, set_=new))
+            row = session.scalars(select(FeedbackRow).where(*_of(dataset, user_id, movie_id))).one()
+            return _record(row)
+
+    def remove(self, dataset: str, user_id: str, movie_id: str) -> None:
+        """Take a thumb back; nothing happens where there is none."""
+        with self._database.writing() as session:
+            session.execute(delete(FeedbackRow).where(*_of(dataset, user_id, movie_id)))
+
+    def of_user(self, dataset: str, user_id: str) -> Thumbs:
+        """Return a user's thumbs, newest first."""
+        return self._select(FeedbackRow.fingerprint == dataset, FeedbackRow.user_id == user_id)
+
+    def list(self, dataset: str | None = None, versions: Sequence[str] | None = None) -> Thumbs:
+        """Return thumbs, newest first: of a data set, of some versions, or all."""
+        wanted = []
+        if dataset is not None:
+            wanted.append(FeedbackRow.fingerprint == dataset)
+        if versions is not None:
+            wanted.append(FeedbackRow.version.in_(versions))
+        return self._select(*wanted)
+
+    def _select(self, *wanted: Any) -> Thumbs:
+        query = select(FeedbackRow).where(*wanted).order_by(FeedbackRow.at.desc(), FeedbackRow.id)
+        with self._database.reading() as session:
+            return [_record(row) for row in session.scalars(query)]
+
+
+class ServedStore:
+    """How many lists each version gave, by day and source; StoreError as above."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, counts: Mapping[tuple[str, str], int], day: date | None = None) -> None:
+        """Add numbers of lists by version and source to a day, today (UTC) if none is given."""
+        rows = [
+            {"day": day or datetime.now(UTC).date(), "version": v, "source": s, "lists": n}
+            for (v, s), n in sorted(counts.items())
+            if n
+        ]
+        if not rows:
+            return
+        with self._database.writing() as session:
+            statement = upsert(session.get_bind().dialect.name, ServedRow).values(rows)
+            total = {"lists": ServedRow.lists + statement.excluded.lists}
+            key = ("day", "version", "source")
+            session.execute(statement.on_conflict_do_update(index_elements=key, set_=total))
+
+    def by_day(self, versions: Sequence[str] | None = None) -> Served:
+        """Return the counts of some versions, or of all, the oldest day first."""
+        query = select(ServedRow).order_by(ServedRow.day, ServedRow.version, ServedRow.source)
+        if versions is not None:
+            query = query.where(ServedRow.version.in_(versions))
+        with self._database.reading() as session:
+            return [
+                ServedRecord(row.day, row.version, row.source, row.lists)
+                for row in session.scalars(query)
+            ]
+
+
+def upsert(dialect: str, kind: type[Base]) -> Any:
+    """Return an insert that may say what to do where the key is taken.
+
+    Raises:
+        StoreError: the database is neither SQLite nor PostgreSQL.
+
+    """
+    makers: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+    if dialect not in makers:
+        raise StoreError(
+            f"Feedback cannot be kept in a database of the kind {dialect}.",
+            hint="Use SQLite or PostgreSQL.",
+        )
+    return makers[dialect](kind)
+
+
+def _of(dataset: str, user_id: str, movie_id: str) -> tuple[Any, ...]:
+    return (
+        FeedbackRow.fingerprint == dataset,
+        FeedbackRow.user_id == user_id,
+        FeedbackRow.movie_id == movie_id,
+    )
+
+
+def _record(row: FeedbackRow) -> FeedbackRecord:
+    return FeedbackRecord(
+        id=row.id,
+        at=row.at,
+        version=row.version,
+        fingerprint=row.fingerprint,
+        user_id=row.user_id,
+        movie_id=row.movie_id,
+        is_liked=row.is_liked,
+        rank=row.rank,
+        source=row.source,
+    )
