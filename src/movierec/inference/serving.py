@@ -259,6 +259,16 @@ class LoadedVersion:
         return Likeness.of_model(self.recommender, self.known)
 
     @cached_property
+    def genre_table(self) -> FloatArray:
+        """Which movie has which of `genres`, (n_movies, n_genres), 0 or 1."""
+        return self.dataset.genre_matrix
+
+    @cached_property
+    def genres(self) -> list[str]:
+        """Every genre, in the order of `genre_table`'s columns."""
+        return sorted({genre for facts in self._facts for genre in facts[3]})
+
+    @cached_property
     def raters(self) -> RatingLists:
         """Who rated each movie: rows are movies, indices users."""
         known = self.known

@@ -1,0 +1,95 @@
+"""Figures of one movie: which of somebody's ratings carry it, and who likes it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from movierec.inference.results import Cause, Explanation
+from movierec.ui.drawing import finish
+from movierec.ui.text import decimal, plotly_text, signed
+from movierec.ui.theme import NEUTRAL, OKABE_ITO
+
+__all__ = ["groups", "score_effects"]
+
+_GOOD, _BAD = OKABE_ITO[2], OKABE_ITO[1]
+_TITLE = 34  # characters of a movie's title beside a bar
+_GROUPS = 16
+
+
+def score_effects(found: Explanation) -> go.Figure:
+    """Draw what each named rating adds to the score, or takes from it."""
+    causes = [*found.causes, *found.against][::-1]
+    effects = [cause.effect or 0.0 for cause in causes]
+    figure = go.Figure(
+        go.Bar(
+            x=effects,
+            y=[_named(cause) for cause in causes],
+            orientation="h",
+            marker={"color": [_GOOD if effect > 0 else _BAD for effect in effects]},
+            text=[signed(effect, 2) for effect in effects],
+            textposition="auto",
+            hovertemplate="%{y}: %{x:+.3f}<extra></extra>",
+        )
+    )
+    figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
+    figure.update_layout(showlegend=False, bargap=0.3, height=100 + 28 * len(causes))
+    title = _effects_title(found)
+    alt = f"{title}: " + ", ".join(
+        f"{cause.stars:g} stars for {cause.title} {signed(cause.effect, 2)}"
+        for cause in causes[::-1]
+    )
+    drawn = finish(figure, title, alt, x="change of the score, above the mean movie's", y="")
+    return drawn.update_yaxes(title=None)
+
+
+def groups(table: pd.DataFrame, mean: float) -> go.Figure | None:
+    """Draw the mean stars of groups of raters with 95 % intervals; None without a group."""
+    if table.empty:
+        return None
+    half = _GROUPS // 2
+    shown = table if len(table) <= _GROUPS else pd.concat([table.head(half), table.tail(half)])
+    shown = shown.iloc[::-1]
+    figure = go.Figure(
+        go.Scatter(
+            x=shown["mean"],
+            y=[plotly_text(f"{row.group} ({row.n})") for row in shown.itertuples()],
+            mode="markers",
+            marker={"size": 9},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": shown["high"] - shown["mean"],
+                "arrayminus": shown["mean"] - shown["low"],
+                "thickness": 1.5,
+                "width": 4,
+            },
+            hovertemplate="%{y}: %{x:.2f} stars<extra></extra>",
+        )
+    )
+    figure.add_vline(x=mean, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
+    figure.update_layout(showlegend=False, height=110 + 24 * len(shown))
+    best = table.iloc[0]
+    title = (
+        f"Liked most by {best['group']}: {decimal(best['mean'], 2)} stars, everybody "
+        f"{decimal(mean, 2)}"
+    )
+    alt = "Mean stars by group: " + ", ".join(
+        f"{group} {decimal(value, 2)}"
+        for group, value in zip(table["group"], table["mean"].tolist(), strict=True)
+    )
+    return finish(figure, title, alt, x="mean rating (stars), 95 % interval", y="").update_yaxes(
+        title=None
+    )
+
+
+def _named(cause: Cause) -> str:
+    title = cause.title if len(cause.title) <= _TITLE else f"{cause.title[: _TITLE - 1]}…"
+    return plotly_text(f"{title}, {cause.stars:g} ★")
+
+
+def _effects_title(found: Explanation) -> str:
+    if not found.causes:
+        return "No rating raises its score"
+    first = found.causes[0]
+    return f"{first.stars:g} ★ for {first.title} carries it most"

@@ -1,0 +1,95 @@
+"""The movies of a version on a plane, somebody's own marked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from movierec.inference.projection import MovieMap
+from movierec.ui.drawing import finish
+from movierec.ui.text import integer, percent, plotly_text
+from movierec.ui.theme import NEUTRAL, OKABE_ITO, SYMBOLS
+
+__all__ = ["map_of_movies"]
+
+_GENRES = 6  # told apart by colour and mark; the rest is one group
+_OTHER = "other"
+
+
+def map_of_movies(
+    found: MovieMap, rated: Collection[str] = (), recommended: Collection[str] = (), whose: str = ""
+) -> go.Figure:
+    """Draw the movies by genre, with what somebody rated ringed and what they get starred.
+
+    Each point's `customdata` is the movie's id, so that a selection can be read.
+    """
+    table = found.movies
+    common = list(table["genre"].value_counts().index[:_GENRES])
+    figure = go.Figure()
+    for place, genre in enumerate([_OTHER, *common]):
+        part = (
+            table[~table["genre"].isin(common)]
+            if genre == _OTHER
+            else table[table["genre"] == genre]
+        )
+        if len(part):
+            figure.add_trace(_points(part, genre, place - 1))
+    marks = (("rated", rated, "circle-open", 13), ("recommended", recommended, "star", 15))
+    for name, ids, symbol, size in marks:
+        part = table[table["movie_id"].isin(ids)]
+        if len(part):
+            figure.add_trace(
+                _mark(
+                    part,
+                    f"{name}{f' by {whose}' if whose and name == 'rated' else ''}",
+                    symbol,
+                    size,
+                )
+            )
+    figure.update_layout(
+        showlegend=True, height=620, dragmode="lasso", legend={"itemsizing": "constant"}
+    )
+    figure.update_xaxes(showticklabels=False, zeroline=False)
+    figure.update_yaxes(showticklabels=False, zeroline=False, scaleanchor="x")
+    title = (
+        f"{integer(len(table))} movies: near ones are alike to the version "
+        f"({percent(found.explained, 0)} of the differences lie in this plane)"
+    )
+    alt = f"Map of the {integer(len(table))} most rated movies, coloured by first genre."
+    drawn = finish(figure, title, alt, x="first principal component", y="second")
+    return drawn.update_layout(legend={"itemsizing": "constant"})
+
+
+def _points(part: pd.DataFrame, genre: str, place: int) -> go.Scatter:
+    colour = NEUTRAL if place < 0 else OKABE_ITO[place]
+    return go.Scatter(
+        x=part["x"],
+        y=part["y"],
+        mode="markers",
+        name=plotly_text(genre),
+        text=[plotly_text(title) for title in part["title"]],
+        customdata=part[["movie_id", "ratings"]],
+        marker={
+            "size": 6,
+            "opacity": 0.35 if place < 0 else 0.75,
+            "color": colour,
+            "symbol": "circle" if place < 0 else SYMBOLS[place],
+        },
+        hovertemplate="%{text}<br>%{customdata[1]:,} ratings<extra></extra>",
+    )
+
+
+def _mark(part: pd.DataFrame, name: str, symbol: str, size: int) -> go.Scatter:
+    return go.Scatter(
+        x=part["x"],
+        y=part["y"],
+        mode="markers",
+        name=plotly_text(name),
+        text=[plotly_text(title) for title in part["title"]],
+        customdata=part[["movie_id", "ratings"]],
+        marker={"size": size, "symbol": symbol, "color": "#d55e00" if symbol == "star" else NEUTRAL,
+                "line": {"width": 1.75}},
+        hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
