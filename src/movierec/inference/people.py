@@ -111,8 +111,8 @@ def hard_cases(version: LoadedVersion, per_user: pd.DataFrame | None) -> list[Ha
         *[(u, f"most ratings, {counts[u]:,}") for u in _first(-counts, counts > 0)],
         *[(u, "rarest taste") for u in _first(-fame, counts > 4)],
     ]
-    found = [HardCase(str(ids[user]), why) for user, why in cases]
-    return [*_measured(per_user), *found]
+    found = [*_measured(per_user), *(HardCase(str(ids[user]), why) for user, why in cases)]
+    return list({case.user_id: case for case in reversed(found)}.values())[::-1]
 
 
 def _measured(per_user: pd.DataFrame | None) -> list[HardCase]:

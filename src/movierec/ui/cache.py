@@ -18,6 +18,7 @@ from movierec.comparison.measured import evidence_from, measured_together
 from movierec.data.dataset import Dataset
 from movierec.inference import LoadedVersion
 from movierec.inference.load import data_record_of, load_from
+from movierec.inference.search import MovieSearch
 from movierec.registry import Registry
 from movierec.registry.measurements import Measurement
 from movierec.settings import Settings, load_settings
@@ -41,6 +42,7 @@ __all__ = [
     "level_shares",
     "loaded",
     "model_card",
+    "movie_search",
     "movie_table",
     "settings",
     "store",
@@ -130,6 +132,11 @@ def _from(together: Measurement, own: Evidence) -> Evidence:
     return drawn(of, lambda: evidence_from(together, own))
 
 
+def movie_search(data: Dataset) -> MovieSearch:
+    """Return the titles of a data set, ready to be searched."""
+    return _movie_search(data.fingerprint, data)
+
+
 def movie_table(data: Dataset) -> pd.DataFrame:
     """Return `frames.movie_table` of a data set."""
     return _movie_table(data.fingerprint, data)
@@ -192,6 +199,11 @@ def _drawn(of: tuple[Hashable, ...], _draw: Callable[[], object]) -> object:  # 
 @st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
 def _dataset(fingerprint: str, name: str) -> Dataset:  # noqa: ARG001 - the key
     return store().datasets.load(name)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _movie_search(fingerprint: str, _data: Dataset) -> MovieSearch:  # noqa: ARG001 - the key
+    return MovieSearch(_data)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -51,8 +51,8 @@ def map_of_movies(
     figure.update_layout(
         showlegend=True, height=620, dragmode="lasso", legend={"itemsizing": "constant"}
     )
-    figure.update_xaxes(showticklabels=False, zeroline=False)
-    figure.update_yaxes(showticklabels=False, zeroline=False, scaleanchor="x")
+    figure.update_xaxes(showticklabels=False, zeroline=False, showgrid=False)
+    figure.update_yaxes(showticklabels=False, zeroline=False, showgrid=False, scaleanchor="x")
     title = (
         f"{integer(len(table))} movies: near ones are alike to the version "
         f"({percent(found.explained, 0)} of the differences lie in this plane)"

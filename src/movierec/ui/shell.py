@@ -20,6 +20,7 @@ PAGES = (
     ("pages/Data.py", "Data", ":material/database:"),
     ("pages/Train.py", "Train", ":material/model_training:"),
     ("pages/Compare.py", "Compare", ":material/compare_arrows:"),
+    ("pages/Recommend.py", "Recommend", ":material/recommend:"),
     ("pages/Versions.py", "Versions", ":material/inventory_2:"),
 )
 _STYLE = Path(__file__).with_name("style.css")

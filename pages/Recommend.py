@@ -1,0 +1,63 @@
+"""Recommend: who would get what and why, newcomers, movies, and what people say of the lists."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from movierec.store import Store
+from movierec.ui import (
+    cache,
+    recommend_choice,
+    recommend_map,
+    recommend_movie,
+    recommend_newcomer,
+    recommend_user,
+    runs,
+    shell,
+    start,
+    widgets,
+)
+
+VIEWS = ("User", "Newcomer", "Movie", "Map")
+DRAWERS = (
+    recommend_user.user,
+    recommend_newcomer.newcomer,
+    recommend_movie.movie,
+    recommend_map.movies,
+)
+
+
+def page(store: Store) -> None:
+    """Draw the page for whatever state the database is in."""
+    datasets = store.datasets.list()
+    if not datasets:
+        start.first_data()
+        return
+    records = [r for r in store.versions.summaries(recommend_choice.FACTS) if not r.is_missing]
+    if not records:
+        widgets.heading(
+            "Recommend",
+            "Nothing recommends yet",
+            "Once a version is trained, this page shows what it recommends to whom, and why.",
+        )
+        runs.live()
+        start.no_version()
+        return
+    head = st.container(gap="medium")
+    sides = recommend_choice.choose(records)
+    runs.live()
+
+    def say(title: str, lead: str) -> None:
+        with head:
+            widgets.heading(sides.kicker, title, lead)
+
+    views = st.tabs(VIEWS, key="view", bind="query-params")
+    for view, draw in zip(views, DRAWERS, strict=True):
+        if view.open:
+            with view, shell.errors_in_words():
+                draw(sides, say)
+
+
+shell.setup("Recommend")
+with shell.errors_in_words(), st.container(gap="medium"):
+    page(cache.store())
