@@ -32,7 +32,13 @@ def test_a_second_start_installs_nothing(folder: Folder) -> None:
 def test_run_and_test_share_an_environment_without_undoing_each_other(folder: Folder) -> None:
     for command in ("install", "dev", "install"):
         folder.run(command)
-    assert installs(folder)[1:] == ["poetry sync --with bench,dev --no-interaction"]
+    assert installs(folder)[1:] == ["poetry sync --only bench,dev,main --no-interaction"]
+
+
+def test_several_groups_are_installed_at_once_and_nothing_besides(folder: Folder) -> None:
+    assert folder.run("install", "api", "postgres").returncode == 0
+    assert installs(folder) == ["poetry install --only api,main,postgres --no-interaction"]
+    assert "Say which" in folder.run("install", "everything").stderr
 
 
 @pytest.mark.parametrize("name", ["poetry.lock", "pyproject.toml"])
@@ -40,7 +46,7 @@ def test_a_changed_file_is_installed_with_the_groups_there_were(folder: Folder, 
     folder.run("dev")
     (folder.root / name).write_text("# changed\n", "utf-8")
     folder.run("install")
-    assert installs(folder)[1:] == ["poetry sync --with bench,dev --no-interaction"]
+    assert installs(folder)[1:] == ["poetry sync --only bench,dev,main --no-interaction"]
 
 
 def test_packages_of_an_environment_made_by_hand_stay(folder: Folder) -> None:

@@ -14,6 +14,7 @@ from tools.bootstrap.postgres import ensure_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "bin"
+OPTIONAL = {"api", "bench", "mlflow", "postgres"}
 
 
 def main(arguments: list[str]) -> int:
@@ -21,9 +22,9 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["run"]:
             return _run(os.environ.get("PORT") or "8501")
-        case ["install"]:
-            ensure_environment(ROOT, ["main"])
-        case ["api" | "bench" | "mlflow" | "postgres" as group]:
+        case ["install", *groups] if set(groups) <= OPTIONAL:
+            ensure_environment(ROOT, ["main", *groups])
+        case [group] if group in OPTIONAL:
             ensure_environment(ROOT, ["main", group])
         case ["dev"]:
             ensure_environment(ROOT, ["main", "bench", "dev"])

@@ -96,14 +96,9 @@ def _install(root: Path, groups: Iterable[str]) -> None:
     (venv / STAMP).unlink(missing_ok=True)
     # without a stamp nobody knows what else was put there on purpose: only add
     verb = "sync" if have else "install"
-    run_poetry(root, [verb, "--only" if wanted.groups == ("main",) else "--with", *_named(wanted)])
+    # `--with` would bring dev too, which is not optional for Poetry
+    run_poetry(root, [verb, "--only", ",".join(wanted.groups)])
     wanted.write(venv)
-
-
-def _named(stamp: Stamp) -> list[str]:
-    """Return the groups as Poetry wants them; `--with` implies main."""
-    others = [group for group in stamp.groups if group != "main"]
-    return [",".join(others or ["main"])]
 
 
 def _keeps(version: tuple[int, int] | None) -> bool:
