@@ -39,7 +39,7 @@ def score_effects(found: Explanation) -> go.Figure:
         f"{cause.stars:g} stars for {cause.title} {signed(cause.effect, 2)}"
         for cause in causes[::-1]
     )
-    drawn = finish(figure, title, alt, x="change of the score, above the mean movie's", y="")
+    drawn = finish(figure, title, alt, x="change of the score", y="")
     return drawn.update_yaxes(title=None)
 
 

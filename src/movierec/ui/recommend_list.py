@@ -14,16 +14,14 @@ import streamlit as st
 from movierec.inference import LoadedVersion, Recommendation
 from movierec.inference.person import Person
 from movierec.ui import cache, recommend_why, widgets
-from movierec.ui.fields import kept_as
 from movierec.ui.people_charts import spread_strip
 from movierec.ui.recommend_choice import Sides
 from movierec.ui.recommend_options import Options
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import decimal, signed
 
-__all__ = ["Shown", "count_served", "lists", "look"]
+__all__ = ["Shown", "count_served", "csv_of", "lists"]
 
-_LOOKS = ("Cards", "Table")
 _REASONS = {
     "known": "",
     "no-ratings": "Nothing this user rated was in the train part: the list comes from what else is "
@@ -49,16 +47,8 @@ class Shown:
     give: Callable[[str, Recommendation, int | None], None] | None = None
 
 
-def look(prefix: str) -> str:
-    """Offer cards or a table."""
-    chosen: str = st.segmented_control(
-        "Shown as", _LOOKS, default=_LOOKS[0], required=True, **kept_as(f"{prefix}-look")
-    )
-    return chosen
-
-
 def lists(
-    sides: Sides, shown: Shown, options: Options, *, as_table: bool, wide: bool = True
+    sides: Sides, shown: Shown, options: Options, *, wide: bool = True
 ) -> dict[str, list[Recommendation]]:
     """Draw the list of each version, side by side where there are two; return them.
 
@@ -74,7 +64,7 @@ def lists(
             _head(sides, name, lines, shown)
             if not lines:
                 widgets.mute("No movie passes the filters. Take one out.")
-            elif as_table:
+            elif options.as_table:
                 _table(sides, name, lines, shown)
             else:
                 _cards(sides, name, lines, shown, wide=wide and len(found) == 1)

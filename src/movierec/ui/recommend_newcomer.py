@@ -63,10 +63,9 @@ def _say(sides: Sides, head: Head, ratings: Ratings) -> None:
 def _lists(sides: Sides, ratings: Ratings, features: Mapping[str, Any]) -> None:
     stars = all(version.predicts_ratings for version in sides.versions.values())
     options = recommend_options.options(sides.data, "n", stars=stars, seen=False)
-    as_table = recommend_list.look("n") == "Table"
     people = {name: v.newcomer(ratings, features) for name, v in sides.versions.items()}
     shown = recommend_list.Shown("newcomer", people)
-    recommend_list.lists(sides, shown, options, as_table=as_table, wide=False)
+    recommend_list.lists(sides, shown, options, wide=False)
     recommend_list.count_served(sides, ("newcomer", str(ratings), str(features), str(options)))
 
 

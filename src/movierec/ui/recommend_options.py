@@ -18,7 +18,7 @@ from movierec.ui.fields import kept_as
 __all__ = ["Options", "options"]
 
 _BY: dict[str, RankBy] = {"Ranking": "ranking", "Predicted rating": "rating"}
-_ANY_YEAR = "any"
+_LOOKS = ("Cards", "Table")
 _LENGTHS = (5, 10, 20, 50)
 DIVERSITY = (
     "0 is the plain list. Higher values trade score for variety: each next movie is the best among "
@@ -29,16 +29,17 @@ DIVERSITY = (
 
 @dataclass(frozen=True)
 class Options:
-    """What a list is asked for."""
+    """What a list is asked for, and whether it is drawn as a table."""
 
     k: int = 10
     by: RankBy = "ranking"
     diversity: float = 0.0
     exclude_seen: bool = True
     filters: Filters = field(default_factory=Filters)
+    as_table: bool = False
 
     def asked(self) -> dict[str, Any]:
-        """Return the options as `LoadedVersion.recommend_for` takes them."""
+        """Return what `LoadedVersion.recommend_for` is asked for."""
         return {
             "k": self.k,
             "by": self.by,
@@ -68,8 +69,11 @@ def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Op
             **kept_as(f"{prefix}-diversity"),
         )  # fmt: skip
         filters = _filters(data, prefix)
+        look = st.segmented_control(
+            "Shown as", _LOOKS, default=_LOOKS[0], required=True, **kept_as(f"{prefix}-look")
+        )
         also = seen and st.toggle("Seen ones too", **kept_as(f"{prefix}-seen"))
-    return Options(k, _BY[label], diversity, not also, filters)
+    return Options(k, _BY[label], diversity, not also, filters, look == _LOOKS[1])
 
 
 def _filters(data: Dataset, prefix: str) -> Filters:

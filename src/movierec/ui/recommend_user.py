@@ -36,7 +36,6 @@ def user(sides: Sides, head: Head) -> None:
     widgets.section("What they would get" if known else "What somebody unknown would get")
     stars = all(version.predicts_ratings for version in sides.versions.values())
     options = recommend_options.options(sides.data, "u", stars=stars)
-    as_table = recommend_list.look("u") == "Table"
     fingerprint = sides.data.fingerprint
     thumbs = {
         each.movie_id: each.is_liked for each in cache.store().feedback.of_user(fingerprint, chosen)
@@ -48,7 +47,7 @@ def user(sides: Sides, head: Head) -> None:
     shown = recommend_list.Shown(
         f"u-{chosen}", people, facts.held_out if facts else {}, thumbs, give
     )
-    found = recommend_list.lists(sides, shown, options, as_table=as_table)
+    found = recommend_list.lists(sides, shown, options)
     head(_headline(chosen, found[sides.first.name], known), _lead(facts))
     recommend_list.count_served(sides, ("user", chosen, str(options)))
 
