@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from movierec.errors import SettingsError
@@ -58,6 +58,27 @@ class Settings(BaseSettings):
         description="where GroupLens offers MovieLens 100K",
     )
     fetch_timeout: float = Field(20.0, gt=0, description="seconds to wait for a server's answer")
+
+    api_host: str = Field("127.0.0.1", description="address that `movierec serve` listens on")
+    api_port: int = Field(8000, ge=0, le=65_535, description="its port; 0: a free one")
+    api_keys: SecretStr = Field(SecretStr(""), description="keys of the API, separated by commas")
+    api_keys_file: str = Field("", description="file with one key of the API per line")
+    api_open: bool = Field(
+        False, description="whether the API may listen beyond this machine without keys"
+    )
+    api_rate: int = Field(
+        0, ge=0, le=1_000_000, description="requests a minute per key or address; 0: any number"
+    )
+    api_body_limit: int = Field(
+        1_048_576, ge=1024, le=1_073_741_824, description="bytes that a request's body may have"
+    )
+    api_timeout: float = Field(
+        30.0, gt=0, le=3600, description="seconds that a request to the API may take"
+    )
+    api_traffic: str = Field(
+        "", description="shares of users per version: v1.2.0=0.5,current=0.5; empty: current"
+    )
+    api_salt: str = Field("movierec", description="what is hashed with a user's id for the shares")
 
     @field_validator("promotion_guards", mode="before")
     @classmethod

@@ -180,7 +180,7 @@ def test_listing_commands_loads_none_of_them():
 
 
 def test_commands_that_print_facts_have_json(capsys):
-    silent = {"setup", "data", "versions", "runs", "logs", "sweeps", "worker"}
+    silent = {"setup", "data", "versions", "runs", "logs", "sweeps", "worker", "serve"}
     for command in every_command()[1:]:
         if command[-1] not in silent:
             run(app, [*command, "--help"])

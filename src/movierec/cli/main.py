@@ -46,6 +46,10 @@ COMMANDS = {
         "Compare versions: which is better, by how much, for whom, and how surely.",
     ),
     "recommend": Entry("movierec.cli.recommend:recommend", "Recommend movies to a user."),
+    "serve": Entry(
+        "movierec.cli.serve:serve",
+        "Answer over HTTP: recommendations, scores, reasons, newcomers, feedback (docs/API.md).",
+    ),
     "versions": Entry(
         "movierec.cli.versions:app",
         "List, show, tag, promote, roll back, delete and restore versions.",

@@ -1,0 +1,110 @@
+"""From what inference says to the bytes of an answer, kept for whoever asks the same."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeAlias
+
+from movierec.inference.results import Explanation, Recommendation
+
+__all__ = ["Answer", "AnswerCache", "encoded", "explained", "lines_of", "plain"]
+
+MOST = 10_000
+
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The bytes of an answer, and what is counted of it."""
+
+    body: bytes
+    version: str
+    reason: str
+    predicted: tuple[float | None, ...] = ()
+
+
+class _Key(Protocol):
+    def __hash__(self) -> int: ...
+
+
+class AnswerCache:
+    """The answers given last, at most 10,000; a key holds the mark of the version's files."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._answers: OrderedDict[_Key, Answer] = OrderedDict()
+        self.hits = self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, key: _Key) -> Answer | None:
+        """Return a kept answer."""
+        found = self._answers.get(key)
+        if found is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._answers.move_to_end(key)
+        return found
+
+    def keep(self, key: _Key, answer: Answer) -> Answer:
+        """Keep an answer, and forget the one asked for longest ago where there are too many."""
+        self._answers[key] = answer
+        if len(self._answers) > self._most:
+            self._answers.popitem(last=False)
+        return answer
+
+
+def encoded(content: Mapping[str, Any]) -> bytes:
+    """Return JSON without spaces; nothing in it may be NaN or infinite."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode(errors="replace")  # a lone surrogate has no bytes
+
+
+def lines_of(lines: Sequence[Recommendation], *, distribution: bool) -> list[Json]:
+    """Return a list's lines as they are answered."""
+    found: list[Json] = [
+        {
+            "rank": line.rank,
+            "movie": line.movie_id,
+            "title": line.title,
+            "year": line.year,
+            "genres": line.genres,
+            "score": line.score,
+            "predicted_rating": line.predicted_rating,
+            "version": line.version,
+        }
+        for line in lines
+    ]
+    if distribution:
+        for facts, line in zip(found, lines, strict=True):
+            facts["distribution"] = line.distribution
+    return found
+
+
+def explained(explanation: Explanation) -> Json:
+    """Return an explanation as it is answered: ids without `_id`, shares by genre."""
+    facts = plain(asdict(explanation))
+    facts["user"], facts["movie"] = facts.pop("user_id"), facts.pop("movie_id")
+    facts["shared_genres"] = dict(explanation.shared_genres)
+    for cause in (*facts["causes"], *facts["against"]):
+        cause["movie"] = cause.pop("movie_id")
+    found: Json = facts
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Return a value with NaN and infinities as None, all the way down."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return value

@@ -1,0 +1,185 @@
+"""What can be asked: checked once, here, with bounds that the OpenAPI schema shows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from movierec.inference.filters import Filters, RankBy
+
+__all__ = [
+    "ExplainQuestion",
+    "Features",
+    "FeedbackGiven",
+    "HealthQuestion",
+    "NewcomerQuestion",
+    "RecommendQuestion",
+    "ScoreQuestion",
+    "SimilarQuestion",
+    "VersionQuestion",
+]
+
+MOST = 1_000  # of a list, of movies, of ratings
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has characters that cannot be printed")
+    return text
+
+
+Id = Annotated[
+    str, Field(min_length=1, max_length=200, examples=["196"]), AfterValidator(_printable)
+]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^(current|v[0-9]{1,6}\.[0-9]{1,6}\.[0-9]{1,6})$",
+        max_length=24,
+        description="a version, or current; left out: the user's own",
+        examples=["current"],
+    ),
+]
+Length = Annotated[int, Field(ge=1, le=MOST, description="length of the list")]
+Year = Annotated[int, Field(ge=1, le=9999)]
+Genres = Annotated[list[Id], Field(max_length=100)]
+Stars = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1000, le=1000)]
+
+
+class _Question(BaseModel):
+    """What everything asked has in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _ListQuestion(_Question):
+    """How a list is made."""
+
+    version: Name | None = None
+    k: Length = 10
+    by: Annotated[RankBy, Field(description="sorted by the model's score or its stars")] = "ranking"
+    diversity: Annotated[
+        float, Field(ge=0, le=1, allow_inf_nan=False, description="0: the plain list")
+    ] = 0.0
+    exclude_seen: Annotated[bool, Field(description="without movies the user has rated")] = True
+    distribution: Annotated[bool, Field(description="with the probability of each rating")] = False
+    genres: Annotated[Genres, Field(description="at least one of them")] = []
+    without_genres: Annotated[Genres, Field(description="none of them")] = []
+    year_from: Year | None = None
+    year_to: Year | None = None
+    min_ratings: Annotated[
+        int, Field(ge=0, le=1_000_000_000, description="known ratings of a movie, at least")
+    ] = 0
+    exclude: Annotated[list[Id], Field(max_length=MOST, description="movies left out")] = []
+
+    @property
+    def filters(self) -> Filters:
+        """What the list is limited to."""
+        return Filters(
+            tuple(self.genres),
+            tuple(self.without_genres),
+            self.year_from,
+            self.year_to,
+            self.min_ratings,
+            tuple(self.exclude),
+        )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `LoadedVersion.recommend_for` is told beside the person."""
+        return {
+            "k": self.k,
+            "by": self.by,
+            "diversity": self.diversity,
+            "exclude_seen": self.exclude_seen,
+            "filters": self.filters,
+        }
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the list is what the model says, with nothing left out but what was seen."""
+        return (
+            self.by == "ranking"
+            and not self.diversity
+            and self.exclude_seen
+            and self.filters == Filters()
+        )
+
+
+class RecommendQuestion(_ListQuestion):
+    """Who wants a list, and of what."""
+
+    user: Id
+
+
+class Features(_Question):
+    """What is known of a person beside ratings."""
+
+    age: Annotated[float, Field(strict=True, ge=0, le=150, allow_inf_nan=False)] | None = None
+    gender: Id | None = None
+    occupation: Id | None = None
+
+
+class NewcomerQuestion(_ListQuestion):
+    """Somebody who was not in training: ratings by movie, and what else is known."""
+
+    ratings: Annotated[
+        dict[Id, Stars],
+        Field(max_length=MOST, description="stars by movie id", examples=[{"1": 5, "50": 4}]),
+    ]
+    features: Features | None = None
+    user: Annotated[
+        Id | None, Field(description="any name: the same one is always answered by the same share")
+    ] = None
+    explain: Annotated[
+        int, Field(ge=0, le=10, description="how many of the first lines say why")
+    ] = 0
+
+
+class ScoreQuestion(_Question):
+    """Which movies are scored for whom."""
+
+    user: Id
+    movies: Annotated[list[Id], Field(min_length=1, max_length=MOST, examples=[["1", "50"]])]
+    version: Name | None = None
+
+
+class SimilarQuestion(_Question):
+    """Which movie's neighbours; a user's share says which version answers."""
+
+    movie: Annotated[Id, Field(examples=["50"])]
+    k: Length = 10
+    user: Id | None = None
+    version: Name | None = None
+
+
+class ExplainQuestion(_Question):
+    """Why which movie, or why not, for whom."""
+
+    user: Id
+    movie: Annotated[Id, Field(examples=["50"])]
+    most: Annotated[int, Field(ge=1, le=50, description="ratings named, at most")] = 5
+    version: Name | None = None
+
+
+class FeedbackGiven(_Question):
+    """A thumb; without a version it counts for the one that answers this user."""
+
+    user: Id
+    movie: Annotated[Id, Field(examples=["50"])]
+    liked: Annotated[bool, Field(strict=True)]
+    rank: Annotated[int, Field(strict=True, ge=1, le=MOST)] | None = None
+    version: Name | None = None
+
+
+class VersionQuestion(_Question):
+    """Which version."""
+
+    version: Name | None = None
+
+
+class HealthQuestion(_Question):
+    """Whether only an API that can answer is well."""
+
+    ready: Annotated[bool, Field(description="503 instead of 200 while nothing can answer")] = False

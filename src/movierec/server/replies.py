@@ -1,0 +1,215 @@
+"""What answers look like, for the OpenAPI schema: answers are made as bytes and not checked again.
+
+A test compares every answer with these.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from movierec.inference.results import Basis, Reason, SimilarityBasis
+
+__all__ = [
+    "ErrorReply",
+    "ExplainReply",
+    "FeedbackReply",
+    "HealthReply",
+    "ListReply",
+    "NewcomerReply",
+    "ScoreReply",
+    "SimilarReply",
+    "VersionReply",
+]
+
+# how the version was found: it was asked for, the user's share has it, or it is the current one
+Why = Literal["asked", "share", "current"]
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Movie(_Reply):
+    movie: str
+    title: str
+    year: int | None
+    genres: list[str]
+
+
+class ListLine(_Movie):
+    """One recommended movie; `score` in the model's unit, `predicted_rating` in stars."""
+
+    rank: int
+    score: float
+    predicted_rating: float | None
+    version: str
+    distribution: list[float] | None = None
+
+
+class ListReply(_Reply):
+    """A user's list."""
+
+    version: str
+    chosen: Why
+    user: str
+    reason: Reason
+    recommendations: list[ListLine]
+
+
+class Cause(_Reply):
+    """A rating that speaks for a movie, or against it."""
+
+    movie: str
+    title: str
+    year: int | None
+    stars: float
+    effect: float | None
+    stars_effect: float | None
+    similarity: float | None
+    shared_genres: list[str]
+    raters_of_both: int
+
+
+class ExplainReply(_Movie):
+    """Why a movie, or why not."""
+
+    version: str
+    chosen: Why | None = None
+    user: str | None
+    reason: Reason
+    basis: Basis
+    score: float
+    predicted_rating: float | None
+    rank: int | None
+    rank_without: int | None
+    causes: list[Cause]
+    against: list[Cause]
+    together: float | None
+    shared_genres: dict[str, float]
+    popularity: float
+    popularity_share: float | None
+    sentence: str
+
+
+class NewcomerLine(ListLine):
+    """One recommended movie, with why where it was asked for."""
+
+    explanation: ExplainReply | None = None
+
+
+class NewcomerReply(_Reply):
+    """A newcomer's list."""
+
+    version: str
+    chosen: Why
+    user: str | None
+    reason: Reason
+    recommendations: list[NewcomerLine]
+
+
+class Score(_Reply):
+    """What a movie is worth to a user."""
+
+    movie: str
+    score: float
+    predicted_rating: float | None
+
+
+class ScoreReply(_Reply):
+    """Scores in the order of the question."""
+
+    version: str
+    chosen: Why
+    user: str
+    reason: Reason
+    scores: list[Score]
+
+
+class Neighbour(_Movie):
+    """One movie like another."""
+
+    rank: int
+    similarity: float
+    basis: SimilarityBasis
+    version: str
+
+
+class SimilarReply(_Reply):
+    """A movie's neighbours."""
+
+    version: str
+    chosen: Why
+    movie: str
+    similar: list[Neighbour]
+
+
+class FeedbackReply(_Reply):
+    """The thumb as it was kept."""
+
+    version: str
+    chosen: Why
+    user: str
+    movie: str
+    liked: bool
+    rank: int | None
+    at: datetime
+
+
+class Share(_Reply):
+    """A version's share of the users."""
+
+    version: str
+    share: float
+
+
+class Data(_Reply):
+    """What a version was trained on."""
+
+    name: str
+    fingerprint: str
+    users: int
+    movies: int
+
+
+class VersionReply(_Reply):
+    """What answers."""
+
+    version: str
+    chosen: Why
+    model: str
+    preset: str
+    created_at: datetime
+    is_current: bool
+    data: Data
+    split: str
+    metrics: dict[str, Any]
+    traffic: list[Share]
+
+
+class HealthReply(_Reply):
+    """Whether the API can answer."""
+
+    status: Literal["ok", "degraded", "not ready"]
+    ready: bool
+    version: str | None
+    loaded: list[str]
+    database: Literal["ok", "unavailable"]
+    problem: str | None
+
+
+class Problem(_Reply):
+    """What is wrong, where, and what to do."""
+
+    code: str
+    message: str
+    hint: str
+    where: str | None
+
+
+class ErrorReply(_Reply):
+    """Every error."""
+
+    error: Problem

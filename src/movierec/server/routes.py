@@ -1,0 +1,204 @@
+"""The endpoints that answer about users and movies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from movierec.inference.person import Person
+from movierec.inference.stars import chances_of
+from movierec.server.answers import Answer, encoded, explained, lines_of
+from movierec.server.held import Held
+from movierec.server.questions import (
+    ExplainQuestion,
+    FeedbackGiven,
+    NewcomerQuestion,
+    RecommendQuestion,
+    ScoreQuestion,
+    SimilarQuestion,
+)
+from movierec.server.replies import (
+    ExplainReply,
+    FeedbackReply,
+    ListReply,
+    NewcomerReply,
+    ScoreReply,
+    SimilarReply,
+)
+from movierec.server.service import Service
+
+__all__ = ["routes"]
+
+JSON = "application/json"
+
+
+def routes(service: Service) -> APIRouter:
+    """Return the endpoints of a service."""
+    router = APIRouter()
+
+    @router.get("/recommend", response_model=ListReply)
+    async def recommend(request: Request, asked: Annotated[RecommendQuestion, Query()]) -> Response:
+        """Return a user's top k movies; the most popular ones for somebody unknown."""
+        held, chosen = await service.held(asked.version, asked.user)
+        key = (held.mark, chosen, request.scope["query_string"])
+        answer = service.cache.get(key)
+        if answer is None:
+            answer = service.cache.keep(key, _list(held, chosen, asked))
+        if asked.is_plain and answer.reason == "known":
+            held.drift.serve(answer.predicted)
+        return _answered(service, request, answer, is_list=True)
+
+    @router.post("/newcomer", response_model=NewcomerReply)
+    async def newcomer(request: Request, asked: NewcomerQuestion) -> Response:
+        """Return the top k movies of somebody who was not in training, from their ratings."""
+        held, chosen = await service.held(asked.version, asked.user or _standing_for(asked))
+        answer = await service.in_thread(_newcomer, held, chosen, asked)
+        return _answered(service, request, answer, is_list=True)
+
+    @router.post("/score", response_model=ScoreReply)
+    async def score(request: Request, asked: ScoreQuestion) -> Response:
+        """Return what some movies are worth to a user; somebody unknown gets numbers of ratings."""
+        held, chosen = await service.held(asked.version, asked.user)
+        return _answered(service, request, _scores(held, chosen, asked))
+
+    @router.get("/similar", response_model=SimilarReply)
+    async def similar(request: Request, asked: Annotated[SimilarQuestion, Query()]) -> Response:
+        """Return the movies most like one."""
+        held, chosen = await service.held(asked.version, asked.user)
+        key = (held.mark, chosen, "similar", asked.movie, asked.k)
+        answer = service.cache.get(key) or service.cache.keep(key, _similar(held, chosen, asked))
+        return _answered(service, request, answer)
+
+    @router.get("/explain", response_model=ExplainReply)
+    async def explain(request: Request, asked: Annotated[ExplainQuestion, Query()]) -> Response:
+        """Return why a movie is recommended to a user, or is not."""
+        held, chosen = await service.held(asked.version, asked.user)
+        answer = await service.in_thread(_explanation, held, chosen, asked)
+        return _answered(service, request, answer)
+
+    @router.post("/feedback", response_model=FeedbackReply, status_code=201)
+    async def feedback(request: Request, given: FeedbackGiven) -> Response:
+        """Keep a thumb, in place of an earlier one of this user on this movie."""
+        held, chosen = await service.held(given.version, given.user)
+        held.version.dataset.movies.index(given.movie)
+        answer = await service.in_thread(_kept, service, held, chosen, given)
+        return _answered(service, request, answer, status=201)
+
+    return router
+
+
+def _answered(
+    service: Service, request: Request, answer: Answer, *, is_list: bool = False, status: int = 200
+) -> Response:
+    request.scope["movierec"] = answer
+    service.count(request.scope["path"], answer, is_list=is_list)
+    return Response(answer.body, status, media_type=JSON)
+
+
+def _list(held: Held, chosen: str, asked: RecommendQuestion) -> Answer:
+    person = held.version.person(asked.user)
+    lines = held.version.recommend_for(person, **asked.options)
+    content = {
+        "version": held.name,
+        "chosen": chosen,
+        "user": asked.user,
+        "reason": person.reason,
+        "recommendations": lines_of(lines, distribution=asked.distribution),
+    }
+    predicted = tuple(line.predicted_rating for line in lines)
+    return Answer(encoded(content), held.name, person.reason, predicted)
+
+
+def _newcomer(held: Held, chosen: str, asked: NewcomerQuestion) -> Answer:
+    features = None if asked.features is None else asked.features.model_dump()
+    person = held.version.newcomer(asked.ratings, features)
+    lines = held.version.recommend_for(person, **asked.options)
+    found = lines_of(lines, distribution=asked.distribution)
+    for line in found[: asked.explain]:
+        line["explanation"] = explained(held.version.explain(person, line["movie"]))
+    content = {
+        "version": held.name,
+        "chosen": chosen,
+        "user": asked.user,
+        "reason": person.reason,
+        "recommendations": found,
+    }
+    return Answer(encoded(content), held.name, person.reason)
+
+
+def _standing_for(asked: NewcomerQuestion) -> str:
+    """Return what stands for a newcomer without a name: the same ratings, the same version."""
+    return repr(sorted(asked.ratings.items()))
+
+
+def _scores(held: Held, chosen: str, asked: ScoreQuestion) -> Answer:
+    person = held.version.person(asked.user)
+    movies = held.version.dataset.movies.indices(asked.movies)
+    scores = held.version.scores_of(person)[movies].tolist()
+    stars = _stars(held, person, movies)
+    content = {
+        "version": held.name,
+        "chosen": chosen,
+        "user": asked.user,
+        "reason": person.reason,
+        "scores": [
+            {"movie": movie, "score": score, "predicted_rating": rating}
+            for movie, score, rating in zip(asked.movies, scores, stars, strict=True)
+        ],
+    }
+    return Answer(encoded(content), held.name, person.reason)
+
+
+def _stars(held: Held, person: Person, movies: np.ndarray) -> list[float | None]:
+    if person.reason == "fallback" or not held.version.predicts_ratings:
+        return [None] * len(movies)
+    stars: list[float | None] = chances_of(person, movies)[0].tolist()
+    return stars
+
+
+def _similar(held: Held, chosen: str, asked: SimilarQuestion) -> Answer:
+    lines: list[dict[str, Any]] = [
+        {
+            "rank": line.rank,
+            "movie": line.movie_id,
+            "title": line.title,
+            "year": line.year,
+            "genres": line.genres,
+            "similarity": line.similarity,
+            "basis": line.basis,
+            "version": line.version,
+        }
+        for line in held.version.similar(asked.movie, asked.k)
+    ]
+    content = {"version": held.name, "chosen": chosen, "movie": asked.movie, "similar": lines}
+    return Answer(encoded(content), held.name, "similar")
+
+
+def _explanation(held: Held, chosen: str, asked: ExplainQuestion) -> Answer:
+    found = held.version.explain(asked.user, asked.movie, most=asked.most)
+    content = {"version": held.name, "chosen": chosen, **explained(found)}
+    return Answer(encoded(content), held.name, found.reason)
+
+
+def _kept(service: Service, held: Held, chosen: str, given: FeedbackGiven) -> Answer:
+    record = service.store.feedback.add(
+        version=held.name,
+        dataset=held.record.fingerprint,
+        user_id=given.user,
+        movie_id=given.movie,
+        is_liked=given.liked,
+        rank=given.rank,
+        source="api",
+    )
+    content = {
+        "version": held.name,
+        "chosen": chosen,
+        "user": record.user_id,
+        "movie": record.movie_id,
+        "liked": record.is_liked,
+        "rank": record.rank,
+        "at": record.at.isoformat(),
+    }
+    return Answer(encoded(content), held.name, "feedback")

@@ -1,0 +1,101 @@
+"""Listening: one process, or several that share a port."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from movierec.errors import SettingsError
+from movierec.server.app import make_app
+from movierec.server.keys import read_keys
+from movierec.server.logs import configure
+from movierec.server.traffic import Traffic
+from movierec.settings import Settings, load_settings
+
+__all__ = ["Serving", "app_of_worker", "serve"]
+
+GRACE = 5  # seconds that requests under way get when the server is told to end
+BACKLOG = 1024
+_LOG = "MOVIEREC_SERVE_LOG"  # how a worker's process hears of the log's options
+_APP = "movierec.server.run:app_of_worker"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a server runs, beside the settings."""
+
+    workers: int = 1
+    log_level: str = "info"
+    access_log: bool = True
+
+
+def serve(settings: Settings, serving: Serving) -> None:
+    """Answer requests until SIGTERM or Ctrl-C; requests under way are finished first.
+
+    Raises:
+        SettingsError: keys, shares or the address cannot be used.
+        StoreError: the database cannot be opened.
+
+    """
+    _check(settings)
+    configure(serving.log_level, access=serving.access_log)
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn calls it when it has ended in good order
+    target = make_app(settings) if serving.workers == 1 else _for_workers(settings, serving)
+    uvicorn.run(
+        target,
+        factory=serving.workers > 1,
+        host=settings.api_host,
+        port=settings.api_port,
+        workers=serving.workers,
+        loop="uvloop" if os.name == "posix" else "auto",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+def app_of_worker() -> FastAPI:
+    """Return the app of one of several processes: its settings are in the environment."""
+    level, _, access = os.environ.get(_LOG, "info").partition(",")
+    configure(level, access=not access)
+    return make_app(load_settings())
+
+
+def _for_workers(settings: Settings, serving: Serving) -> str:
+    """Put what workers must know into the environment that they inherit."""
+    os.environ[_LOG] = serving.log_level + ("" if serving.access_log else ",silent")
+    os.environ["MOVIEREC_API_TRAFFIC"] = settings.api_traffic
+    return _APP
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _check(settings: Settings) -> None:
+    Traffic.parse(settings.api_traffic, settings.api_salt)
+    if read_keys(settings) or settings.api_open or _is_local(settings.api_host):
+        return
+    raise SettingsError(
+        f"Without keys the API does not listen on {settings.api_host}, where other machines "
+        "reach it.",
+        hint="Set MOVIEREC_API_KEYS, or MOVIEREC_API_OPEN=true if anybody may ask.",
+    )
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

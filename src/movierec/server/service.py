@@ -1,0 +1,105 @@
+"""What the endpoints share: versions, shares of users, kept answers, counts."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from movierec.errors import MovierecError, NotFoundError, StoreError
+from movierec.registry.names import CURRENT
+from movierec.server.answers import Answer, AnswerCache
+from movierec.server.errors import Refused
+from movierec.server.held import Held
+from movierec.server.metrics import Metrics
+from movierec.server.served import Served
+from movierec.server.traffic import Traffic
+from movierec.server.versions import Versions
+from movierec.settings import Settings
+from movierec.store import Store, open_store
+
+__all__ = ["Service"]
+
+DATABASE_PATIENCE = 2.0  # seconds that /health waits for the database
+
+
+class Service:
+    """One API and all it holds; opened with the app and closed with it."""
+
+    def __init__(self, settings: Settings, traffic: Traffic) -> None:
+        self.settings = settings
+        self.traffic = traffic
+        self.store: Store = open_store(settings)
+        self.cache = AnswerCache()
+        self.versions = Versions(
+            settings, self.store, kept=traffic.names, swapped=lambda _: self.metrics.swapped()
+        )
+        self.metrics = Metrics(self.versions.held, self.cache)
+        self.served = Served(self.store)
+        # explanations and newcomers may take tens of milliseconds: others are answered meanwhile
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="answer")
+        self._ended = asyncio.Event()
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Load what answers first, and begin to write counts."""
+        self._flushing = asyncio.create_task(self.served.keep_flushing(self._ended))
+        for name in self.traffic.names:
+            await self._try(name)
+
+    async def close(self) -> None:
+        """Write the last counts and let go of everything."""
+        self._ended.set()
+        if self._flushing is not None:
+            await self._flushing
+        self.versions.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.store.close()
+
+    async def held(self, version: str | None, user: str | None) -> tuple[Held, str]:
+        """Return the version that answers, and how it was found.
+
+        Raises:
+            NotFoundError: the version that was asked for does not exist.
+            Refused: there is no current version.
+
+        """
+        if version is not None and version != CURRENT:
+            return await self.versions.get(version), "asked"
+        has_share = version is None and user is not None and bool(self.traffic.shares)
+        share = self.traffic.version_for(user or "") if has_share else CURRENT
+        try:
+            return await self.versions.of_share(share), self._chosen(version, has_share=has_share)
+        except NotFoundError as error:
+            raise Refused(503, "not_ready", error.message, error.hint) from error
+
+    async def in_thread(self, work: Any, *arguments: Any) -> Any:
+        """Do what takes long while others are answered."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def count(self, path: str, answer: Answer, *, is_list: bool = False) -> None:
+        """Count an answer, and a list for the comparison of versions."""
+        self.metrics.answered(answer.version, path, answer.reason)
+        if is_list:
+            self.served.add(answer.version)
+
+    async def database_answers(self) -> bool:
+        """Return whether the database can be read within two seconds."""
+        asked = asyncio.get_running_loop().run_in_executor(None, self.store.versions.current)
+        try:
+            await asyncio.wait_for(asyncio.shield(asked), DATABASE_PATIENCE)
+        except (StoreError, TimeoutError):
+            return False
+        return True
+
+    async def _try(self, name: str) -> None:
+        """Load a version; what is wrong with it is told in /health and tried again later."""
+        with suppress(MovierecError):
+            await self.versions.of_share(name)
+
+    @staticmethod
+    def _chosen(version: str | None, *, has_share: bool) -> str:
+        if version is not None:
+            return "asked"
+        return "share" if has_share else "current"
