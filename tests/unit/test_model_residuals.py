@@ -114,6 +114,12 @@ def test_it_is_every_protocol_and_leaves_ranking_alone():
     assert Likeness.of_model(model, sittings(factors)).basis == "vectors"
 
 
+def test_nothing_asked_is_nothing_answered():
+    factors = factors_of()
+    nobody = np.zeros(0, np.int64)
+    assert fit_residuals(factors, sittings(factors)).chances(nobody, nobody).shape[0] == 0
+
+
 def test_a_user_without_ratings_keeps_the_prediction():
     factors = factors_of()
     model = fit_residuals(factors, sittings(factors))

@@ -226,7 +226,7 @@ class ResidualModel:
         """Yield pairs of one user with where that user's known ratings lie, bounded in memory."""
         order = np.argsort(user, kind="stable")
         users, start = np.unique(user[order], return_index=True)
-        for one, pairs in zip(users.tolist(), np.split(order, start[1:]), strict=True):
+        for one, pairs in zip(users.tolist(), np.split(order, start)[1:], strict=True):
             rows = self.known.of(one)
             if rows.stop > rows.start:
                 step = max(1, CELLS_AT_ONCE // (rows.stop - rows.start))
