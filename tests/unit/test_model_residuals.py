@@ -117,7 +117,7 @@ def test_it_is_every_protocol_and_leaves_ranking_alone():
 def test_nothing_asked_is_nothing_answered():
     factors = factors_of()
     nobody = np.zeros(0, np.int64)
-    assert fit_residuals(factors, sittings(factors)).chances(nobody, nobody).shape[0] == 0
+    assert fit_residuals(factors, sittings(factors)).raw(nobody, nobody).shape == (0,)
 
 
 def test_a_user_without_ratings_keeps_the_prediction():
