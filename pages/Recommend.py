@@ -44,8 +44,8 @@ def page(store: Store) -> None:
         start.no_version()
         return
     head = st.container(gap="medium")
-    sides = recommend_choice.choose(records)
     runs.live()
+    sides = recommend_choice.choose(records)
 
     def say(title: str, lead: str) -> None:
         with head:

@@ -38,6 +38,10 @@ def lists(side: Compared) -> None:
     shown = side.user_lists(version, user)
     widgets.section(_headline(shown, version))
     widgets.chips(dict(shown.facts))
+    st.page_link(
+        "pages/Recommend.py", label="Why these, and other lists", icon=":material/recommend:",
+        query_params={"user": user, "version": version, "beside": side.found.baseline},
+    )  # fmt: skip
     figure = compare_charts.bump(shown, side.found.baseline, version, side.styles)
     widgets.figure(figure, "bump", note="★ the user did rate it, in the held-out part.")
     history, left, right = st.columns(3, gap="medium")

@@ -105,6 +105,7 @@ def _next(version: VersionRecord, current: VersionRecord | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         version_actions.promote_button(registry, version)
         version_actions.compare_link(version)
+        version_actions.recommend_link(version)
         if current is not None and current.name == version.name:
             st.page_link("Home.py", label="See it on Home", icon=":material/home:")
         st.page_link(

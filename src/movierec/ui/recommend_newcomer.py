@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from movierec.inference.newcomer import can_answer
 from movierec.ui import cache, recommend_list, recommend_options, said, widgets
 from movierec.ui.fields import kept_as
 from movierec.ui.recommend_choice import Sides
-from movierec.ui.text import integer, literal
+from movierec.ui.text import integer, literal, spoken
 
 __all__ = ["newcomer"]
 
@@ -148,12 +149,14 @@ def _rated(data: Dataset, ratings: Ratings) -> None:
         st.session_state[key] = min(levels, key=lambda level: abs(level - stars))
         year = "" if hit.year is None else f" ({hit.year})"
         with st.container(
-            horizontal=True, vertical_alignment="bottom", key=f"rated-{movie_id}",
+            horizontal=True, vertical_alignment="center", key=f"rated-{movie_id}",
             horizontal_alignment="distribute",
         ):  # fmt: skip
+            widgets.html(f'<p class="mr-name">{escape(hit.title + year)}</p>')
             st.segmented_control(
-                literal(f"{hit.title}{year}"), levels, key=key, required=True,
-                format_func=lambda level: f"{level:g}", on_change=_take, args=(movie_id, key),
+                f"Stars for {spoken(hit.title)}", levels, key=key, required=True,
+                label_visibility="collapsed", format_func=lambda level: f"{level:g}",
+                on_change=_take, args=(movie_id, key),
             )  # fmt: skip
             st.button(
                 "Remove", key=f"remove-{movie_id}", icon=":material/close:", type="tertiary",

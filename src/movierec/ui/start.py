@@ -117,6 +117,9 @@ def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
         else:
             _second(dataset)
         st.page_link(
+            "pages/Recommend.py", label="See what it recommends", icon=":material/recommend:"
+        )
+        st.page_link(
             "pages/Train.py", label="Train with other settings", icon=":material/model_training:"
         )
 

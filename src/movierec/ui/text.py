@@ -18,10 +18,12 @@ __all__ = [
     "plotly_text",
     "signed",
     "size",
+    "spoken",
 ]
 
 NOT_MEASURED = "–"
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_WORDS = re.compile(r"\w+")
 _WORD_JOINER = "\u2060"
 
 
@@ -33,6 +35,11 @@ def literal(text: str) -> str:
     """
     escaped = _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))
     return escaped.replace("\\:", "\\:" + _WORD_JOINER)
+
+
+def spoken(text: str) -> str:
+    """Return the words of a text alone, for labels that are read out and never drawn."""
+    return " ".join(_WORDS.findall(text)) or "it"
 
 
 def plotly_text(text: str) -> str:

@@ -16,7 +16,7 @@ from movierec.ui.tables import Column, html_table
 from movierec.ui.text import size
 from movierec.workflows.promote import Gate, check_promotion, promote
 
-__all__ = ["bar", "compare_link", "gate_panel", "promote_button"]
+__all__ = ["bar", "compare_link", "gate_panel", "promote_button", "recommend_link"]
 
 _REFUSED, _DELETING = "promotion-refused", "deleting"
 
@@ -26,6 +26,7 @@ def bar(registry: Registry, record: VersionRecord) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         promote_button(registry, record, primary=True)
         compare_link(record)
+        recommend_link(record)
         st.download_button(
             f"Export {record.name}", lambda: _archive(registry, record),
             archive_name(record), "application/zip",
@@ -111,6 +112,14 @@ def compare_link(record: VersionRecord) -> None:
         "pages/Compare.py", label=f"Compare with {current.name}",
         icon=":material/compare_arrows:",
         query_params={"versions": [current.name, record.name], "baseline": current.name},
+    )  # fmt: skip
+
+
+def recommend_link(record: VersionRecord) -> None:
+    """Offer to see what a version recommends."""
+    st.page_link(
+        "pages/Recommend.py", label=f"What {record.name} recommends", icon=":material/recommend:",
+        query_params={"version": record.name},
     )  # fmt: skip
 
 
