@@ -12,7 +12,7 @@ from movierec.columns import Columns
 from movierec.data.dataset import Dataset, IntArray, genre_dummies
 from movierec.errors import EvaluationError, NotFoundError
 
-__all__ = ["Filters", "RankBy", "allowed_movies"]
+__all__ = ["EVERYTHING", "Filters", "RankBy", "allowed_movies"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -34,6 +34,9 @@ class Filters:
     year_to: int | None = None
     min_ratings: int = 0
     exclude: tuple[str, ...] = ()
+
+
+EVERYTHING = Filters()
 
 
 def allowed_movies(filters: Filters, dataset: Dataset, popularity: IntArray) -> Mask:

@@ -15,13 +15,14 @@ from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError, EvaluationError
 from movierec.inference import explain, newcomer
 from movierec.inference.diversity import check_diversity, diverse, n_candidates
+from movierec.inference.everybody import Options, TopK, block_size, one_by_one, top_lists
 from movierec.inference.facts import MovieFacts, movie_facts
-from movierec.inference.filters import Filters, RankBy, allowed_movies
+from movierec.inference.filters import EVERYTHING, Filters, RankBy, allowed_movies
 from movierec.inference.person import Person
 from movierec.inference.results import Explanation, Reason, Recommendation, SimilarMovie
 from movierec.inference.similar import Likeness
 from movierec.inference.stars import chances_of, stars_of
-from movierec.inference.topk import best, best_of_rows
+from movierec.inference.topk import best
 from movierec.models.features import FeaturePreprocessor
 from movierec.models.inductive import Inductive, newest_ratings
 from movierec.models.protocol import Recommender
@@ -29,23 +30,7 @@ from movierec.models.serving import RatingLists
 
 __all__ = ["LoadedVersion", "TopK"]
 
-EVERYTHING = Filters()
 MOST_MASKS = 64  # of filters, a byte per movie each
-
-
-@dataclass(frozen=True, eq=False)
-class TopK:
-    """The lists of some users, one line per movie, by user and then best first.
-
-    Shapes: user, movie: (n,) indices; rank: (n,) from 1; score: (n,); predicted: (n,) stars, NaN
-    where none are predicted.
-    """
-
-    user: IntArray
-    movie: IntArray
-    rank: IntArray
-    score: FloatArray
-    predicted: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,18 +161,29 @@ class LoadedVersion:
         users: IntArray | None = None,
         exclude_seen: bool = True,
         filters: Filters = EVERYTHING,
-        block: int = 1024,
+        diversity: float = 0.0,
+        by: RankBy = "ranking",
+        predict: bool = True,
+        block: int | None = None,
     ) -> Iterator[TopK]:
         """Yield the top k movies of many users, `block` users at a time.
 
-        `users`: their indices, everybody's when left out. The order is `recommend`'s; users about
-        whom the model can tell nothing get the most popular movies.
+        `users`: their indices, everybody's when left out. The lists are `recommend`'s, which also
+        says what the options and errors are; users about whom the model can tell nothing get the
+        most popular movies. Without `predict` there are no predicted ratings: it takes half as
+        long.
         """
-        _require_length(k)
+        options = Options(k, exclude_seen, filters, diversity, by)
+        _check(options)
         everybody = np.arange(self.dataset.n_users) if users is None else users
         allowed = self._allowed(filters)
-        for start in range(0, len(everybody), block):
-            yield self._top(everybody[start : start + block], k, allowed, exclude_seen)
+        size = block or block_size(self.dataset.n_movies)
+        for start in range(0, len(everybody), size):
+            some = everybody[start : start + size]
+            if options.is_plain:
+                yield top_lists(self, some, options, allowed, self._lists, predict=predict)
+            else:
+                yield one_by_one(self, some, options)
 
     def ranking(self, user_id: str) -> IntArray:
         """Return the indices of all movies a user has not seen, in `recommend`'s order."""
@@ -358,22 +354,10 @@ class LoadedVersion:
         rows = [None] * len(movies) if chances is None else [*map(tuple, chances.tolist())]
         return stars.tolist(), rows
 
-    def _top(
-        self, users: IntArray, k: int, allowed: npt.NDArray[np.bool_], exclude_seen: bool
-    ) -> TopK:
-        scores = np.array(self.recommender.score(users), np.float32)
-        counts = np.diff(self._lists.start)[users]
-        lost = (counts == 0) & (np.ptp(scores, axis=1) == 0)
-        scores[lost] = self.popularity
-        scores[:, ~allowed] = -np.inf
-        if exclude_seen:
-            rows = [self._lists.index[self._lists.of(user)] for user in users.tolist()]
-            scores[np.repeat(np.arange(len(users)), counts), np.concatenate(rows)] = -np.inf
-        row, movie = best_of_rows(scores, self.popularity, k)
-        rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
-        predicted = self.recommender.predict(users[row], movie)
-        predicted = np.where(lost[row], np.float32(np.nan), predicted)
-        return TopK(users[row], movie, rank, scores[row, movie], predicted)
+
+def _check(options: Options) -> None:
+    _require_length(options.k)
+    check_diversity(options.diversity)
 
 
 def _require_length(k: int) -> None:

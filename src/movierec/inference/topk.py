@@ -9,7 +9,7 @@ from movierec.data.dataset import FloatArray, IntArray
 
 __all__ = ["best", "best_of_rows"]
 
-BLOCK = 64  # movies whose maximum is taken together
+GROUP = 16  # movies whose maximum is taken together
 
 
 def best(
@@ -32,27 +32,32 @@ def best(
 def best_of_rows(scores: FloatArray, popularity: IntArray, k: int) -> tuple[IntArray, IntArray]:
     """Return the k best finite scores of each row, ordered as `best` does it.
 
-    The k-th largest of the maxima of blocks is never above the k-th largest score, so that only
+    The k-th largest of the maxima of groups is never above the k-th largest score, so that only
     what reaches it need be sorted.
 
     Shapes: scores: (m, n), -inf for what is not allowed -> rows, columns: (found,), by row, best
     first; a row may have fewer than k.
     """
-    floor = _floor(scores, k)
-    row, column = np.nonzero((scores >= floor[:, None]) & np.isfinite(scores))
-    order = np.lexsort((-popularity[column], -scores[row, column], row))
-    row, column = row[order], column[order]
-    place = np.arange(len(row)) - np.searchsorted(row, row)
-    kept = place < k
+    row, column = np.divmod(
+        np.flatnonzero(scores >= _floor(scores, k)[:, None]), max(1, scores.shape[1])
+    )
+    value = scores[row, column]
+    order = np.lexsort((-popularity[column], -value, row))
+    row, column, value = row[order], column[order], value[order]
+    place = np.arange(len(row)) - np.searchsorted(row, np.arange(len(scores)))[row]
+    kept = (place < k) & np.isfinite(value)
     return row[kept], column[kept]
 
 
 def _floor(scores: FloatArray, k: int) -> FloatArray:
-    """Return a lower bound of each row's k-th largest score, (m,)."""
+    """Return a lower bound of each row's k-th largest score, (m,).
+
+    A group is every so-manieth movie: maxima along long rows are quick.
+    """
     m, n = scores.shape
-    blocks = n // BLOCK
-    if blocks < k:
+    groups = n // GROUP
+    if groups < k:
         return np.full(m, -np.inf, np.float32)
-    maxima = scores[:, : blocks * BLOCK].reshape(m, blocks, BLOCK).max(axis=2)
-    edge: FloatArray = np.partition(maxima, blocks - k, axis=1)[:, blocks - k]
+    maxima = scores[:, : groups * GROUP].reshape(m, GROUP, groups).max(axis=1)
+    edge: FloatArray = np.partition(maxima, groups - k, axis=1)[:, groups - k]
     return edge
