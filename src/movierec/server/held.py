@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -42,10 +42,13 @@ class Held:
         return self.record.name
 
 
-def mark_of(root: Path, name: str) -> Mark | None:
-    """Return what tells a version's files apart from others of its name; None where it is gone."""
+def mark_of(root: str, name: str) -> Mark | None:
+    """Return what tells a version's files apart from others of its name; None where it is gone.
+
+    Asked for every request: `os` takes a third of the time that paths do.
+    """
     try:
-        found = (root / name / METADATA).stat()
+        found = os.stat(f"{root}/{name}/{METADATA}")  # noqa: PTH116
     except OSError:
         return None
     return name, found.st_ino, found.st_mtime_ns
@@ -57,7 +60,7 @@ class Loader:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._store = store
         self._registry = Registry(settings, store)
-        self._root = settings.models_path
+        self._root = str(settings.models_path)
 
     def __call__(self, name: str, loaded: Callable[[str], Dataset | None]) -> Held:
         """Load a version; `loaded` returns the data of a fingerprint that is in memory.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from movierec.inference.person import Person
 from movierec.inference.stars import chances_of
 from movierec.server.answers import Answer, encoded, explained, lines_of
 from movierec.server.held import Held
+from movierec.server.query import in_query, of_query
 from movierec.server.questions import (
     ExplainQuestion,
     FeedbackGiven,
@@ -38,9 +39,10 @@ def routes(service: Service) -> APIRouter:
     """Return the endpoints of a service."""
     router = APIRouter()
 
-    @router.get("/recommend", response_model=ListReply)
-    async def recommend(request: Request, asked: Annotated[RecommendQuestion, Query()]) -> Response:
+    @router.get("/recommend", response_model=ListReply, openapi_extra=in_query(RecommendQuestion))
+    async def recommend(request: Request) -> Response:
         """Return a user's top k movies; the most popular ones for somebody unknown."""
+        asked = of_query(RecommendQuestion, request)
         held, chosen = await service.held(asked.version, asked.user)
         key = (held.mark, chosen, request.scope["query_string"])
         answer = service.cache.get(key)
@@ -63,17 +65,19 @@ def routes(service: Service) -> APIRouter:
         held, chosen = await service.held(asked.version, asked.user)
         return _answered(service, request, _scores(held, chosen, asked))
 
-    @router.get("/similar", response_model=SimilarReply)
-    async def similar(request: Request, asked: Annotated[SimilarQuestion, Query()]) -> Response:
+    @router.get("/similar", response_model=SimilarReply, openapi_extra=in_query(SimilarQuestion))
+    async def similar(request: Request) -> Response:
         """Return the movies most like one."""
+        asked = of_query(SimilarQuestion, request)
         held, chosen = await service.held(asked.version, asked.user)
         key = (held.mark, chosen, "similar", asked.movie, asked.k)
         answer = service.cache.get(key) or service.cache.keep(key, _similar(held, chosen, asked))
         return _answered(service, request, answer)
 
-    @router.get("/explain", response_model=ExplainReply)
-    async def explain(request: Request, asked: Annotated[ExplainQuestion, Query()]) -> Response:
+    @router.get("/explain", response_model=ExplainReply, openapi_extra=in_query(ExplainQuestion))
+    async def explain(request: Request) -> Response:
         """Return why a movie is recommended to a user, or is not."""
+        asked = of_query(ExplainQuestion, request)
         held, chosen = await service.held(asked.version, asked.user)
         answer = await service.in_thread(_explanation, held, chosen, asked)
         return _answered(service, request, answer)

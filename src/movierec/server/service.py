@@ -70,9 +70,13 @@ class Service:
         has_share = version is None and user is not None and bool(self.traffic.shares)
         share = self.traffic.version_for(user or "") if has_share else CURRENT
         try:
-            return await self.versions.of_share(share), self._chosen(version, has_share=has_share)
+            held = await self.versions.of_share(share)
         except NotFoundError as error:
             raise Refused(503, "not_ready", error.message, error.hint) from error
+        if version is not None:
+            return held, "asked"
+        is_share = has_share and share in (CURRENT, held.name)
+        return held, "share" if is_share else "current"
 
     async def in_thread(self, work: Any, *arguments: Any) -> Any:
         """Do what takes long while others are answered."""
@@ -97,9 +101,3 @@ class Service:
         """Load a version; what is wrong with it is told in /health and tried again later."""
         with suppress(MovierecError):
             await self.versions.of_share(name)
-
-    @staticmethod
-    def _chosen(version: str | None, *, has_share: bool) -> str:
-        if version is not None:
-            return "asked"
-        return "share" if has_share else "current"

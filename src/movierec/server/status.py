@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from movierec.server.answers import encoded, plain
 from movierec.server.held import Held
 from movierec.server.metrics import CONTENT_TYPE
 from movierec.server.page import page_of
+from movierec.server.query import in_query, of_query
 from movierec.server.questions import HealthQuestion, VersionQuestion
 from movierec.server.replies import HealthReply, VersionReply
 from movierec.server.service import Service
@@ -23,17 +24,19 @@ def status_routes(service: Service) -> APIRouter:
     """Return the endpoints that tell of a service."""
     router = APIRouter()
 
-    @router.get("/health", response_model=HealthReply)
-    async def health(asked: Annotated[HealthQuestion, Query()]) -> Response:
+    @router.get("/health", response_model=HealthReply, openapi_extra=in_query(HealthQuestion))
+    async def health(request: Request) -> Response:
         """Say whether the API can answer; 200 as long as the process runs, unless `ready`."""
+        asked = of_query(HealthQuestion, request)
         facts = await _health(service)
         return Response(
             encoded(facts), 503 if asked.ready and not facts["ready"] else 200, media_type=JSON
         )
 
-    @router.get("/version", response_model=VersionReply)
-    async def version(asked: Annotated[VersionQuestion, Query()]) -> Response:
+    @router.get("/version", response_model=VersionReply, openapi_extra=in_query(VersionQuestion))
+    async def version(request: Request) -> Response:
         """Say which version answers, what it was trained on, and how good it was."""
+        asked = of_query(VersionQuestion, request)
         held, chosen = await service.held(asked.version, None)
         current = (await service.held(None, None))[0].name
         return Response(encoded(_facts(service, held, chosen, current)), media_type=JSON)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from movierec.data.dataset import Dataset
-from movierec.errors import NotFoundError
+from movierec.errors import MovierecError, NotFoundError
 from movierec.registry.names import CURRENT, is_name
 from movierec.server.held import Held, Loader, mark_of, reference_of
 from movierec.settings import Settings
@@ -41,16 +41,23 @@ class Versions:
         kept: tuple[str, ...] = (),
         swapped: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._root: Path = settings.models_path
+        self._root = str(settings.models_path)
         self._load = Loader(settings, store)
         self._kept = {CURRENT, *kept}
         self._swapped = swapped
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._current: Held | None = None
+        self._is_closed = False
         self._loading: dict[str, asyncio.Future[Held]] = {}
-        self._failed = ("", 0.0)
+        # when and why, of those that anybody may be answered by
+        self._failed: dict[str, tuple[float, str]] = {}
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="load")
-        self.problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why a version that should answer cannot; None where all can."""
+        found = [self._failed[name][1] for name in self._wanted() if name in self._failed]
+        return found[0] if found else None
 
     @property
     def names(self) -> list[str]:
@@ -69,14 +76,18 @@ class Versions:
         return found or await self._loaded(name)
 
     async def of_share(self, name: str) -> Held:
-        """Return a version that gets a share of the users; `current` where it is gone."""
-        if name == CURRENT or mark_of(self._root, name) is None:
+        """Return a version that gets a share of the users; `current` where it cannot be had."""
+        if name == CURRENT or mark_of(self._root, name) is None or self._has_just_failed(name):
             return await self.get()
-        return await self.get(name)
+        try:
+            return await self.get(name)
+        except MovierecError:
+            return await self.get()
 
     def close(self) -> None:
         """End the loading thread."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._is_closed = True
+        self._threads.shutdown(cancel_futures=True)
 
     def _now(self) -> Held | None:
         """Return what answers for `current` at this moment; starts to load where it moved."""
@@ -92,17 +103,18 @@ class Versions:
 
     async def _first(self) -> Held:
         """Return the current version where none has answered yet."""
-        self._take(await self._loaded(self._link() or CURRENT))
-        return self._now() or await self._first()
+        held = await self._loaded(self._link() or CURRENT)
+        self._take(held)
+        return held
 
     def _take(self, held: Held) -> None:
         if held is not self._current:
-            self._current, self.problem = held, None
+            self._current = held
             self._swapped(held.name)
 
     def _link(self) -> str | None:
         try:
-            name = str((self._root / CURRENT).readlink())
+            name = os.readlink(f"{self._root}/{CURRENT}")  # noqa: PTH115 - as `mark_of`
         except OSError:
             return None
         return name if is_name(name) else None
@@ -114,6 +126,7 @@ class Versions:
             return None
         mark = mark_of(self._root, name)
         if mark == found.mark:
+            self._held.move_to_end(name)
             return found
         del self._held[name]
         return None
@@ -123,7 +136,7 @@ class Versions:
         return await asyncio.shield(self._start(name))
 
     def _has_just_failed(self, name: str) -> bool:
-        return self._failed[0] == name and time.monotonic() - self._failed[1] < RETRY
+        return time.monotonic() - self._failed.get(name, (-RETRY, ""))[0] < RETRY
 
     def _start(self, name: str) -> asyncio.Future[Held]:
         """Begin to load a version, unless that is under way."""
@@ -138,30 +151,38 @@ class Versions:
         del self._loading[name]
         error = None if done.cancelled() else done.exception()
         if error is not None:
-            self._failed = (name, time.monotonic())
             self._told(name, error)
         elif not done.cancelled():
             self._keep(done.result())
 
     def _told(self, name: str, error: BaseException) -> None:
-        if name in (CURRENT, self._link()):
-            self.problem = str(error)
+        if name in self._wanted():
+            self._failed[name] = (time.monotonic(), str(error))
         if not isinstance(error, NotFoundError):
             _log.warning("version not loaded", extra={"version": name, "problem": str(error)})
 
     def _keep(self, held: Held) -> None:
+        if self._is_closed:
+            return
+        self._failed = {n: f for n, f in self._failed.items() if n not in (held.name, CURRENT)}
         self._held[held.name] = held
         self._held.move_to_end(held.name)
         loop = asyncio.get_running_loop()
         found = loop.run_in_executor(self._threads, reference_of, held)
         found.add_done_callback(lambda done: _refer(held, done))
-        spare = [name for name in self._held if name not in self._needed(held.name)]
+        self._make_room({*self._wanted(), held.name})
+
+    def _make_room(self, needed: set[str]) -> None:
+        """Forget those used longest ago, where there are too many."""
+        held = self._held.items()
+        spare = [n for n, each in held if n not in needed and each is not self._current]
         for name in spare[: max(0, len(spare) - MOST + 1)]:
             del self._held[name]
 
-    def _needed(self, newest: str) -> set[str]:
-        current = self._current.name if self._current else newest
-        return self._kept | {newest, current, self._link() or newest}
+    def _wanted(self) -> set[str]:
+        """Return the names of those that must be ready: `current`'s own and those with a share."""
+        link = self._link()
+        return self._kept | ({link} if link else set())
 
     def _data(self, fingerprint: str) -> Dataset | None:
         """Return the data of a version in memory; called by the loading thread."""
