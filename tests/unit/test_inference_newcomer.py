@@ -10,7 +10,7 @@ import pytest
 from movierec.data.dataset import Dataset
 from movierec.errors import ArtifactError, EvaluationError, NotFoundError
 from movierec.inference import LoadedVersion
-from movierec.inference.newcomer import FEATURES, known_ratings, recommender_for
+from movierec.inference.newcomer import FEATURES, can_answer, known_ratings, recommender_for
 from movierec.inference.person import Person
 from movierec.models.baselines import GRAPHSAGE, load_recommender, make_baseline
 from movierec.models.inductive import Inductive
@@ -131,10 +131,12 @@ def test_what_cannot_be_used_is_named(ratings, features, kind, says):
         kept.newcomer(ratings, features)
 
 
-def test_a_version_kept_without_the_users_half_says_so():
+def test_a_version_kept_without_the_users_half_falls_back():
     kept, _, _ = version_of(RICH)
-    with pytest.raises(EvaluationError, match="without what newcomers need"):
-        replace(kept, inductive=None).newcomer({"m1": 3.0})
+    old = replace(kept, inductive=None)
+    assert can_answer(kept)
+    assert not can_answer(old)
+    assert {line.reason for line in old.recommend_for_new_user({"m1": 3.0})} == {"fallback"}
 
 
 def test_arrays_that_do_not_fit_are_refused():

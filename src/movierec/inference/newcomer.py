@@ -50,12 +50,13 @@ def newcomer(
     A GraphSAGE computes their vectors by the user's half of its forward pass: they hear the
     movies they rated, in the states these have in the version's graph. EASE and kNN between
     movies use their ratings as they do anybody's. What must be trained again to know somebody
-    new (SVD, ALS, BPR, LightGCN, myFM, kNN between users) answers with the reason "fallback".
+    new (SVD, ALS, BPR, LightGCN, myFM, kNN between users, and a GraphSAGE that was kept before
+    versions knew how) answers with the reason "fallback"; see `can_answer`.
 
     Raises:
         NotFoundError: there is no such movie.
-        EvaluationError: a rating lies off the scale, a feature is unknown or no number where one
-            is needed, or the version was kept without what newcomers need.
+        EvaluationError: a rating lies off the scale, or a feature is unknown or no number where
+            one is needed.
 
     """
     movies = version.dataset.movies.indices([*ratings])
@@ -74,8 +75,9 @@ def can_answer(version: LoadedVersion) -> bool:
     model = version.recommender
     if isinstance(model, NeighbourModel):
         return not model.by_users
-    kind = version.metadata.get("model")
-    return isinstance(model, EASEModel) or kind in (GRAPHSAGE, *_SAME_FOR_ALL)
+    if version.metadata.get("model") == GRAPHSAGE:
+        return version.inductive is not None
+    return isinstance(model, EASEModel) or version.metadata.get("model") in _SAME_FOR_ALL
 
 
 def recommender_for(version: LoadedVersion, ratings: Ratings, features: FloatArray) -> Recommender:
@@ -119,10 +121,7 @@ def _sage(
     version: LoadedVersion, ratings: Ratings, features: FloatArray, own: Interactions
 ) -> Recommender:
     if version.inductive is None:
-        raise EvaluationError(
-            f"Version {version.name} was kept without what newcomers need.",
-            hint="Train it again: `movierec train`.",
-        )
+        raise TypeError(version.name)
     vectors = version.inductive.vectors(ratings, features)
     model = version.recommender
     if isinstance(model, ResidualModel):

@@ -1,4 +1,4 @@
-"""Which version recommends, and which one beside it: both stand in the page's address."""
+"""Which version recommends, and which ones beside it: all stand in the page's address."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from movierec.ui.theme import VersionStyle, version_style
 __all__ = ["FACTS", "Sides", "choose", "kept_choice"]
 
 FACTS = ("evaluation",)  # of metadata: what choosing needs
-_VERSION, _BESIDE, _NONE = "version", "beside", "None"
+_VERSION, _BESIDE = "version", "beside"
+_MOST_BESIDE = 3  # lists stand in columns
 
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """One version, or two side by side, of the same data set; ready to answer."""
+    """One version, or some side by side, of the same data set; ready to answer."""
 
     versions: Mapping[str, LoadedVersion]
     records: Mapping[str, VersionRecord]
@@ -49,7 +50,7 @@ class Sides:
 
 
 def choose(records: Sequence[VersionRecord]) -> Sides:
-    """Offer the version and one beside it; both are loaded.
+    """Offer the version and some beside it; all are loaded.
 
     Raises:
         ArtifactError, NotFoundError: its files or its data set are not there.
@@ -57,7 +58,7 @@ def choose(records: Sequence[VersionRecord]) -> Sides:
     """
     known = {record.name: record for record in records}
     current = next((record.name for record in records if record.is_current), records[0].name)
-    left, right, _ = st.columns([2, 2, 3], vertical_alignment="bottom")
+    left, right, _ = st.columns([2, 3, 2], vertical_alignment="bottom")
     with left:
         name = kept_choice("Version", _VERSION, list(known), current, lambda v: _named(known[v]))
     alike = [
@@ -66,17 +67,30 @@ def choose(records: Sequence[VersionRecord]) -> Sides:
         if other.fingerprint == known[name].fingerprint and other.name != name
     ]
     with right:
-        beside = kept_choice(
-            "Beside it", _BESIDE, [_NONE, *alike], _NONE,
-            lambda v: "No second version" if v == _NONE else _named(known[v]),
-        )  # fmt: skip
-    chosen = [name, *([beside] if beside != _NONE else [])]
+        chosen = [name, *_beside(alike, known)]
     ever = cache.store().versions.names_ever()
     return Sides(
         {each: cache.loaded(known[each]) for each in chosen},
         {each: known[each] for each in chosen},
         {each: version_style(each, ever) for each in chosen},
     )
+
+
+def _beside(alike: Sequence[str], known: Mapping[str, VersionRecord]) -> list[str]:
+    """Offer versions of the same data to stand beside the first."""
+    state: Any = st.session_state
+    written = f"{_BESIDE}-written"
+    asked = st.query_params.get_all(_BESIDE)
+    if asked and asked != state.get(written):
+        state[_BESIDE] = asked
+    state[_BESIDE] = [name for name in state.get(_BESIDE, []) if name in alike][:_MOST_BESIDE]
+    chosen = st.multiselect(
+        "Beside it", alike, key=_BESIDE, format_func=lambda name: _named(known[name]),
+        max_selections=_MOST_BESIDE, placeholder="No other version", persist_state="session",
+        disabled=not alike,
+    )  # fmt: skip
+    state[written] = st.query_params[_BESIDE] = chosen
+    return chosen
 
 
 def kept_choice(

@@ -148,11 +148,11 @@ def _rated(data: Dataset, ratings: Ratings) -> None:
         key = f"stars-{movie_id}"
         st.session_state[key] = min(levels, key=lambda level: abs(level - stars))
         year = "" if hit.year is None else f" ({hit.year})"
+        widgets.html(f'<p class="mr-name mr-rated">{escape(hit.title + year)}</p>')
         with st.container(
             horizontal=True, vertical_alignment="center", key=f"rated-{movie_id}",
             horizontal_alignment="distribute",
         ):  # fmt: skip
-            widgets.html(f'<p class="mr-name">{escape(hit.title + year)}</p>')
             st.segmented_control(
                 f"Stars for {spoken(hit.title)}", levels, key=key, required=True,
                 label_visibility="collapsed", format_func=lambda level: f"{level:g}",
