@@ -13,12 +13,13 @@ from movierec.ui import (
     compare_export,
     compare_groups,
     compare_lists,
+    online,
     runs,
     shell,
     start,
 )
 
-VIEWS = ("Overview", "Groups", "Stars", "Lists")
+VIEWS = ("Overview", "Groups", "Stars", "Lists", "Online")
 
 
 def page(store: Store) -> None:
@@ -42,7 +43,13 @@ def page(store: Store) -> None:
         compare.head(side.found)
     compare.verdicts(side)
     views = st.tabs(VIEWS, key="view", bind="query-params")
-    drawers = (compare.overview, compare_groups.groups, compare_groups.stars, compare_lists.lists)
+    drawers = (
+        compare.overview,
+        compare_groups.groups,
+        compare_groups.stars,
+        compare_lists.lists,
+        online.beside,
+    )
     for view, draw in zip(views, drawers, strict=True):
         if view.open:
             with view:

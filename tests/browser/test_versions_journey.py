@@ -62,9 +62,20 @@ def downloaded(page: Page, label: str) -> Download:
 
 
 @pytest.mark.parametrize("watched", LOOKS, indirect=True, ids=lambda look: f"{look[0]}-{look[1]}")
-def test_every_view_fits_and_stays_quiet(watched: Watched) -> None:
+def test_every_view_fits_and_stays_quiet(store: Store, watched: Watched) -> None:
+    fingerprint = store.versions.get("v1.0.0").fingerprint
+    for user, version in (("u1", "v1.0.0"), ("u2", "v1.1.0"), ("u3", "v1.1.0")):
+        store.feedback.add(
+            version=version, dataset=fingerprint, user_id=user, movie_id="m1", is_liked=user != "u3"
+        )
     choice = "Compare?versions=v1.0.0&versions=v1.1.0&versions=v1.2.0&versions=v1.3.0"
-    for view, n_charts in (("Overview", 1), ("Groups", 1), ("Stars", 2), ("Lists", 2)):
+    for view, n_charts in (
+        ("Overview", 1),
+        ("Groups", 1),
+        ("Stars", 2),
+        ("Lists", 2),
+        ("Online", 1),
+    ):
         watched.open(f"{choice}&view={view}")
         charts = watched.page.get_by_test_id("stPlotlyChart")
         expect(charts).to_have_count(n_charts)

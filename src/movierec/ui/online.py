@@ -66,12 +66,11 @@ def _lead_on(found: Online) -> None:
             "below a recommendation, or over the API (POST /feedback). Each counts for the "
             "version that recommended the movie.</p>"
         )
-        if found.rates:
-            st.page_link(
-                "pages/Recommend.py", label="Give thumbs on the Recommend page",
-                icon=":material/thumbs_up_down:",
-                query_params={"version": next(iter(found.rates))},
-            )  # fmt: skip
+        st.page_link(
+            "pages/Recommend.py", label="Give thumbs on the Recommend page",
+            icon=":material/thumbs_up_down:",
+            query_params=[("version", name) for name in [*found.rates][:1]],
+        )  # fmt: skip
 
 
 def _verdict(gap: Gap) -> str:

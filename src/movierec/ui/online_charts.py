@@ -85,9 +85,7 @@ def _when(period: Period, span: Span) -> str:
 def _title(drawn: Mapping[str, Sequence[Period]], span: Span) -> str:
     if not drawn:
         return "No thumb has been given yet"
-    ends = [
-        f"{name} {share_text(periods[-1].rate.share)}" for name, periods in drawn.items()
-    ]
+    ends = [f"{name} {share_text(periods[-1].rate.share)}" for name, periods in drawn.items()]
     steps = len({period.start for periods in drawn.values() for period in periods})
     over = f"the only {span}" if steps == 1 else f"the last of {steps} {span}s"
     return f"Thumbs up in {over} with any: {', '.join(ends)}"

@@ -15,9 +15,16 @@ from movierec.data.sources import fetch_data_set
 from movierec.errors import DataError
 from movierec.progress import Progress, silent
 from movierec.settings import Settings
-from movierec.store import DatasetRecord, open_store
+from movierec.store import DatasetRecord, Store, open_store
 
-__all__ = ["ImportOutcome", "fetch_and_import", "import_data", "load_dataset"]
+__all__ = [
+    "ImportOutcome",
+    "fetch_and_import",
+    "import_data",
+    "keep",
+    "load_dataset",
+    "require_name",
+]
 
 MAX_NAME = 64  # characters
 _NAME = re.compile(r"[\w.+ -]+")
@@ -56,7 +63,8 @@ def import_data(
 
     """
     report_progress = on_progress or silent
-    _require_name(name)
+    if name is not None:
+        require_name(name)
     report_progress("reading", 0.0)
     started = time.perf_counter()
     raw = read_raw(path, name=name, columns=columns, scale=scale, users=users, movies=movies)
@@ -65,25 +73,27 @@ def import_data(
     dataset, report = checked(replace(raw, source=source or raw.source))
     report = replace(report, seconds={"reading": reading, **report.seconds})
     report_progress("storing", 0.5)
-    outcome = _store(dataset, report, settings)
+    with open_store(settings) as store:
+        outcome = keep(dataset, report, store)
     report_progress("stored", 1.0)
     return outcome
 
 
-def _require_name(name: str | None) -> None:
-    if name is not None and not (len(name) <= MAX_NAME and _NAME.fullmatch(name)):
+def require_name(name: str) -> None:
+    """Raise DataError for what cannot be the name of a data set."""
+    if not (len(name) <= MAX_NAME and _NAME.fullmatch(name)):
         raise DataError(
             f"{name[:80]!r} cannot be the name of a data set.",
             hint=f"Use 1 to {MAX_NAME} letters, digits, blanks and . _ + -",
         )
 
 
-def _store(dataset: Dataset, report: ImportReport, settings: Settings) -> ImportOutcome:
-    with open_store(settings) as store:
-        known = store.datasets.find(dataset.fingerprint)
-        if known is not None:
-            return ImportOutcome(known, ImportReport.from_dict(known.report), already_there=True)
-        record = store.datasets.add(dataset, report.as_dict())
+def keep(dataset: Dataset, report: ImportReport, store: Store) -> ImportOutcome:
+    """Store a data set in one transaction, or return the one with the same content."""
+    known = store.datasets.find(dataset.fingerprint)
+    if known is not None:
+        return ImportOutcome(known, ImportReport.from_dict(known.report), already_there=True)
+    record = store.datasets.add(dataset, report.as_dict())
     return ImportOutcome(record, report, already_there=False)
 
 
