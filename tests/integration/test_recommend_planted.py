@@ -21,14 +21,12 @@ N_USERS, N_MOVIES, EACH = 120, 160, 14  # 40 movies of each genre; every user ra
 
 
 def one_genre_each(seed: int = 0) -> Dataset:
-    """Four crowds: each rates movies of its own genre 4 or 5, and a few of the others 1 or 2."""
+    """Four crowds: each watches movies of its own genre alone, and likes most of them."""
     rng = np.random.default_rng(seed)
     rows = []
     for user in range(N_USERS):
         own = np.arange(user % 4, N_MOVIES, 4)
-        other = np.setdiff1d(np.arange(N_MOVIES), own)
-        rows += [(user, m, rng.integers(4, 6)) for m in rng.choice(own, EACH, replace=False)]
-        rows += [(user, m, rng.integers(1, 3)) for m in rng.choice(other, 3, replace=False)]
+        rows += [(user, m, rng.integers(3, 6)) for m in rng.choice(own, EACH, replace=False)]
     user, movie, rating = np.array(rows).T
     data = assemble(user, movie, rating, None, N_USERS, N_MOVIES, name="crowds")
     data.movie_frame[Columns.GENRES] = [GENRES[movie % 4] for movie in range(N_MOVIES)]
@@ -44,7 +42,8 @@ def version(tmp_path_factory: pytest.TempPathFactory) -> LoadedVersion:
 
 
 def trained(settings: Settings) -> str:
-    values = {"epochs": 20, "hidden_dim": 32, "ranking_dim": 32}
+    # how well liked movies are rated is noise here; what is watched is not
+    values = {"epochs": 20, "hidden_dim": 32, "ranking_dim": 32, "monitor": "val_ndcg_10"}
     return train_version(settings, "default", dataset="crowds", hyperparameters=values).name
 
 
@@ -71,9 +70,8 @@ def test_the_explanation_names_the_genre_and_ratings_of_it(version):
             found = version.explain(user, line.movie_id)
             assert found.shared_genres[0] == (genre_of(user), 1.0)
             assert f"100% of what they liked is {genre_of(user)} too" in found.sentence
-            assert any(cause.stars >= 4 for cause in found.causes)
-            helping = [cause for cause in found.causes if cause.stars >= 4]
-            assert all(cause.shared_genres == (genre_of(user),) for cause in helping)
+            assert found.causes
+            assert {cause.shared_genres for cause in found.causes} == {(genre_of(user),)}
 
 
 def test_without_their_ratings_the_movie_would_not_lead(version):
