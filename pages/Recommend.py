@@ -8,6 +8,7 @@ from movierec.store import Store
 from movierec.ui import (
     cache,
     recommend_choice,
+    recommend_feedback,
     recommend_map,
     recommend_movie,
     recommend_newcomer,
@@ -18,12 +19,13 @@ from movierec.ui import (
     widgets,
 )
 
-VIEWS = ("User", "Newcomer", "Movie", "Map")
+VIEWS = ("User", "Newcomer", "Movie", "Map", "Feedback")
 DRAWERS = (
     recommend_user.user,
     recommend_newcomer.newcomer,
     recommend_movie.movie,
     recommend_map.movies,
+    recommend_feedback.feedback,
 )
 
 

@@ -39,7 +39,7 @@ def _versions(settings: Settings) -> None:
 @pytest.mark.parametrize("watched", LOOKS, indirect=True, ids=lambda look: f"{look[0]}-{look[1]}")
 def test_every_view_fits_and_stays_quiet(watched: Watched) -> None:
     both = "version=v1.0.0&beside=v1.1.0&user=196&movie=50&rated=50:5,181:4"
-    for view, n_charts in (("User", 0), ("Newcomer", 0), ("Movie", 2), ("Map", 1)):
+    for view, n_charts in (("User", 0), ("Newcomer", 0), ("Movie", 2), ("Map", 1), ("Feedback", 0)):
         watched.open(f"Recommend?{both}&view={view}")
         expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
         expect(watched.page.locator(".js-plotly-plot")).to_have_count(n_charts)

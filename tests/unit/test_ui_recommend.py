@@ -244,11 +244,27 @@ def test_the_map_marks_the_user_and_lists_what_is_selected(store: Store) -> None
     assert "Nothing is selected" in shown(at)
 
 
+def test_thumbs_are_told_of_the_versions_side_by_side(trained: Settings, store: Store) -> None:
+    assert "What people said of the lists" in shown(opened(view="Feedback"))
+    fingerprint = store.datasets.get("tiny").fingerprint
+    for place in range(12):
+        store.feedback.add(
+            version=("v1.0.0", "v1.3.0", "v1.4.0")[place % 3], dataset=fingerprint,
+            user_id=f"u{place}", movie_id="m1", is_liked=place % 2 == 0,
+        )  # fmt: skip
+    every = shown(opened(view="Feedback"))
+    assert "v1.4.0" in every
+    two = opened(view="Feedback", version="v1.0.0", beside="v1.3.0")
+    assert "v1.3.0" in shown(two)
+    assert ">v1.4.0<" not in shown(two)
+    assert any(label.startswith("Join 12 thumbs") for label in labels(two))
+
+
 def test_looking_at_recommendations_loads_no_torch(trained: Settings) -> None:
     code = (
         "import sys\n"
         "from tests.pages import opened_page\n"
-        "for view in ('User', 'Newcomer', 'Movie', 'Map'):\n"
+        "for view in ('User', 'Newcomer', 'Movie', 'Map', 'Feedback'):\n"
         f"    opened_page({PAGE!r}, view=view, user='u7', rated='m7:4', beside='v1.3.0')\n"
         "found = {'torch', 'surprise', 'sklearn'} & set(sys.modules)\n"
         "assert not found, found\n"
