@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import signal
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from movierec.errors import SettingsError
 from movierec.server.app import make_app
@@ -23,6 +27,7 @@ __all__ = ["Serving", "app_of_worker", "serve"]
 GRACE = 5  # seconds that requests under way get when the server is told to end
 BACKLOG = 1024
 _LOG = "MOVIEREC_SERVE_LOG"  # how a worker's process hears of the log's options
+_log = logging.getLogger(__name__)
 _APP = "movierec.server.run:app_of_worker"
 
 
@@ -38,6 +43,8 @@ class Serving:
 def serve(settings: Settings, serving: Serving) -> None:
     """Answer requests until SIGTERM or Ctrl-C; requests under way are finished first.
 
+    Whoever asks while the first version is loaded waits for it.
+
     Raises:
         SettingsError: keys, shares or the address cannot be used.
         StoreError: the database cannot be opened.
@@ -45,13 +52,21 @@ def serve(settings: Settings, serving: Serving) -> None:
     """
     _check(settings)
     configure(serving.log_level, access=serving.access_log)
-    signal.signal(signal.SIGTERM, _leave)  # uvicorn calls it when it has ended in good order
-    target = make_app(settings) if serving.workers == 1 else _for_workers(settings, serving)
-    uvicorn.run(
-        target,
+    several = serving.workers > 1
+    with _listening(settings) as listener, suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, _leave)  # uvicorn calls it when it has ended in good order
+        app = _for_workers(settings, serving) if several else make_app(settings)
+        config = _config(app, serving)
+        if several:
+            Multiprocess(config, sockets=[listener]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _config(app: FastAPI | str, serving: Serving) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         factory=serving.workers > 1,
-        host=settings.api_host,
-        port=settings.api_port,
         workers=serving.workers,
         loop="uvloop" if os.name == "posix" else "auto",
         http="httptools",
@@ -63,6 +78,23 @@ def serve(settings: Settings, serving: Serving) -> None:
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE,
     )
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """Return a socket that listens, and say where."""
+    host, port = settings.api_host, settings.api_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"The API cannot listen on {host}, port {port}: {why}.",
+            hint="Choose another with --host and --port; --port 0 takes any that is free.",
+        ) from error
+    shown = f"[{host}]" if ":" in host else host
+    _log.info("listening", extra={"url": f"http://{shown}:{listener.getsockname()[1]}"})
+    return listener
 
 
 def app_of_worker() -> FastAPI:

@@ -108,8 +108,8 @@ class Versions:
         return held
 
     def _take(self, held: Held) -> None:
-        if held is not self._current:
-            self._current = held
+        before, self._current = self._current, held
+        if before is not None and before is not held:
             self._swapped(held.name)
 
     def _link(self) -> str | None:
