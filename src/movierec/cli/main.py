@@ -45,7 +45,11 @@ COMMANDS = {
         "movierec.cli.compare:compare",
         "Compare versions: which is better, by how much, for whom, and how surely.",
     ),
-    "recommend": Entry("movierec.cli.recommend:recommend", "Recommend movies to a user."),
+    "recommend": Entry(
+        "movierec.cli.recommend:recommend",
+        "Recommend movies to a user, to somebody new, or to everybody into a file.",
+    ),
+    "similar": Entry("movierec.cli.similar:similar", "List the movies that are most like one."),
     "serve": Entry(
         "movierec.cli.serve:serve",
         "Answer over HTTP: recommendations, scores, reasons, newcomers, feedback (docs/API.md).",

@@ -1,56 +1,189 @@
-"""`movierec recommend`: a user's list."""
+"""`movierec recommend`: a user's list, a newcomer's, or everybody's in a file."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from movierec.cli.output import JsonOption, emit, number, table
-from movierec.inference import LoadedVersion, Recommendation, load_version
+from movierec.cli.output import JsonOption, console, emit, number, progress_bar, table
+from movierec.errors import SettingsError
+from movierec.inference import Filters, LoadedVersion, Person, Recommendation, load_version
+from movierec.inference.everybody import Options
+from movierec.inference.filters import RankBy
 from movierec.settings import load_settings
+from movierec.workflows.own_ratings import own_ratings
 
 __all__ = ["recommend"]
 
 _REASONS = {
     "known": "from the user's ratings",
     "no-ratings": "the user has no rating in the train part: from what else is known",
+    "newcomer": "from the ratings in the file, without training again",
     "fallback": "this user is unknown: the most popular movies",
 }
+_CANNOT = "this version cannot answer somebody new without training: the most popular movies"
+
+UserOption = Annotated[str | None, typer.Option(help="Id of the user, as in the data set.")]
+RatingsOption = Annotated[
+    Path | None,
+    typer.Option(help="Somebody new: a file of their ratings, with columns movieId and rating."),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Everybody, into the file of --out.")]
+OutOption = Annotated[
+    Path | None, typer.Option(help="File for --all: its name ends in .parquet, .csv or .jsonl.")
+]
+LengthOption = Annotated[int, typer.Option("-k", "--k", min=1, help="Length of the list.")]
+VersionOption = Annotated[str, typer.Option(help="Which version.")]
+SeenOption = Annotated[bool, typer.Option("--include-seen", help="Also movies the user has rated.")]
+GenreOption = Annotated[list[str] | None, typer.Option(help="Only this genre; repeatable.")]
+WithoutOption = Annotated[list[str] | None, typer.Option(help="Not this genre; repeatable.")]
+FromOption = Annotated[int | None, typer.Option(help="Only movies of this year or later.")]
+ToOption = Annotated[int | None, typer.Option(help="Only movies of this year or earlier.")]
+LeastOption = Annotated[
+    int, typer.Option(min=0, help="Only movies with so many known ratings or more.")
+]
+ExcludeOption = Annotated[list[str] | None, typer.Option(help="Not this movie; repeatable.")]
+DiversityOption = Annotated[
+    float,
+    typer.Option(
+        min=0, max=1, help="0: the best by score; 1: as unlike as can be; 0.3 mixes a little."
+    ),
+]
+ByOption = Annotated[RankBy, typer.Option(help="What the list is sorted by.")]
+WhyOption = Annotated[bool, typer.Option("--why", help="Say of each movie why it is there.")]
 
 
 def recommend(
-    user: Annotated[str, typer.Option(help="Id of the user, as in the data set.")],
-    k: Annotated[int, typer.Option("-k", "--k", min=1, help="Length of the list.")] = 10,
-    version: Annotated[str, typer.Option(help="Which version.")] = "current",
-    include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Also movies the user has rated.")
-    ] = False,
+    user: UserOption = None,
+    ratings: RatingsOption = None,
+    everybody: AllOption = False,
+    out: OutOption = None,
+    k: LengthOption = 10,
+    version: VersionOption = "current",
+    include_seen: SeenOption = False,
+    genre: GenreOption = None,
+    without_genre: WithoutOption = None,
+    year_from: FromOption = None,
+    year_to: ToOption = None,
+    min_ratings: LeastOption = 0,
+    exclude: ExcludeOption = None,
+    diversity: DiversityOption = 0.0,
+    by: ByOption = "ranking",
+    why: WhyOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Recommend movies to a user."""
+    """Recommend movies to a user, to somebody new, or to everybody into a file."""
+    _check(user, ratings, out, everybody=everybody, why=why)
+    filters = Filters(
+        (*(genre or ()),), (*(without_genre or ()),), year_from, year_to, min_ratings,
+        (*(exclude or ()),),
+    )  # fmt: skip
+    options = Options(k, not include_seen, filters, diversity, by)
     loaded = load_version(version, load_settings())
-    lines = loaded.recommend(user, k, exclude_seen=not include_seen)
-    facts = {"version": loaded.name, "user": user, "recommendations": lines}
-    emit(as_json, facts, lambda: _drawn(loaded, user, lines))
+    if out is not None:
+        _write(loaded, out, options, as_json=as_json)
+        return
+    person = loaded.person(user or "") if ratings is None else _newcomer(loaded, ratings)
+    found = _List(loaded, person, loaded.recommend_for(person, **vars(options)), why)
+    emit(as_json, found.facts, found.drawn)
 
 
-def _drawn(loaded: LoadedVersion, user: str, lines: list[Recommendation]) -> Table:
-    right = ("", "Predicted rating", "Year", "Score")
-    names = ("", "Movie", "Year", "Genres", "Predicted rating", "Score")
-    drawn = table(f"For user {escape(user)}, by {loaded.name}", *names, right=right)
-    for line in lines:
-        drawn.add_row(
-            str(line.rank),
-            Text(line.title),
-            "–" if line.year is None else str(line.year),
-            Text(", ".join(line.genres)),
-            number(line.predicted_rating, 2),
-            number(line.score, 3),
+def _check(
+    user: str | None, ratings: Path | None, out: Path | None, *, everybody: bool, why: bool
+) -> None:
+    if [user is not None, ratings is not None, everybody].count(True) != 1:
+        raise SettingsError(
+            "Whose list? One of --user, --ratings and --all says it.",
+            hint="For a user of the data set: `movierec recommend --user 196`.",
         )
-    drawn.caption = _REASONS[lines[0].reason] if lines else "no movie is left to recommend"
-    drawn.caption_justify = "left"
-    return drawn
+    if everybody != (out is not None):
+        raise SettingsError(
+            "--all and --out go together.",
+            hint="For everybody's list: `movierec recommend --all --out recs.parquet`.",
+        )
+    if everybody and why:
+        raise SettingsError("--why goes with one person's list.", hint="Leave it out with --all.")
+
+
+def _newcomer(version: LoadedVersion, path: Path) -> Person:
+    return version.newcomer(own_ratings(path, version))
+
+
+@dataclass(frozen=True)
+class _List:
+    """One person's list, ready to be told."""
+
+    version: LoadedVersion
+    person: Person
+    lines: list[Recommendation]
+    with_why: bool
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The list for programs."""
+        lines = [asdict(line) for line in self.lines]
+        for line, why in zip(lines, self._why(), strict=False):
+            line["why"] = why
+        facts = {"version": self.version.name, "user": self.person.user_id}
+        return facts | {"recommendations": lines}
+
+    def drawn(self) -> RenderableType:
+        """Return the list for people, with the reasons below it."""
+        user, name = self.person.user_id, self.version.name
+        whose = f"somebody with {len(self.person.seen)} ratings" if user is None else f"user {user}"
+        right = ("", "Predicted rating", "Year", "Score")
+        names = ("", "Movie", "Year", "Genres", "Predicted rating", "Score")
+        drawn = table(f"For {escape(whose)}, by {name}", *names, right=right)
+        for line in self.lines:
+            drawn.add_row(*_cells(line))
+        drawn.caption = self._caption()
+        drawn.caption_justify = "left"
+        why = [Text(f"{rank}. {reason}") for rank, reason in enumerate(self._why(), 1)]
+        return Group(drawn, *why)
+
+    def _why(self) -> list[str]:
+        if not self.with_why:
+            return []
+        explained = (self.version.explain(self.person, line.movie_id) for line in self.lines)
+        return [found.sentence for found in explained]
+
+    def _caption(self) -> str:
+        if not self.lines:
+            return "no movie is left to recommend"
+        if self.person.user_id is None and self.person.reason == "fallback":
+            return _CANNOT
+        return _REASONS[self.person.reason]
+
+
+def _cells(line: Recommendation) -> list[str | Text]:
+    return [
+        str(line.rank),
+        Text(line.title),
+        "–" if line.year is None else str(line.year),
+        Text(", ".join(line.genres)),
+        number(line.predicted_rating, 2),
+        number(line.score, 3),
+    ]
+
+
+def _write(version: LoadedVersion, out: Path, options: Options, *, as_json: bool) -> None:
+    from movierec.workflows.batch import export_lists
+
+    try:
+        with progress_bar("Recommend") as tell:
+            done = export_lists(version, out, options, on_progress=tell)
+    except KeyboardInterrupt:
+        console(stderr=True).print("Stopped. The same command goes on from here.")
+        raise
+    said = [f"{done.lines:,} lines for {done.users:,} users by {done.version} are in {out}."]
+    if done.resumed:
+        said.append(f"An earlier start had been at work for {done.resumed:,} users.")
+    if done.began_anew:
+        said.append(f"It began anew: {done.began_anew}.")
+    emit(as_json, done, lambda: Text(" ".join(said)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from pyarrow import parquet
 
 from movierec.columns import Columns
 from movierec.data.delimited import as_utf8, first_line, read_headed, split_line
-from movierec.data.files import Files
+from movierec.data.files import Files, open_files
 from movierec.data.movielens import with_movies
 from movierec.data.raw import ColumnChoice, RawData, RawTable
 from movierec.data.titles import join_genres, years_of
 from movierec.errors import EmptyDataError, FormatError
 
-__all__ = ["TABLE_ENDINGS", "read_any", "with_catalogue"]
+__all__ = ["TABLE_ENDINGS", "read_any", "read_own", "with_catalogue"]
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet", ".pq")
 DELIMITERS = (",", "\t", ";", "|", "::")
@@ -53,6 +54,30 @@ def read_any(files: Files, file: str, name: str, columns: ColumnChoice | None) -
     chosen = _guess(table) if columns is None else _named(table, columns)
     kind = "Parquet" if file.lower().endswith((".parquet", ".pq")) else "delimited text"
     return RawData(name, f"ratings table ({kind})", table.choose(chosen))
+
+
+def read_own(path: Path) -> RawTable:
+    """Read one person's ratings from a file: the movies and the stars, whatever else it has.
+
+    Raises:
+        FormatError: it cannot be read, or has no column of movies or of ratings.
+        EmptyDataError: there is nothing in it.
+
+    """
+    files = open_files(path)
+    if len(files.names) != 1:
+        raise FormatError(f"{path} holds {files.listing()}.", hint="Name one table of ratings.")
+    table = _table(files, files.names[0], ())
+    wanted = (Columns.MOVIE, Columns.RATING)
+    chosen = _aliases(table, wanted)
+    missing = [name for name in wanted if name not in chosen]
+    if missing:
+        raise FormatError(
+            f"Which column of {table.file} is the {missing[0].removesuffix('_id')}? "
+            f"Its columns are {_listed(table)}.",
+            hint="Call its two columns movieId and rating.",
+        )
+    return table.choose({name: chosen[name] for name in wanted})
 
 
 def with_catalogue(raw: RawData, users: Files | None, movies: Files | None) -> RawData:

@@ -1,0 +1,75 @@
+"""Batches of lists in processes of their own that are killed, truly, at a chosen rename.
+
+Started as `python -m tests.integration.batch_victims`, reads one order per line and forks a
+child for each, so that the slow imports are paid once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from movierec.inference import load_version
+from movierec.inference.everybody import Options
+from movierec.settings import Settings
+from movierec.workflows.batch import export_lists
+from tests.integration.forking import Victims, forking
+
+
+@dataclass(frozen=True)
+class Order:
+    """Export the current version's lists; be killed before the `renames`-th rename, 0 for never.
+
+    What is written becomes real by renames alone: the state, a table per block, the file.
+    """
+
+    home: str
+    out: str
+    renames: int
+    k: int
+    block: int
+
+
+def kill_before_rename(number: int) -> None:
+    """Make the `number`-th rename from now on the moment this process is killed at."""
+    replace, left = Path.replace, [number]
+
+    def counted(path: Path, target: Any) -> Path:
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(path, target)
+
+    Path.replace = counted  # type: ignore[method-assign]
+
+
+def work(order: Order) -> None:
+    version = load_version("current", Settings(home=Path(order.home), device="cpu"))
+    kill_before_rename(order.renames)
+    export_lists(version, Path(order.out), Options(order.k), block=order.block)
+    os._exit(0)
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            work(Order(**json.loads(line)))
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+def victims() -> AbstractContextManager[Victims]:
+    """Keep a forking process until the block ends."""
+    return forking("-m", "tests.integration.batch_victims")
+
+
+if __name__ == "__main__":
+    serve()
