@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.timeout(1200),
 ]
 
-LOOKS = [("light", 1400), ("dark", 1400), ("light", 420), ("dark", 420)]
+LOOKS = [("light", 1400), ("dark", 420)]
 CARD = '[class*="st-key-card-"]'
 
 
