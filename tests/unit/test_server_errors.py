@@ -36,7 +36,7 @@ def error_of(answer, status):
     [
         ("/recommend", 422, "query.user"),
         ("/recommend?user=", 422, "query.user"),
-        (f"/recommend?user={'x' * 201}", 422, "query.user"),
+        (f"/recommend?user={'x' * 256}", 422, "query.user"),
         ("/recommend?user=u1%00", 422, "query.user"),
         ("/recommend?user=u1&user=u2", 422, "query.user"),
         ("/recommend?user=u1&k=-1", 422, "query.k"),
@@ -100,6 +100,7 @@ def test_a_question_that_cannot_be_answered(api, path, status, where):
         ("/score", '{"user": "u1", "movies": ["mX"]}', 404, None),
         ("/feedback", '{"user": "u1", "movie": "m1", "liked": 1}', 422, "body.liked"),
         ("/feedback", '{"user": "u\\u0000", "movie": "m1", "liked": true}', 422, "body.user"),
+        ("/feedback", '{"user": "\\udfff", "movie": "m1", "liked": true}', 422, "body.user"),
         ("/feedback", '{"user": "u1", "movie": "m1", "liked": true, "rank": 0}', 422, "body.rank"),
         ("/recommend", "{}", 405, None),
     ],

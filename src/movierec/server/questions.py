@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from movierec.data.catalogue import MAX_ID, usable_id
 from movierec.inference.filters import Filters, RankBy
 
 __all__ = [
@@ -23,14 +24,15 @@ __all__ = [
 MOST = 1_000  # of a list, of movies, of ratings
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("has characters that cannot be printed")
+def _usable(text: str) -> str:
+    is_text = not any("\ud800" <= letter <= "\udfff" for letter in text)  # half a character
+    if not (is_text and usable_id(text)):
+        raise ValueError("No id has such characters")
     return text
 
 
 Id = Annotated[
-    str, Field(min_length=1, max_length=200, examples=["196"]), AfterValidator(_printable)
+    str, Field(min_length=1, max_length=MAX_ID, examples=["196"]), AfterValidator(_usable)
 ]
 Name = Annotated[
     str,
