@@ -9,9 +9,7 @@ stays. All of it takes about a quarter of an hour and wants a machine with nothi
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,7 @@ from live import compare, load, waiting
 from live.browser import chromium, first_paints
 from live.figures import summary
 from live.page import page
+from live.report import keep
 from live.rows import add_finished_runs
 from live.server import Server
 from live.sessions import opened_seconds
@@ -34,13 +33,12 @@ from playwright.sync_api import Browser
 from movierec.errors import MovierecError
 from movierec.settings import Settings, project_root
 from movierec.store import open_store
-from movierec.workflows.benchmark_report import circumstances, write_whole
 from movierec.workflows.data import fetch_and_import
 
-FORMAT = 1
 DATA_SET = "ml-100k"
 FIRST_EPOCHS = 10  # of the version that Home shows
 RUNS, EPOCHS = 5000, 200
+LIBRARIES = {"streamlit": streamlit.__version__}
 HISTORY = {"Train": "view=Runs"}  # pages in whose views the history is
 
 
@@ -67,7 +65,7 @@ def main() -> int:
             _prepare(bench.settings)
             for part in parts:
                 print(f"{part} …", flush=True)
-                _keep(options, part, PARTS[part](bench), bench.settings)
+                keep(options, part, PARTS[part](bench), bench.settings, page, LIBRARIES)
     except MovierecError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
@@ -184,28 +182,6 @@ def _waits(bench: Bench) -> dict[str, Any]:
 PARTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
     "paint": _paint, "load": _load, "runs": _runs, "waits": _waits, "compare": _compare,
 }  # fmt: skip
-
-
-def _keep(
-    options: argparse.Namespace, part: str, found: dict[str, Any], settings: Settings
-) -> None:
-    """Put a part into the report, whose other parts stay, and write the page anew."""
-    report = {"format": FORMAT, "parts": {}}
-    if options.out.exists():
-        report = json.loads(options.out.read_text(encoding="utf-8"))
-    run = circumstances(f"python {shlex.join(_told())}", settings)
-    run["libraries"] |= {"streamlit": streamlit.__version__}
-    report["parts"][part] = {"run": run, "found": found}
-    write_whole(options.out, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    write_whole(options.page, page(report))
-
-
-def _told() -> list[str]:
-    """Return this command without the folders of this machine."""
-    script = Path(sys.argv[0]).resolve()
-    root = project_root()
-    known = [script.relative_to(root)] if script.is_relative_to(root) else [script]
-    return [str(known[0]), *sys.argv[1:]]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["page"]
+__all__ = ["page", "table", "where"]
 
 OWNERS = {
     "server": "dashboard", "training": "training", "browsers": "browsers",
@@ -28,7 +28,7 @@ def page(report: Mapping[str, Any]) -> str:
     lines = ["# The dashboard under load", "", _INTRODUCTION]
     for name, section in sections:
         if name in parts:
-            lines += ["", *section(parts[name]["found"]), "", *_where(parts[name]["run"])]
+            lines += ["", *section(parts[name]["found"]), "", *where(parts[name]["run"])]
     return "\n".join(lines) + "\n"
 
 
@@ -51,7 +51,7 @@ def _paint(found: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
     head = ["page", "cold server", "first visit", "visited before", "script"]
     note = "Seconds, median and p95; `cold` is the first page of a server that has just started."
-    return ["## First paint", "", *_table(head, rows), "", note + " Aim: under 1.5 s, warm."]
+    return ["## First paint", "", *table(head, rows), "", note + " Aim: under 1.5 s, warm."]
 
 
 def _runs(found: Mapping[str, Any]) -> list[str]:
@@ -63,8 +63,8 @@ def _runs(found: Mapping[str, Any]) -> list[str]:
         f"{found['runs']:,} finished runs of {found['epochs']} epochs, {found['megabytes']:,.0f} MB"
     )
     note = "Seconds, median and p95. Aim: under 1.5 s."
-    table = _table(["page", "first visit", "script"], rows)
-    return [f"## {size} of database", "", *table, "", note]
+    rows_of_pages = table(["page", "first visit", "script"], rows)
+    return [f"## {size} of database", "", *rows_of_pages, "", note]
 
 
 def _load(found: Mapping[str, Any]) -> list[str]:
@@ -96,7 +96,7 @@ def _training(found: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
         each = found[key]
         cores = [f"{each['cores'].get(owner, 0.0):.2f}" for owner in owners]
         rows.append([name, f"{each['epoch_seconds']:.3f}", _slower(each), *cores])
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _polls(found: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
@@ -106,7 +106,7 @@ def _polls(found: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
         late = f"{each['late']} of {each['polls']['count']}"
         rows.append([names[key], _milli(each["polls"]), late, f"{each['kilobytes_per_poll']}"])
     head = ["open pages", "poll, ms: median / p95 / most", "late", "kB per poll"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _opening(found: Mapping[str, Any], mixed: str) -> list[str]:
@@ -119,7 +119,7 @@ def _opening(found: Mapping[str, Any], mixed: str) -> list[str]:
             rows.append([f"`{name}`, {kind}", *cells])
     head = ["another page is opened", "nothing goes on", f"training, {mixed}", "p95 above idle"]
     note = "Seconds, median and p95; paint is a first visit. Aim: p95 at most 1 s above idle."
-    return [*_table(head, rows), "", note]
+    return [*table(head, rows), "", note]
 
 
 def _waits(found: Mapping[str, Any]) -> list[str]:
@@ -129,7 +129,7 @@ def _waits(found: Mapping[str, Any]) -> list[str]:
     ]
     head = ["threads wait", "alone", "beside one busy program"]
     return [
-        "## How the threads of a training wait for one another", "", *_table(head, rows), "",
+        "## How the threads of a training wait for one another", "", *table(head, rows), "",
         "Median seconds per epoch of the `default` preset.",
     ]  # fmt: skip
 
@@ -150,7 +150,7 @@ def _compare(found: Mapping[str, Any]) -> list[str]:
         "another page of the open dashboard; `visited before` loads the dashboard anew, Plotly's "
         "5 MB of script included."
     )
-    return ["## Versions side by side", "", *_table(head, rows), "", note]
+    return ["## Versions side by side", "", *table(head, rows), "", note]
 
 
 def _slower(each: Mapping[str, Any]) -> str:
@@ -172,12 +172,14 @@ def _milli(each: Mapping[str, float]) -> str:
     return " / ".join(f"{1000 * each[name]:.0f}" for name in ("median", "p95", "max"))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table whose columns but the first are numbers."""
     lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
     return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
-def _where(run: Mapping[str, Any]) -> list[str]:
+def where(run: Mapping[str, Any]) -> list[str]:
+    """Return how, when and where a part was measured."""
     machine, git = run["machine"], run["git"]
     libraries = ", ".join(f"{name} {version}" for name, version in run["libraries"].items())
     changed = " with changes" if git["dirty"] else ""

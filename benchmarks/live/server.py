@@ -18,7 +18,7 @@ import psutil
 from movierec.errors import MovierecError
 from movierec.settings import Settings, project_root
 
-__all__ = ["Server", "cpu_by_process"]
+__all__ = ["Api", "Hello", "Server", "cpu_by_process"]
 
 START_SECONDS = 120.0
 
@@ -26,21 +26,24 @@ START_SECONDS = 120.0
 class Server:
     """`streamlit run Home.py` on a free port of this machine; a context manager."""
 
-    def __init__(self, settings: Settings) -> None:
+    name = "dashboard"
+    health = "_stcore/health"
+
+    def __init__(self, settings: Settings, core: int | None = None) -> None:
         self.settings = settings
+        self.core = core  # the only one that it may use
+        self.port = 0
         self.address = ""
 
     def __enter__(self) -> Self:
-        port = _free_port()
-        self.address = f"http://localhost:{port}"
-        command = [
-            sys.executable, "-m", "streamlit", "run", "Home.py", "--server.port", str(port),
-            "--server.headless", "true", "--server.fileWatcherType", "none",
-        ]  # fmt: skip
+        self.port = _free_port()
+        self.address = f"http://localhost:{self.port}"
+        pinned = [] if self.core is None else ["taskset", "--cpu-list", str(self.core)]
         environment = os.environ | {"MOVIEREC_HOME": str(self.settings.home)}
         self._log = (self.settings.home / "server.log").open("ab")
         self.process = subprocess.Popen(
-            command, cwd=project_root(), env=environment, start_new_session=True,
+            [*pinned, sys.executable, *self.arguments()], cwd=project_root(), env=environment,
+            start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
         self._wait_until_healthy()
@@ -54,18 +57,51 @@ class Server:
             self.process.kill()
         self._log.close()
 
+    def arguments(self) -> list[str]:
+        """Return what Python is called with."""
+        return [
+            "-m", "streamlit", "run", "Home.py", "--server.port", str(self.port),
+            "--server.headless", "true", "--server.fileWatcherType", "none",
+        ]  # fmt: skip
+
     def _wait_until_healthy(self) -> None:
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2):
+                with urllib.request.urlopen(f"{self.address}/{self.health}", timeout=2):
                     return
             except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
+                time.sleep(0.01)
         self.process.kill()
         raise MovierecError(
-            "The dashboard did not start.", hint=f"Look into {Path(self._log.name)}."
+            f"The {self.name} did not start.", hint=f"Look into {Path(self._log.name)}."
         )
+
+
+class Api(Server):
+    """`movierec serve`, which logs no line for each request."""
+
+    name = "API"
+    health = "health"
+
+    def arguments(self) -> list[str]:
+        """Return what Python is called with."""
+        return ["-m", "movierec", "serve", "--port", str(self.port), "--no-access-log"]
+
+
+class Hello(Server):
+    """The least that the same server program can answer: see `live.hello`."""
+
+    name = "bare server"
+    health = ""
+
+    def arguments(self) -> list[str]:
+        """Return what Python is called with."""
+        return [
+            "-m", "uvicorn", "live.hello:app", "--app-dir", str(Path(__file__).parents[1]),
+            "--port", str(self.port), "--loop", "uvloop", "--http", "httptools",
+            "--no-access-log", "--log-level", "warning", "--lifespan", "off",
+        ]  # fmt: skip
 
 
 def cpu_by_process(roots: dict[str, int]) -> dict[int, tuple[str, float]]:
