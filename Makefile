@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Works with GNU make 3.81, which macOS has.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test install api mlflow postgres dev format lint type contracts bench lock clean distclean
+.PHONY: help run test install api mlflow postgres dev format lint type contracts bench container lock clean distclean
 
 BOOTSTRAP := sh tools/bootstrap.sh
 BIN := .venv/bin
@@ -50,6 +50,9 @@ contracts: dev
 bench: ## compare the models on one split (BENCH_ARGS=…)
 	@$(BOOTSTRAP) bench
 	$(BIN)/movierec benchmark $(BENCH_ARGS)
+
+container: dev ## carry out Dockerfile and compose.yaml in a bare Debian (as root, 15 GiB, without Docker)
+	@$(BIN)/python -m tools.container
 
 lock: ## lock again after a change of the dependencies in pyproject.toml
 	@$(BOOTSTRAP) poetry lock
