@@ -50,6 +50,13 @@ COMMANDS = {
         "Recommend movies to a user, to somebody new, or to everybody into a file.",
     ),
     "similar": Entry("movierec.cli.similar:similar", "List the movies that are most like one."),
+    "feedback": Entry(
+        "movierec.cli.feedback:app",
+        "Give, list and take back thumbs, measure versions by them, join them to a data set.",
+    ),
+    "profiles": Entry(
+        "movierec.cli.profiles:app", "Keep newcomers under a name, list, show and delete them."
+    ),
     "serve": Entry(
         "movierec.cli.serve:serve",
         "Answer over HTTP: recommendations, scores, reasons, newcomers, feedback (docs/API.md).",

@@ -44,7 +44,7 @@ class Rate:
     def __str__(self) -> str:
         if not self.thumbs:
             return f"{self.version} has no thumb yet"
-        return f"{share_text(self.share)} of {self.version}'s {_thumbs(self)} are up"
+        return f"{share_text(self.share)} of {self.version}'s {_thumbs(self)} {_are(self)} up"
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,11 @@ class Gap:
             return f"{a.version} can't be compared with {b.version}: no thumb for " + " or ".join(
                 missing
             )
+        interval = f"{points_text(self.low)} to {points_text(self.high)}"
         return (
             f"{a.version} {_SAID[self.verdict]} {b.version}: {share_text(a.share)} of {_thumbs(a)} "
-            f"are up against {share_text(b.share)} of {_thumbs(b)} ({points_text(self.delta)} "
-            f"points, 95 % interval {points_text(self.low)} to {points_text(self.high)})"
+            f"{_are(a)} up against {share_text(b.share)} of {_thumbs(b)} "
+            f"({points_text(self.delta)} points, 95 % interval {interval})"
         )
 
 
@@ -131,6 +132,10 @@ def points_text(delta: float) -> str:
 def _thumbs(rate: Rate) -> str:
     users = "1 user" if rate.users == 1 else f"{rate.users:,} users"
     return f"{rate.thumbs:,} thumb{'s' * (rate.thumbs != 1)} by {users}"
+
+
+def _are(rate: Rate) -> str:
+    return "is" if rate.thumbs == 1 else "are"
 
 
 def _interval(rate: Rate) -> str:

@@ -174,8 +174,8 @@ class PromotionRecord:
 class FeedbackRecord:
     """One thumb on a recommended movie.
 
-    `version` is the one that recommended it, `rank` its place in the list; `source` is "page" or
-    "api". User and movie are those of the data set with this fingerprint.
+    `version` is the one that recommended it, `rank` its place in the list; `source` is "page",
+    "api" or "cli". User and movie are those of the data set with this fingerprint.
     """
 
     id: int

@@ -18,7 +18,7 @@ __all__ = ["liked_over_time"]
 Styles: TypeAlias = Mapping[str, VersionStyle]
 
 _DAYS: Mapping[Span, int] = {"day": 1, "week": 7, "month": 30}
-_APART = 0.06  # of a span: how far versions stand beside each other, so that intervals show
+_APART = 0.12  # of a span: how far versions stand beside each other, so that intervals show
 
 
 def liked_over_time(found: Online, styles: Styles) -> go.Figure:
@@ -33,7 +33,7 @@ def liked_over_time(found: Online, styles: Styles) -> go.Figure:
     figure.update_layout(showlegend=True, height=340)
     figure.update_yaxes(range=[-3, 103], tickvals=[0, 25, 50, 75, 100])
     _few_dates(figure, drawn)
-    title, alt = _title(drawn, found.span), _alt(drawn, found.span)
+    title, alt = _title(found, drawn), _alt(drawn, found.span)
     return finish(figure, title, alt, x=f"{found.span} (UTC)", y="thumbs up (%)")
 
 
@@ -82,13 +82,14 @@ def _when(period: Period, span: Span) -> str:
     return f"week from {text}" if span == "week" else text
 
 
-def _title(drawn: Mapping[str, Sequence[Period]], span: Span) -> str:
+def _title(found: Online, drawn: Mapping[str, Sequence[Period]]) -> str:
     if not drawn:
         return "No thumb has been given yet"
-    ends = [f"{name} {share_text(periods[-1].rate.share)}" for name, periods in drawn.items()]
+    best = sorted((found.rates[name] for name in drawn), key=lambda rate: -rate.share)
+    more = "".join(f", {share_text(rate.share)} of {rate.version}'s" for rate in best[1:])
     steps = len({period.start for periods in drawn.values() for period in periods})
-    over = f"the only {span}" if steps == 1 else f"the last of {steps} {span}s"
-    return f"Thumbs up in {over} with any: {', '.join(ends)}"
+    over = f"In one {found.span}" if steps == 1 else f"Over {steps} {found.span}s"
+    return f"{over} {share_text(best[0].share)} of {best[0].version}'s thumbs are up{more}"
 
 
 def _alt(drawn: Mapping[str, Sequence[Period]], span: Span) -> str:
