@@ -90,3 +90,10 @@ def test_a_profile_is_kept_replaced_and_forgotten(store):
 def test_a_profile_has_a_printable_name(store, name):
     with pytest.raises(StoreError, match="no name for a profile"):
         store.profiles.save(name, DATA, {})
+
+
+def test_thumbs_are_counted_by_data(store):
+    for user in ("1", "2", "2"):
+        thumb(store, user, "50", True)
+    thumb(store, "1", "50", True, dataset="other")
+    assert (store.feedback.count(DATA), store.feedback.count("none")) == (2, 0)

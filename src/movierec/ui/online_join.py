@@ -21,7 +21,7 @@ _JOINED = "joined"
 def join(dataset: DatasetRecord) -> None:
     """Offer to train with what people said of a data set's lists."""
     store = cache.store()
-    thumbs = len(store.feedback.list(dataset.fingerprint))
+    thumbs = store.feedback.count(dataset.fingerprint)
     profiles = len(store.profiles.list(dataset.fingerprint))
     scale = RatingScale(dataset.rating_low, dataset.rating_high, dataset.rating_step)
     up, down = feedback.thumb_stars(scale)
