@@ -66,7 +66,10 @@ def serving(settings, *options: str, **more: str) -> Iterator[Server]:
 
 
 def test_a_server_answers_follows_current_and_ends_in_good_order(trained):
-    with serving(trained) as server, httpx.Client(base_url=server.url()) as client:
+    with (
+        serving(trained) as server,
+        httpx.Client(base_url=server.url(), timeout=PATIENCE) as client,
+    ):
 
         def version():
             content = client.get("/recommend", params={"user": "u1"}).raise_for_status().json()
@@ -108,7 +111,9 @@ def test_several_processes_share_a_port(trained):
         url, found = server.url(), {}
         for number in range(40):
             user = f"u{number % 20}"
-            answer = httpx.get(f"{url}/recommend", params={"user": user}).raise_for_status()
+            answer = httpx.get(
+                f"{url}/recommend", params={"user": user}, timeout=PATIENCE
+            ).raise_for_status()
             assert found.setdefault(user, answer.json()["version"]) == answer.json()["version"]
         assert set(found.values()) == {"v1.0.0", "v1.1.0"}
         server.end()

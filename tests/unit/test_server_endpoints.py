@@ -69,6 +69,13 @@ def test_a_list_as_it_was_asked_for(api):
     assert found == [line.distribution for line in lines]
 
 
+def test_a_long_diverse_list_is_made_beside_the_others(api):
+    asked = {"user": "u3", "k": 200, "diversity": 0.3}
+    content = told(api.get("/recommend", **asked), replies.ListReply)
+    lines = fresh(api.settings).recommend("u3", 200, diversity=0.3)
+    assert read(content["recommendations"]) == shown(lines)
+
+
 def test_somebody_unknown_gets_the_most_popular(api):
     content = told(api.get("/recommend", user="nobody"), replies.ListReply)
     assert content["reason"] == "fallback"

@@ -77,6 +77,8 @@ def test_the_old_version_answers_while_the_new_one_is_loaded(trained):
         loop = api.run(this_loop())
         api.service.versions._load = slow
         promote(trained, "v1.1.0")
+        assert version_of(api) == "v1.0.0"
+        api.until(lambda: begun)
         assert [version_of(api) for _ in range(5)] == ["v1.0.0"] * 5
         assert begun == ["v1.1.0"]
         waits.set()

@@ -21,6 +21,7 @@ __all__ = [
     "VersionQuestion",
 ]
 
+LONG = 100  # of a diverse list, whose movies are chosen one by one
 MOST = 1_000  # of a list, of movies, of ratings
 
 
@@ -99,6 +100,11 @@ class _ListQuestion(_Question):
         }
 
     @property
+    def takes_long(self) -> bool:
+        """Whether it takes so long that others should be answered meanwhile: tens of ms."""
+        return self.diversity > 0 and self.k > LONG
+
+    @property
     def is_plain(self) -> bool:
         """Whether the list is what the model says, with nothing left out but what was seen."""
         return (
@@ -125,6 +131,9 @@ class Features(_Question):
 
 class NewcomerQuestion(_ListQuestion):
     """Somebody who was not in training: ratings by movie, and what else is known."""
+
+    # a query has only text, JSON has numbers: there `true` is none
+    model_config = ConfigDict(strict=True)
 
     ratings: Annotated[
         dict[Id, Stars],
