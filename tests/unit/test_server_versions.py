@@ -171,6 +171,24 @@ def test_answers_that_were_asked_for_longest_ago_are_forgotten():
     assert (len(cache), cache.hits, cache.misses) == (2, 3, 1)
 
 
+def test_kept_answers_take_no_more_room_than_they_may():
+    cache = AnswerCache(most_bytes=100)
+    for number in range(20):
+        cache.keep(number, Answer(b"x" * 30, "v1.0.0", "known"))
+    cache.keep(19, Answer(b"x" * 35, "v1.0.0", "known"))  # in place of the one before
+    assert (len(cache), cache.bytes) == (3, 95)
+    cache.keep("large", Answer(b"x" * 101, "v1.0.0", "known"))
+    assert (len(cache), cache.bytes) == (0, 0)
+
+
+def test_the_answer_to_a_very_long_question_is_not_kept(trained):
+    with Api(trained) as api:
+        version_of(api, exclude=["m1"] * 500)
+        assert len(api.service.cache) == 0
+        version_of(api, exclude=["m1"])
+        assert len(api.service.cache) == 1
+
+
 # --- shares of the users
 
 

@@ -13,7 +13,7 @@ from movierec.inference.results import Explanation, Recommendation
 
 __all__ = ["Answer", "AnswerCache", "encoded", "explained", "lines_of", "plain"]
 
-MOST = 10_000
+MOST, MOST_BYTES = 10_000, 64 * 2**20
 
 Json: TypeAlias = dict[str, Any]
 
@@ -33,12 +33,12 @@ class _Key(Protocol):
 
 
 class AnswerCache:
-    """The answers given last, at most 10,000; a key holds the mark of the version's files."""
+    """The answers given last, at most 10,000 and 64 MiB; a key holds the version's mark."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+        self._most, self._most_bytes = most, most_bytes
         self._answers: OrderedDict[_Key, Answer] = OrderedDict()
-        self.hits = self.misses = 0
+        self.bytes = self.hits = self.misses = 0
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -54,10 +54,12 @@ class AnswerCache:
         return found
 
     def keep(self, key: _Key, answer: Answer) -> Answer:
-        """Keep an answer, and forget the one asked for longest ago where there are too many."""
+        """Keep an answer, and forget those asked for longest ago where there are too many."""
+        before = self._answers.pop(key, None)
         self._answers[key] = answer
-        if len(self._answers) > self._most:
-            self._answers.popitem(last=False)
+        self.bytes += len(answer.body) - (len(before.body) if before else 0)
+        while len(self._answers) > self._most or self.bytes > self._most_bytes:
+            self.bytes -= len(self._answers.popitem(last=False)[1].body)
         return answer
 
 

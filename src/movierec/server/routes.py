@@ -33,6 +33,7 @@ from movierec.server.service import Service
 __all__ = ["routes"]
 
 JSON = "application/json"
+LONGEST_KEY = 1_000  # bytes of a question whose answer is kept
 
 
 def routes(service: Service) -> APIRouter:
@@ -48,7 +49,9 @@ def routes(service: Service) -> APIRouter:
         answer = service.cache.get(key)
         if answer is None:
             made = service.in_thread if asked.takes_long else _at_once
-            answer = service.cache.keep(key, await made(_list, held, chosen, asked))
+            answer = await made(_list, held, chosen, asked)
+            if len(key[2]) <= LONGEST_KEY:
+                service.cache.keep(key, answer)
         if asked.is_plain and answer.reason == "known":
             held.drift.serve(answer.predicted)
         return _answered(service, request, answer, is_list=True)

@@ -21,6 +21,7 @@ from movierec.server.keys import read_keys
 from movierec.server.logs import configure
 from movierec.server.traffic import Traffic
 from movierec.settings import Settings, load_settings
+from movierec.store import open_store
 
 __all__ = ["Serving", "app_of_worker", "serve"]
 
@@ -108,6 +109,7 @@ def _for_workers(settings: Settings, serving: Serving) -> str:
     """Put what workers must know into the environment that they inherit."""
     os.environ[_LOG] = serving.log_level + ("" if serving.access_log else ",silent")
     os.environ["MOVIEREC_API_TRAFFIC"] = settings.api_traffic
+    open_store(settings).close()  # what is wrong with the database is said once, here
     return _APP
 
 
