@@ -171,6 +171,8 @@ class _Passage:
         headers = {"retry-after": str(self.wait)} if self.wait else {}
         if refused.status == 401:
             headers = {"www-authenticate": "Bearer"}
+        if not self.has_body and self.scope["method"] not in ("GET", "HEAD"):
+            headers["connection"] = "close"  # what is left of the body need not be read
         await refused.response(headers)(self.scope, _nothing, self.send)
 
     def facts(self, path: str, seconds: float) -> dict[str, Any]:
