@@ -279,6 +279,7 @@ EACH_WAY = [
     {"filters": Filters(genres=("Comedy",))},
     {"filters": Filters(min_ratings=999)},
     {"diversity": 0.4},
+    {"diversity": 0.4, "filters": Filters(genres=("Comedy",)), "exclude_seen": False},
 ]
 
 

@@ -19,6 +19,7 @@ from movierec.models.ease import EASEModel
 from movierec.models.factors import FactorModel
 from movierec.models.inductive import Ratings, UserVectors
 from movierec.models.residuals import ResidualModel
+from movierec.models.threads import one_thread
 
 if TYPE_CHECKING:
     from movierec.inference.serving import LoadedVersion
@@ -41,7 +42,9 @@ def explain(version: LoadedVersion, person: Person, movie_id: str, *, most: int 
         NotFoundError: there is no such movie.
 
     """
-    return _Case(version, person, version.dataset.movies.index(movie_id), most).explanation()
+    case = _Case(version, person, version.dataset.movies.index(movie_id), most)
+    with one_thread():
+        return case.explanation()
 
 
 @dataclass(frozen=True, eq=False)

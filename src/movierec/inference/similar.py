@@ -13,6 +13,7 @@ from movierec.inference.results import SimilarityBasis
 from movierec.models.factors import FactorModel
 from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualModel
+from movierec.models.threads import one_thread
 
 __all__ = ["Likeness"]
 
@@ -51,7 +52,8 @@ class Likeness:
     def among(self, movies: IntArray) -> FloatArray:
         """Return the cosines of some movies with each other, (n, n); 0 where unknown."""
         rows = self.unit[movies]
-        return _dense(rows @ rows.T)
+        with one_thread():
+            return _dense(rows @ rows.T)
 
 
 def _dense(matrix: Any) -> FloatArray:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
-from threadpoolctl import ThreadpoolController
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError
 from movierec.models.factors import FactorModel
 from movierec.models.protocol import Arrays
 from movierec.models.serving import NamedArrays, RatingLists, floats, integers
+from movierec.models.threads import one_thread
 
 __all__ = ["KERNEL", "ResidualKernel", "ResidualModel", "fit_residuals"]
 
@@ -180,7 +179,7 @@ class ResidualModel:
         """Return the shifted scores before the link, (n,) each -> (n,)."""
         raw = self.factors.raw(user, movie)
         times = timestamp if self.heeds_time else None
-        with _one_thread():
+        with one_thread():
             for part, rows in self._parts(user):
                 raw[part] += self._shift(rows, movie[part], None if times is None else times[part])
         return raw
@@ -234,26 +233,13 @@ class ResidualModel:
                     yield pairs[first : first + step], rows
 
     def _shift(self, rows: slice, movie: IntArray, time: IntArray | None) -> Float64Array:
-        cosine = self.directions[movie] @ self.directions[self.known.index[rows]].T
+        near = self.directions.take(self.known.index[rows], axis=0)  # twice as fast as [...]
+        cosine = self.directions[movie] @ near.T
         covariance = self.kernel.of_taste(cosine)
         if time is None:
             return np.asarray(covariance @ self.known.rating[rows])
         covariance += self.kernel.of_time(time, self.time[rows])
         return np.asarray(covariance @ self.timed_weight[rows])
-
-
-@cache
-def _threads() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def _one_thread() -> AbstractContextManager[None]:
-    """Keep BLAS to one thread: a user's matrices are small, and more threads wait for each other.
-
-    On a busy machine that costs many times the work itself.
-    """
-    limits: AbstractContextManager[None] = _threads().limit(limits=1, user_api="blas")
-    return limits
 
 
 def directions(factors: FactorModel) -> FloatArray:
@@ -280,7 +266,7 @@ def fit_residuals(
     """
     lists, time = _newest(known, factors.n_users, heeds_time=kernel.heeds_time)
     model = ResidualModel(factors, kernel, lists, time, np.zeros(len(time), np.float32), near)
-    with _one_thread():
+    with one_thread():
         weight, timed = _solved(model)
     known_weights = replace(lists, rating=weight)
     return replace(model, known=known_weights, timed_weight=timed, near=model.directions)
