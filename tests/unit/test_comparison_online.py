@@ -44,6 +44,8 @@ def test_a_users_thumbs_count_as_what_they_tell_of_others():
     alone = share_of(np.ones(40, int), np.repeat([1, 0], 20))
     alike = share_of(np.full(40, 10), np.repeat([10, 0], 20))
     assert alike == pytest.approx(alone)  # ten thumbs of one mind are one
+    up = share_of(np.full(20, 10), np.full(20, 10))
+    assert up == pytest.approx(share_of(np.ones(20, int), np.ones(20, int)))
     mixed = share_of(np.full(40, 10), np.full(40, 5))
     assert mixed[2] - mixed[1] < 0.4 * (alone[2] - alone[1])
 
@@ -126,6 +128,13 @@ def test_what_cannot_be_told_is_not_told():
     assert nothing.gaps["v1.1.0"].verdict == "can't tell"
     assert "no thumb for v1.1.0 or v1.0.0" in nothing.gaps["v1.1.0"].sentence
     assert measure_online([], []).rates == {}
+
+
+def test_of_several_versions_the_best_is_named():
+    thumbs = many("v1.0.0", 40, 10) + many("v1.1.0", 40, 30) + many("v1.2.0", 40, 20)
+    assert measure_online(thumbs, [], ["v1.0.0", "v1.1.0", "v1.2.0", "v1.3.0"]).headline == (
+        "75 % of v1.1.0's 40 thumbs by 40 users are up, the largest share of 3 versions"
+    )
 
 
 def test_one_version_alone_has_its_interval():

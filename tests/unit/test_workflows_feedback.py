@@ -54,7 +54,7 @@ def rows_of(data: Dataset) -> list[tuple]:
 
 def test_each_thumb_and_profile_is_a_rating_after_the_old_ones():
     old = small()
-    thumbs = [thumb(2, "new", "30", False), thumb(1, "a", "30", day=23)]
+    thumbs = [thumb(1, "new", "30", False), thumb(2, "a", "30", day=23)]
     people = [profile(1, "Ada", {"10": 5.0, "20": 1.0}, age=36, gender="F", shoe=9)]
     new, report, kinds = joined(old, thumbs, people, "mine", STARS)
     assert rows_of(new) == [
