@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from movierec.comparison.lists import held_out_of
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.evaluation.ranking import ranking_at_k
 from movierec.inference import LoadedVersion, Person, load_version
 from movierec.inference.newcomer import FEATURES
+from movierec.inference.people import held_out_of
 from movierec.models.inductive import Inductive
 from movierec.models.residuals import fit_residuals
 from movierec.models.sage_recommender import SageRecommender

@@ -11,10 +11,16 @@ import pandas as pd
 
 from movierec.columns import Columns
 from movierec.comparison.metrics import BY_KEY, Metric
-from movierec.data.common import recorded_split
-from movierec.data.dataset import Dataset, IntArray, Interactions
+from movierec.data.dataset import IntArray, Interactions
 from movierec.errors import EvaluationError
 from movierec.inference import LoadedVersion, Recommendation
+from movierec.inference.people import (
+    HistoryLine,
+    held_out_of,
+    history_of,
+    stars_of,
+    words_about,
+)
 
 __all__ = [
     "HistoryLine",
@@ -29,22 +35,6 @@ __all__ = [
 ]
 
 PERSISTENCE = 0.9  # of rank-biased overlap: the first ten ranks then carry 86 % of it
-_LABELS = {
-    Columns.AGE: "Age",
-    Columns.GENDER: "Gender",
-    Columns.OCCUPATION: "Occupation",
-}
-
-
-@dataclass(frozen=True)
-class HistoryLine:
-    """One rating that the versions know of the user."""
-
-    movie_id: str
-    title: str
-    year: int | None
-    genres: tuple[str, ...]
-    stars: float
 
 
 @dataclass(frozen=True)
@@ -133,23 +123,6 @@ class UserChange:
     gain: float
 
 
-def held_out_of(version: LoadedVersion) -> Interactions:
-    """Return the ratings that were held out when a version was measured.
-
-    Raises:
-        EvaluationError: the version does not say how its data was split.
-
-    """
-    try:
-        split = recorded_split(version.dataset, version.metadata["split"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise EvaluationError(
-            f"Version {version.name} does not say how its data was split.",
-            hint="Train the version again.",
-        ) from error
-    return version.dataset.ratings.take(split.test)
-
-
 def user_lists(
     versions: Mapping[str, LoadedVersion], held_out: Interactions, user_id: str, k: int = 10
 ) -> UserLists:
@@ -164,7 +137,7 @@ def user_lists(
         raise EvaluationError("No version was given.", hint="Give two or more.")
     baseline, first = next(iter(versions.items()))
     user = first.dataset.users.index(user_id)
-    stars = _stars_of(first.dataset, held_out, user)
+    stars = stars_of(first.dataset, held_out, user)
     lists = {name: _list(version, user_id, k, stars) for name, version in versions.items()}
     return UserLists(
         user_id=user_id,
@@ -224,13 +197,6 @@ def _per_user(frame: pd.DataFrame, metric: Metric) -> pd.Series:
     return by_user[metric.column]
 
 
-def _stars_of(dataset: Dataset, ratings: Interactions, user: int) -> dict[str, float]:
-    """Return what a user gave, by movie id."""
-    own = ratings.user == user
-    ids = dataset.movies.ids[ratings.movie[own]]
-    return {str(movie): float(r) for movie, r in zip(ids, ratings.rating[own], strict=True)}
-
-
 def _list(
     version: LoadedVersion, user_id: str, k: int, stars: Mapping[str, float]
 ) -> tuple[ListLine, ...]:
@@ -250,25 +216,14 @@ def _line(found: Recommendation, stars: Mapping[str, float]) -> ListLine:
 
 
 def _facts(version: LoadedVersion, user: int, held_out: int) -> dict[str, str]:
-    row = version.dataset.user_frame.iloc[user]
     known = int((version.known.user == user).sum())
-    facts = {
-        label: f"{row[column]:.0f} years" if column == Columns.AGE else str(row[column])
-        for column, label in _LABELS.items()
-        if column in row and not pd.isna(row[column]) and row[column] != ""
-    }
-    return {**facts, "Known ratings": f"{known:,}", "Held-out ratings": f"{held_out:,}"}
+    counts = {"Known ratings": f"{known:,}", "Held-out ratings": f"{held_out:,}"}
+    return words_about(version.dataset, user) | counts
 
 
 def _history(version: LoadedVersion, user: int) -> tuple[HistoryLine, ...]:
-    known = version.known
-    rows = np.flatnonzero(known.user == user)
-    time = rows if known.timestamp is None else known.timestamp[rows]
-    rows = rows[np.lexsort((-time, -known.rating[rows]))]
-    return tuple(
-        HistoryLine(*version.facts(int(movie)), float(stars))
-        for movie, stars in zip(known.movie[rows], known.rating[rows], strict=True)
-    )
+    newest_first = history_of(version, user)
+    return tuple(sorted(newest_first, key=lambda line: -line.stars))
 
 
 def _overlap(a: Sequence[ListLine], b: Sequence[ListLine], name: str) -> Overlap:

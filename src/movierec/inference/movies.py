@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from movierec.columns import Columns
-from movierec.data.dataset import Dataset
+from movierec.data.dataset import Dataset, RatingScale
 from movierec.models.features import AGE_BANDS
 
 __all__ = ["LEAST_RATERS", "groups_of"]
@@ -20,12 +20,14 @@ def groups_of(dataset: Dataset, movie: int) -> pd.DataFrame:
 
     One row per group with at least five raters: `kind` (age, gender, occupation), `group`, `n`
     raters, `mean` stars, and `low` and `high`, the 95 % interval of the mean (normal
-    approximation). Empty where nothing is known of the users.
+    approximation) as far as it lies on the scale. Empty where nothing is known of the users.
     """
     rows = np.flatnonzero(dataset.ratings.movie == movie)
     raters = dataset.user_frame.iloc[dataset.ratings.user[rows]].reset_index(drop=True)
     stars = pd.Series(dataset.ratings.rating[rows].astype(np.float64))
-    parts = [_grouped(kind, labels, stars) for kind, labels in _labels(raters).items()]
+    parts = [
+        _grouped(kind, labels, stars, dataset.scale) for kind, labels in _labels(raters).items()
+    ]
     columns = ["kind", "group", "n", "mean", "low", "high"]
     found = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
     found = found[found["n"] >= LEAST_RATERS]
@@ -53,7 +55,7 @@ def _band(age: float | None) -> str | None:
     return f"{below[-1]:.0f} to {above[0] - 1:.0f}" if above else f"{below[-1]:.0f} and over"
 
 
-def _grouped(kind: str, labels: pd.Series, stars: pd.Series) -> pd.DataFrame:
+def _grouped(kind: str, labels: pd.Series, stars: pd.Series, scale: RatingScale) -> pd.DataFrame:
     found = stars.groupby(labels).agg(["size", "mean", "std"])
     half = _Z * found["std"].fillna(0) / np.sqrt(found["size"])
     return pd.DataFrame(
@@ -62,7 +64,7 @@ def _grouped(kind: str, labels: pd.Series, stars: pd.Series) -> pd.DataFrame:
             "group": [str(label) for label in found.index],
             "n": found["size"].to_numpy(),
             "mean": found["mean"].to_numpy(),
-            "low": (found["mean"] - half).to_numpy(),
-            "high": (found["mean"] + half).to_numpy(),
+            "low": (found["mean"] - half).clip(lower=scale.low).to_numpy(),
+            "high": (found["mean"] + half).clip(upper=scale.high).to_numpy(),
         }
     )

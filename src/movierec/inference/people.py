@@ -11,10 +11,24 @@ import pandas as pd
 
 from movierec.columns import Columns
 from movierec.data.common import recorded_split
-from movierec.data.dataset import Dataset, IntArray
+from movierec.data.dataset import Dataset, IntArray, Interactions
+from movierec.errors import EvaluationError
 from movierec.inference.serving import LoadedVersion
 
-__all__ = ["HardCase", "HistoryLine", "Profile", "hard_cases", "held_out", "profile"]
+__all__ = [
+    "HardCase",
+    "HistoryLine",
+    "Profile",
+    "hard_cases",
+    "held_out_of",
+    "history_of",
+    "profile",
+    "stars_of",
+    "words_about",
+]
+
+_EACH = 2  # hard cases of one reason
+_SEVERAL = 5  # ratings from which on a user's figure says something
 
 _LABELS = {
     Columns.AGE: "Age",
@@ -67,77 +81,131 @@ def profile(version: LoadedVersion, user_id: str) -> Profile:
     """Return what is known of a user; NotFoundError where the data has no such user."""
     data, known = version.dataset, version.known
     user = data.users.index(user_id)
-    rows = np.flatnonzero(known.user == user)
-    if known.timestamp is not None:
-        rows = rows[np.argsort(-known.timestamp[rows], kind="stable")]
+    rows = _rows(version, user)
     stars = known.rating[rows]
     return Profile(
         user_id,
         len(rows),
         float(stars.mean()) if len(rows) else float("nan"),
-        float(known.rating.mean()),
-        _features(data, user),
-        tuple(_line(version, row) for row in rows.tolist()),
+        float(known.rating.mean()) if len(known) else float("nan"),
+        words_about(data, user),
+        history_of(version, user),
         _tastes(version, rows),
-        held_out(version, user),
+        _held_out(version, user),
     )
 
 
-def held_out(version: LoadedVersion, user: int) -> dict[str, float]:
-    """Return the stars of a user's ratings in the test part, by movie id."""
-    data = version.dataset
-    if "split" not in version.metadata:
-        return {}
-    test = recorded_split(data, version.metadata["split"]).test
-    own = test[data.ratings.user[test] == user]
-    ids = data.movies.ids[data.ratings.movie[own]]
-    return dict(zip(map(str, ids), data.ratings.rating[own].tolist(), strict=True))
+def history_of(version: LoadedVersion, user: int) -> tuple[HistoryLine, ...]:
+    """Return the ratings of a user that the version may know, newest first.
+
+    Without times the last one in the data counts as the newest.
+    """
+    return tuple(_line(version, row) for row in _rows(version, user).tolist())
+
+
+def words_about(data: Dataset, user: int) -> dict[str, str]:
+    """Return what the data says of a user beside ratings, in words by their names."""
+    facts = data.user_frame.iloc[user]
+    return {
+        label: f"{facts[column]:g} years" if column == Columns.AGE else str(facts[column])
+        for column, label in _LABELS.items()
+        if column in facts and not pd.isna(facts[column]) and facts[column] != ""
+    }
+
+
+def held_out_of(version: LoadedVersion) -> Interactions:
+    """Return the ratings that were held out when a version was measured.
+
+    Raises:
+        EvaluationError: the version does not say how its data was split.
+
+    """
+    try:
+        split = recorded_split(version.dataset, version.metadata["split"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvaluationError(
+            f"Version {version.name} does not say how its data was split.",
+            hint="Train the version again.",
+        ) from error
+    return version.dataset.ratings.take(split.test)
+
+
+def stars_of(data: Dataset, ratings: Interactions, user: int) -> dict[str, float]:
+    """Return what a user gave among some ratings, by movie id."""
+    own = ratings.user == user
+    ids = data.movies.ids[ratings.movie[own]]
+    return dict(zip(map(str, ids), ratings.rating[own].tolist(), strict=True))
 
 
 def hard_cases(version: LoadedVersion, per_user: pd.DataFrame | None) -> list[HardCase]:
-    """Return users whom a version may serve badly: two for each reason.
+    """Return users whom a version may serve badly: up to two for each reason, nobody twice.
 
     `per_user`: the version's measurements user by user (`Evaluation.per_user`).
     """
-    data, known = version.dataset, version.known
-    counts = np.bincount(known.user, minlength=data.n_users)
-    rarity = np.bincount(
-        known.user, weights=1 / version.popularity[known.movie], minlength=data.n_users
-    )
-    fame = np.where(counts > 4, rarity / np.maximum(counts, 1), -1.0)
-    ids = data.users.ids
-    cases = [
-        *[(u, f"fewest ratings, {counts[u]:,}") for u in _first(counts, counts > 0)],
-        *[(u, f"most ratings, {counts[u]:,}") for u in _first(-counts, counts > 0)],
-        *[(u, "rarest taste") for u in _first(-fame, counts > 4)],
-    ]
-    found = [*_measured(per_user), *(HardCase(str(ids[user]), why) for user, why in cases)]
-    return list({case.user_id: case for case in reversed(found)}.values())[::-1]
+    cases: dict[str, HardCase] = {}
+    for reason in (*_measured(per_user), *_counted(version)):
+        new = [case for case in reason if case.user_id not in cases]
+        cases |= {case.user_id: case for case in new[:_EACH]}
+    return [*cases.values()]
 
 
-def _measured(per_user: pd.DataFrame | None) -> list[HardCase]:
+def _measured(per_user: pd.DataFrame | None) -> list[list[HardCase]]:
+    """Return who was missed most, and who got no hit for the most held-out ratings."""
     if per_user is None:
         return []
-    cases = []
-    for column, words, worst in (
-        ("rmse", "stars missed most", True),
-        ("full_ndcg_at_10", "no hit", False),
+    several = per_user[per_user["n_test"] >= _SEVERAL]
+    reasons = []
+    if "rmse" in several:
+        missed = several.dropna(subset="rmse").sort_values("rmse", ascending=False, kind="stable")
+        reasons.append(_cases(missed, "rmse", "stars missed most, RMSE {:.2f}"))
+    if "full_hit_rate_at_10" in several:
+        none = several[several["full_hit_rate_at_10"] == 0]
+        none = none.sort_values("n_test", ascending=False, kind="stable")
+        reasons.append(_cases(none, "n_test", "none of {:,} held-out movies in the top 10"))
+    return reasons
+
+
+def _cases(users: pd.DataFrame, column: str, why: str) -> list[HardCase]:
+    return [
+        HardCase(str(user), why.format(value))
+        for user, value in zip(users[Columns.USER], users[column], strict=True)
+    ]
+
+
+def _counted(version: LoadedVersion) -> list[list[HardCase]]:
+    """Return who has the fewest ratings, the most, and those of the rarest movies."""
+    known, n_users = version.known, version.dataset.n_users
+    counts = np.bincount(known.user, minlength=n_users)
+    rarity = np.bincount(
+        known.user, weights=1 / version.popularity[known.movie], minlength=n_users
+    ) / np.maximum(counts, 1)
+    ids = version.dataset.users.ids
+    reasons = []
+    for values, least, why in (
+        (counts, 1, "fewest ratings, {:,}"),
+        (-counts, 1, "most ratings, {:,}"),
+        (-rarity, _SEVERAL, "rarest taste of {:,} ratings"),
     ):
-        if column not in per_user or per_user[column].isna().all():
-            continue
-        several = per_user[per_user["n_test"] >= 5]
-        ordered = several.sort_values(column, ascending=not worst, kind="stable").head(2)
-        label = "RMSE" if column == "rmse" else "NDCG@10"
-        cases += [
-            HardCase(str(user), f"{words}, {label} {value:.2f}")
-            for user, value in zip(ordered[Columns.USER], ordered[column], strict=True)
-        ]
-    return cases
+        order = np.argsort(values, kind="stable")
+        order = order[counts[order] >= least]
+        reasons.append([HardCase(str(ids[user]), why.format(counts[user])) for user in order])
+    return reasons
 
 
-def _first(values: np.ndarray, allowed: np.ndarray, n: int = 2) -> list[int]:
-    order = np.argsort(values, kind="stable")
-    return [int(user) for user in order[allowed[order]][:n]]
+def _rows(version: LoadedVersion, user: int) -> IntArray:
+    """Return where a user's known ratings are, newest first."""
+    known = version.known
+    rows = np.flatnonzero(known.user == user)[::-1]
+    if known.timestamp is None:
+        return rows
+    return rows[np.argsort(-known.timestamp[rows], kind="stable")]
+
+
+def _held_out(version: LoadedVersion, user: int) -> dict[str, float]:
+    try:
+        return stars_of(version.dataset, held_out_of(version), user)
+    except EvaluationError:
+        return {}
 
 
 def _line(version: LoadedVersion, row: int) -> HistoryLine:
@@ -147,15 +215,6 @@ def _line(version: LoadedVersion, row: int) -> HistoryLine:
     return HistoryLine(
         *version.facts(int(known.movie[row])), stars=float(known.rating[row]), time=time
     )
-
-
-def _features(data: Dataset, user: int) -> dict[str, str]:
-    facts = data.user_frame.iloc[user]
-    return {
-        label: f"{facts[column]:g}" if column == Columns.AGE else str(facts[column])
-        for column, label in _LABELS.items()
-        if column in facts and not pd.isna(facts[column])
-    }
 
 
 def _tastes(version: LoadedVersion, rows: IntArray) -> pd.DataFrame:

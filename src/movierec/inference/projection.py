@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 from scipy.sparse.linalg import svds
@@ -17,6 +18,10 @@ from movierec.inference.serving import LoadedVersion
 __all__ = ["MovieMap", "movie_map"]
 
 MOST = 2000  # movies drawn: more than these no screen tells apart
+_TOO_SMALL = 3  # rows or columns, for a truncated decomposition
+_NOTHING = 1e-6  # of variance, in rows of length 1
+
+Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,26 +63,43 @@ def movie_map(version: LoadedVersion, most: int = MOST) -> MovieMap:
     return MovieMap(table, explained, version.likeness.basis)
 
 
-def _plane(unit: Any) -> tuple[FloatArray, float]:
+def _plane(unit: FloatArray | sparse.csr_matrix) -> tuple[FloatArray, float]:
     """Return each row's place on its two principal components, (n, 2), and their share."""
+    places = np.zeros((unit.shape[0], 2))
+    is_dense = not sparse.issparse(unit) or min(unit.shape) <= _TOO_SMALL
+    left, size, variance = _components(_dense(unit)) if is_dense else _sparse_components(unit)
+    if variance < _NOTHING:  # all alike: a point holds all there is
+        return places.astype(np.float32), 1.0
+    places[:, : len(size)] = left * size
+    places *= np.where((places**3).sum(axis=0) < 0, -1, 1)
+    return places.astype(np.float32), float(min(1.0, (size**2).sum() / variance))
+
+
+def _components(rows: Float64Array) -> tuple[Float64Array, Float64Array, float]:
+    """Return the two first left singular vectors of centred rows, their sizes, the variance."""
+    if not rows.size:
+        return rows[:, :0], np.zeros(0), 0.0
+    left, size, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+    return left[:, :2], size[:2], float((size**2).sum())
+
+
+def _sparse_components(unit: Any) -> tuple[Float64Array, Float64Array, float]:
+    """Return the same of sparse rows, which stay sparse."""
     n = unit.shape[0]
-    if n < 4 or unit.shape[1] < 3:
-        dense = unit.toarray() if sparse.issparse(unit) else np.asarray(unit)
-        places = np.zeros((n, 2), np.float32)
-        places[:, : dense.shape[1]] = dense[:, :2]
-        return places, 1.0
     mean = np.asarray(unit.mean(axis=0)).ravel().astype(np.float64)
-    ones = np.ones(n)
+    variance = float(unit.multiply(unit).sum() - n * (mean @ mean))
+    if variance < _NOTHING:
+        return np.zeros((n, 0)), np.zeros(0), 0.0
     centred = sparse.linalg.LinearOperator(
         unit.shape,
-        matvec=lambda v: unit @ v.ravel() - ones * (mean @ v.ravel()),
+        matvec=lambda v: unit @ v.ravel() - mean @ v.ravel(),
         rmatvec=lambda v: unit.T @ v.ravel() - mean * v.sum(),
         dtype=np.float64,
     )
     start = np.random.default_rng(0).normal(size=min(unit.shape))
     left, size, _ = svds(centred, k=2, v0=start)
-    places = left[:, ::-1] * size[::-1]
-    places = places * np.sign((places**3).sum(axis=0) + 1e-12)
-    squares = unit.multiply(unit).sum() if sparse.issparse(unit) else np.square(unit).sum()
-    variance = float(squares - n * (mean @ mean))
-    return places.astype(np.float32), float((size**2).sum() / max(variance, 1e-12))
+    return left[:, ::-1], size[::-1], variance
+
+
+def _dense(unit: Any) -> Float64Array:
+    return np.asarray(unit.toarray() if sparse.issparse(unit) else unit, np.float64)

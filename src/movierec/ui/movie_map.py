@@ -16,6 +16,8 @@ __all__ = ["map_of_movies"]
 
 _GENRES = 6  # told apart by colour and mark; the rest is one group
 _OTHER = "other"
+_MARKS = tuple(symbol for symbol in SYMBOLS if symbol != "star")  # that one is "recommended"
+_STAR, _STAR_EDGE = "#f0e442", "#14212b"  # of no genre here, and seen on white and on black
 
 
 def map_of_movies(
@@ -36,29 +38,22 @@ def map_of_movies(
         )
         if len(part):
             figure.add_trace(_points(part, genre, place - 1))
-    marks = (("rated", rated, "circle-open", 13), ("recommended", recommended, "star", 15))
-    for name, ids, symbol, size in marks:
+    by = f" by {whose}" if whose else ""
+    for name, ids in ((f"rated{by}", rated), ("recommended", recommended)):
         part = table[table["movie_id"].isin(ids)]
         if len(part):
-            figure.add_trace(
-                _mark(
-                    part,
-                    f"{name}{f' by {whose}' if whose and name == 'rated' else ''}",
-                    symbol,
-                    size,
-                )
-            )
+            figure.add_trace(_mark(part, name, is_star=name == "recommended"))
     figure.update_layout(
         showlegend=True, height=620, dragmode="lasso", legend={"itemsizing": "constant"}
     )
     figure.update_xaxes(showticklabels=False, zeroline=False, showgrid=False)
     figure.update_yaxes(showticklabels=False, zeroline=False, showgrid=False, scaleanchor="x")
     title = (
-        f"{integer(len(table))} movies: near ones are alike to the version "
-        f"({percent(found.explained, 0)} of the differences lie in this plane)"
+        f"{integer(len(table))} movies, near ones alike to the version; this plane holds "
+        f"{percent(found.explained, 0)} of the differences"
     )
     alt = f"Map of the {integer(len(table))} most rated movies, coloured by first genre."
-    drawn = finish(figure, title, alt, x="first principal component", y="second")
+    drawn = finish(figure, title, alt, x="first principal component", y="second component")
     return drawn.update_layout(legend={"itemsizing": "constant"})
 
 
@@ -75,13 +70,16 @@ def _points(part: pd.DataFrame, genre: str, place: int) -> go.Scatter:
             "size": 6,
             "opacity": 0.35 if place < 0 else 0.75,
             "color": colour,
-            "symbol": "circle" if place < 0 else SYMBOLS[place],
+            "symbol": "circle" if place < 0 else _MARKS[place],
         },
         hovertemplate="%{text}<br>%{customdata[1]:,} ratings<extra></extra>",
     )
 
 
-def _mark(part: pd.DataFrame, name: str, symbol: str, size: int) -> go.Scatter:
+def _mark(part: pd.DataFrame, name: str, *, is_star: bool) -> go.Scatter:
+    ring = {"size": 13, "symbol": "circle-open", "color": NEUTRAL, "line": {"width": 1.75}}
+    star = {"size": 15, "symbol": "star", "color": _STAR,
+            "line": {"width": 1.25, "color": _STAR_EDGE}}  # fmt: skip
     return go.Scatter(
         x=part["x"],
         y=part["y"],
@@ -89,7 +87,6 @@ def _mark(part: pd.DataFrame, name: str, symbol: str, size: int) -> go.Scatter:
         name=plotly_text(name),
         text=[plotly_text(title) for title in part["title"]],
         customdata=part[["movie_id", "ratings"]],
-        marker={"size": size, "symbol": symbol, "color": "#d55e00" if symbol == "star" else NEUTRAL,
-                "line": {"width": 1.75}},
+        marker=star if is_star else ring,
         hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
+    )

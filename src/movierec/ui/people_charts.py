@@ -37,11 +37,10 @@ def over_time(profile: Profile) -> go.Figure | None:
         )
     )
     figure.add_hline(y=profile.mean, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
-    title = (
-        f"{integer(len(lines))} ratings {_sittings(lines)}, {decimal(profile.mean, 2)} stars on "
-        "average"
-    )
+    ratings = "1 rating" if len(lines) == 1 else f"{integer(len(lines))} ratings"
+    title = f"{ratings} {_days(lines)}, {decimal(profile.mean, 2)} stars on average"
     figure.update_layout(showlegend=False)
+    figure.update_yaxes(dtick=1)
     alt = f"Ratings of user {profile.user_id} by time. {title}."
     return finish(figure, title, alt, x="given (UTC)", y="rating (stars)")
 
@@ -51,22 +50,24 @@ def tastes(profile: Profile) -> go.Figure | None:
     table = profile.tastes.head(_GENRES).iloc[::-1]
     if table.empty:
         return None
+    names = [
+        plotly_text(f"{genre}, {mean:.1f} ★")
+        for genre, mean in zip(table["genre"], table["mean"], strict=True)
+    ]
     figure = go.Figure(
         go.Bar(
             x=100 * table["share"],
-            y=table["genre"],
+            y=names,
             orientation="h",
             name="this user",
             customdata=np.stack([table["n"], table["mean"]], axis=1),
             hovertemplate="%{y}: %{x:.0f} % of the ratings (%{customdata[0]:.0f}), "
             "%{customdata[1]:.2f} stars<extra></extra>",
-            text=[f"{mean:.1f} ★" for mean in table["mean"]],
-            textposition="auto",
         )
     )
     figure.add_scatter(
         x=100 * table["share_of_all"],
-        y=table["genre"],
+        y=names,
         mode="markers",
         name="everybody",
         marker={"symbol": "line-ns-open", "size": 18, "color": NEUTRAL, "line": {"width": 3}},
@@ -109,6 +110,6 @@ def _taste_title(profile: Profile) -> str:
     )
 
 
-def _sittings(lines: Sequence[HistoryLine]) -> str:
+def _days(lines: Sequence[HistoryLine]) -> str:
     days = {line.time.date() for line in lines if line.time is not None}
     return "on one day" if len(days) == 1 else f"on {integer(len(days))} days"
