@@ -79,7 +79,7 @@ def test_version(capsys):
     [
         (["trian"], "No such command 'trian'. Did you mean 'train'? `"),
         (["versions", "shwo"], "Did you mean 'show'?"),
-        (["recommend"], "Missing option '--user'."),
+        (["similar"], "Missing argument 'MOVIE'."),
         (["recommend", "--user", "1", "-k", "0"], "greater than or equal to 1"),
         (["runs", "show", "x"], "valid integer"),
         (["recommend", "a", "--user", "1"], "unexpected extra argument"),
