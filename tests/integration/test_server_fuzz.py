@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
+from movierec.data.catalogue import MAX_ID
 from movierec.server import replies
 from tests.integration.test_serve import Server, serving
 from tests.trained import copied
@@ -55,7 +56,7 @@ def within_reach(schema: Any) -> Any:
     found = {key: within_reach(value) for key, value in schema.items() if key != "examples"}
     if isinstance(found.get("maxItems"), int):
         found["maxItems"] = min(20, found["maxItems"])
-    if found.get("type") == "string" and found.get("maxLength") == 200:
+    if found.get("type") == "string" and found.get("maxLength") == MAX_ID:
         return {"anyOf": [{"enum": KNOWN}, found]}
     if found.get("type") == "number" and found.get("maximum") == 1000:
         return {"anyOf": [{"enum": [1, 2, 3, 4, 5]}, found]}

@@ -3,15 +3,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 
 import pytest
 
+from movierec.data.catalogue import usable_id
 from movierec.errors import SettingsError
 from movierec.server import replies
 from movierec.server.app import make_app
 from movierec.server.keys import KeyRing, read_keys
 from movierec.server.limits import MOST_CLIENTS, Buckets
 from movierec.server.logs import JsonLines, configure
+from movierec.server.questions import ID_PATTERN
 from movierec.server.run import Serving, serve
 from movierec.settings import Settings
 from tests.serving import Api
@@ -87,6 +90,7 @@ def test_a_question_that_cannot_be_answered(api, path, status, where):
         ("/newcomer", '{"ratings": {"mX": 5}}', 404, None),
         ("/newcomer", '{"ratings": {"\\ud800": 5}}', 422, None),
         ("/newcomer", '{"ratings": []}', 422, "body.ratings"),
+        ("/newcomer", '{"ratings": {}, "k": true}', 422, "body.k"),
         ("/newcomer", '{"ratings": {}, "k": 1e30}', 422, "body.k"),
         ("/newcomer", '{"ratings": {}, "features": {"age": -1}}', 422, "body.features.age"),
         ("/newcomer", '{"ratings": {}, "features": {"shoe": 1}}', 422, "body.features.shoe"),
@@ -110,6 +114,13 @@ def test_a_body_that_cannot_be_used(api, path, body, status, where):
     answer = api.ask("POST", path, content=content, headers={"content-type": "application/json"})
     error = error_of(answer, status)
     assert where is None or error.where == where
+
+
+def test_the_schema_says_which_ids_can_be():
+    pattern = re.compile(ID_PATTERN)
+    letters = [chr(code) for code in range(0x3000)]
+    differs = [c for c in letters if bool(pattern.search(f"a{c}b")) != usable_id(f"a{c}b")]
+    assert differs == []
 
 
 def test_all_that_is_wrong_is_named(api):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 from movierec.data.catalogue import MAX_ID, usable_id
 from movierec.inference.filters import Filters, RankBy
@@ -32,9 +39,21 @@ def _usable(text: str) -> str:
     return text
 
 
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")
+    return value
+
+
+ID_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]+$"  # `usable_id` for the schema
+_ID_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_ID, "pattern": ID_PATTERN}
 Id = Annotated[
-    str, Field(min_length=1, max_length=MAX_ID, examples=["196"]), AfterValidator(_usable)
+    str,
+    Field(min_length=1, max_length=MAX_ID),
+    AfterValidator(_usable),
+    WithJsonSchema({**_ID_SCHEMA, "examples": ["196"]}),
 ]
+Whole = Annotated[int, BeforeValidator(_no_truth)]
 Name = Annotated[
     str,
     Field(
@@ -44,8 +63,8 @@ Name = Annotated[
         examples=["current"],
     ),
 ]
-Length = Annotated[int, Field(ge=1, le=MOST, description="length of the list")]
-Year = Annotated[int, Field(ge=1, le=9999)]
+Length = Annotated[Whole, Field(ge=1, le=MOST, description="length of the list")]
+Year = Annotated[Whole, Field(ge=1, le=9999)]
 Genres = Annotated[list[Id], Field(max_length=100)]
 Stars = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1000, le=1000)]
 
@@ -72,7 +91,7 @@ class _ListQuestion(_Question):
     year_from: Year | None = None
     year_to: Year | None = None
     min_ratings: Annotated[
-        int, Field(ge=0, le=1_000_000_000, description="known ratings of a movie, at least")
+        Whole, Field(ge=0, le=1_000_000_000, description="known ratings of a movie, at least")
     ] = 0
     exclude: Annotated[list[Id], Field(max_length=MOST, description="movies left out")] = []
 
@@ -144,7 +163,7 @@ class NewcomerQuestion(_ListQuestion):
         Id | None, Field(description="any name: the same one is always answered by the same share")
     ] = None
     explain: Annotated[
-        int, Field(ge=0, le=10, description="how many of the first lines say why")
+        Whole, Field(ge=0, le=10, description="how many of the first lines say why")
     ] = 0
 
 
@@ -170,7 +189,7 @@ class ExplainQuestion(_Question):
 
     user: Id
     movie: Annotated[Id, Field(examples=["50"])]
-    most: Annotated[int, Field(ge=1, le=50, description="ratings named, at most")] = 5
+    most: Annotated[Whole, Field(ge=1, le=50, description="ratings named, at most")] = 5
     version: Name | None = None
 
 
@@ -180,7 +199,7 @@ class FeedbackGiven(_Question):
     user: Id
     movie: Annotated[Id, Field(examples=["50"])]
     liked: Annotated[bool, Field(strict=True)]
-    rank: Annotated[int, Field(strict=True, ge=1, le=MOST)] | None = None
+    rank: Annotated[Whole, Field(ge=1, le=MOST)] | None = None
     version: Name | None = None
 
 
