@@ -73,7 +73,7 @@ def test_what_cannot_be_is_one_line(trained: Settings, words, code, said) -> Non
 def test_rates_tell_versions_apart(trained: Settings, store: Store) -> None:
     data = store.datasets.get().fingerprint
     empty = movierec(trained, "feedback", "rates")
-    assert "Nobody has given a thumb yet" in empty.out
+    assert "There is no thumb yet" in empty.out
     for n in range(60):
         for version, liked in (("v1.0.0", n < 15), ("v1.2.0", n < 45)):
             store.feedback.add(

@@ -124,10 +124,11 @@ def test_what_cannot_be_told_is_not_told():
     assert found.gaps["v1.1.0"].verdict == "can't tell"
     assert "v1.1.0 can't be told apart from v1.0.0" in found.headline
     nothing = measure_online([], [], ["v1.0.0", "v1.1.0"])
-    assert nothing.headline == "Nobody has given a thumb yet"
+    assert nothing.headline == "Nobody has given v1.0.0 or v1.1.0 a thumb yet"
     assert nothing.gaps["v1.1.0"].verdict == "can't tell"
     assert "no thumb for v1.1.0 or v1.0.0" in nothing.gaps["v1.1.0"].sentence
     assert measure_online([], []).rates == {}
+    assert measure_online([], []).headline == "There is no thumb yet"
 
 
 def test_of_several_versions_the_best_is_named():

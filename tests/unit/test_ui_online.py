@@ -48,7 +48,7 @@ def test_without_a_thumb_it_says_how_one_is_given(store: Store) -> None:
     store.served.add({("v1.2.0", "api"): 7})
     at = opened_view()
     text = shown(at)
-    assert "Nobody has given a thumb yet" in text
+    assert "Nobody has given v1.0.0 or v1.2.0 a thumb yet" in text
     assert "7 lists were served so far" in text
     assert links(at)["Give thumbs on the Recommend page"] == {"version": ["v1.0.0"]}
     assert "There is no thumb and no named profile for tiny yet." in text

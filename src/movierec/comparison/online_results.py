@@ -13,6 +13,7 @@ from movierec.evaluation.significance import Verdict
 __all__ = ["Gap", "Online", "Period", "Rate", "Span", "points_text", "share_text"]
 
 Span = Literal["day", "week", "month"]
+_NAMED = 3  # versions in a sentence
 _SAID: Mapping[Verdict, str] = {
     "better": "is liked more than",
     "worse": "is liked less than",
@@ -106,7 +107,8 @@ class Online:
         """What they come to, in one sentence without a full stop."""
         given = [rate for rate in self.rates.values() if rate.thumbs]
         if not given:
-            return "Nobody has given a thumb yet"
+            named = " or ".join(self.rates) if len(self.rates) <= _NAMED else "these versions"
+            return f"Nobody has given {named} a thumb yet" if named else "There is no thumb yet"
         if len(given) == 1:
             (only,) = given
             return f"{only} (95 % interval {_interval(only)})"
