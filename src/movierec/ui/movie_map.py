@@ -30,14 +30,7 @@ def map_of_movies(
     table = found.movies
     common = list(table["genre"].value_counts().index[:_GENRES])
     figure = go.Figure()
-    for place, genre in enumerate([_OTHER, *common]):
-        part = (
-            table[~table["genre"].isin(common)]
-            if genre == _OTHER
-            else table[table["genre"] == genre]
-        )
-        if len(part):
-            figure.add_trace(_points(part, genre, place - 1))
+    figure.add_traces(_by_genre(table, common))
     by = f" by {whose}" if whose else ""
     for name, ids in ((f"rated{by}", rated), ("recommended", recommended)):
         part = table[table["movie_id"].isin(ids)]
@@ -55,6 +48,15 @@ def map_of_movies(
     alt = f"Map of the {integer(len(table))} most rated movies, coloured by first genre."
     drawn = finish(figure, title, alt, x="first principal component", y="second component")
     return drawn.update_layout(legend={"itemsizing": "constant"})
+
+
+def _by_genre(table: pd.DataFrame, common: list[str]) -> list[go.Scatter]:
+    """Return the points of the rest, which lie below, and of each common genre."""
+    rest = table[~table["genre"].isin(common)]
+    traces = [_points(rest, _OTHER, -1)] if len(rest) else []
+    return traces + [
+        _points(table[table["genre"] == genre], genre, place) for place, genre in enumerate(common)
+    ]
 
 
 def _points(part: pd.DataFrame, genre: str, place: int) -> go.Scatter:
