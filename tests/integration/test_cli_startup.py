@@ -21,6 +21,8 @@ STEPS = [
     (["runs", "list"], "torch surprise streamlit pandas scipy pyarrow requests alembic"),
     (["setup"], "torch surprise streamlit scipy requests alembic"),
     (["data", "list"], "torch surprise streamlit scipy alembic"),
+    (["feedback", "list"], "torch surprise streamlit scipy alembic"),
+    (["profiles", "list"], "torch surprise streamlit scipy alembic"),
     (["recommend", "--user", "u1"], "torch surprise streamlit scipy.stats alembic"),
     (["evaluate"], "torch surprise streamlit scipy.stats"),
     (["train", "--preset", "ease"], "torch surprise streamlit scipy.stats"),
