@@ -37,8 +37,11 @@ def keep(
 
 
 def _told() -> list[str]:
-    """Return this command without the folders of this machine."""
-    script = Path(sys.argv[0]).resolve()
+    """Return this command without the folders of this machine, `--home` included."""
+    script, words = Path(sys.argv[0]).resolve(), sys.argv[1:]
     root = project_root()
     known = [script.relative_to(root)] if script.is_relative_to(root) else [script]
-    return [str(known[0]), *sys.argv[1:]]
+    if "--home" in words:
+        place = words.index("--home")
+        del words[place : place + 2]
+    return [str(known[0]), *words]
