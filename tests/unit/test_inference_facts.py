@@ -208,6 +208,17 @@ def test_hard_cases_are_two_for_each_reason_and_nobody_twice():
     }  # fmt: skip
 
 
+def test_the_rarest_taste_is_that_of_movies_few_have_rated():
+    # two who rated most, one with the six movies that all know, one with six of their own
+    rows = [np.arange(8), np.arange(8), np.arange(6), np.arange(20, 26), np.array([0]), [0]]
+    user = np.repeat(np.arange(6), [len(row) for row in rows])
+    data = assemble(user, np.concatenate(rows), np.full(len(user), 3), None, 6, 26)
+    model = make_baseline("popular").fit(data, data.ratings, seed=1)
+    cases = hard_cases(LoadedVersion("v1.0.0", model, data, data.ratings), None)
+    rare = [case.user_id for case in cases if case.why == "rarest taste of 6 ratings"]
+    assert rare == ["u3", "u2"]
+
+
 def raters(ages, genders, stars) -> Dataset:
     n = len(stars)
     data = assemble(np.arange(n), np.zeros(n, int), stars, None, n, 2)
