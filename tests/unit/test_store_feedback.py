@@ -82,7 +82,7 @@ def test_a_profile_is_kept_replaced_and_forgotten(store):
     assert store.profiles.list(DATA) == [again]
     store.profiles.delete("Ada L.", DATA)
     assert store.profiles.list(DATA) == []
-    with pytest.raises(NotFoundError, match="no profile 'Ada L.'"):
+    with pytest.raises(NotFoundError, match=r"no profile 'Ada L.'"):
         store.profiles.delete("Ada L.", DATA)
 
 
