@@ -14,13 +14,13 @@ COPY src/movierec/__init__.py ./src/movierec/
 # and the certificates that it names as /run/secrets/certificates.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=certificates \
-    --mount=type=cache,target=/root/.cache \
-    sh tools/bootstrap.sh install api postgres
+    --mount=type=cache,target=/var/cache/poetry \
+    POETRY_CACHE_DIR=/var/cache/poetry sh tools/bootstrap.sh install api postgres
 # nobody may write there later, and compiling at each start takes longer than the start; some
 # packages carry templates that are no Python
 RUN .venv/bin/python -m compileall -q -j 0 .venv/lib || true
 
-# what serves needs neither torch nor CUDA: 1.2 GiB instead of 6.5
+# what serves needs neither torch nor CUDA: 1.3 GiB instead of 6.5
 FROM build AS build-api
 RUN .venv/bin/python -m pip freeze | grep -E '^(torch|triton|nvidia|cuda)' | cut -d= -f1 \
     | xargs .venv/bin/python -m pip uninstall --yes --quiet
