@@ -39,6 +39,13 @@ LONGEST_KEY = 1_000  # bytes of a question whose answer is kept
 def routes(service: Service) -> APIRouter:
     """Return the endpoints of a service."""
     router = APIRouter()
+    _add_lists(router, service)
+    _add_facts(router, service)
+    return router
+
+
+def _add_lists(router: APIRouter, service: Service) -> None:
+    """Add what answers with a list for somebody."""
 
     @router.get("/recommend", response_model=ListReply, openapi_extra=in_query(RecommendQuestion))
     async def recommend(request: Request) -> Response:
@@ -62,6 +69,10 @@ def routes(service: Service) -> APIRouter:
         held, chosen = await service.held(asked.version, asked.user or _standing_for(asked))
         answer = await service.in_thread(_newcomer, held, chosen, asked)
         return _answered(service, request, answer, is_list=True)
+
+
+def _add_facts(router: APIRouter, service: Service) -> None:
+    """Add what answers about single movies, and what takes thumbs."""
 
     @router.post("/score", response_model=ScoreReply)
     async def score(request: Request, asked: ScoreQuestion) -> Response:
@@ -93,8 +104,6 @@ def routes(service: Service) -> APIRouter:
         held.version.dataset.movies.index(given.movie)
         answer = await service.in_thread(_kept, service, held, chosen, given)
         return _answered(service, request, answer, status=201)
-
-    return router
 
 
 async def _at_once(work: Any, *arguments: Any) -> Any:
