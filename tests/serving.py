@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from movierec.inference import LoadedVersion, load_version
 from movierec.server.app import make_app
@@ -24,7 +25,9 @@ class Api:
     """A started API of a project; a context manager, as the app is started and ended with it."""
 
     def __init__(self, settings: Settings, **changes: Any) -> None:
-        self.settings = settings.model_copy(update=changes)
+        # whatever a developer's own .env says
+        plain = {"api_keys": SecretStr(""), "api_keys_file": "", "api_rate": 0, "api_traffic": ""}
+        self.settings = settings.model_copy(update={**plain, **changes})
         self.app = make_app(self.settings)
         self._life = self.app.router.lifespan_context(self.app)
         self._runner = asyncio.Runner()
