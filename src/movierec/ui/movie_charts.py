@@ -82,8 +82,8 @@ def groups(table: pd.DataFrame, mean: float) -> go.Figure | None:
     means = [decimal(value, 2) for value in table["mean"].tolist()]
     title = f"Who likes it most: {names[0]}, {means[0]} stars, everybody {decimal(mean, 2)}"
     alt = "Mean stars by group: " + ", ".join(map(" ".join, zip(names, means, strict=True)))
-    cut = f"; {len(shown)} of {len(table)} groups" if len(shown) < len(table) else ""
-    drawn = finish(figure, title, alt, x=f"mean stars, 95 % interval{cut}", y="")
+    cut = f"; {len(shown)} of {len(table)}" if len(shown) < len(table) else ""
+    drawn = finish(figure, title, alt, x=f"stars, 95 % interval{cut}", y="")
     return drawn.update_yaxes(title=None)
 
 
