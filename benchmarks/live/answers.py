@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from implicit.als import AlternatingLeastSquares
@@ -26,6 +27,7 @@ from movierec.workflows.batch import export_lists
 
 __all__ = ["Bench", "everybody", "explain", "files", "known", "newcomer", "start"]
 
+Times: TypeAlias = tuple[float, float]  # wall and CPU seconds
 LENGTH = 10
 GIVEN = 10  # ratings of a newcomer
 SOME = Filters(genres=("Comedy", "Drama"), year_from=1980, min_ratings=5)
@@ -142,12 +144,12 @@ def _beside(version: LoadedVersion, peer: Any, liked: Any, rounds: int) -> dict[
         "lists": lambda: list(version.recommend_all(LENGTH, predict=False)),
         "lists with predicted ratings": lambda: list(version.recommend_all(LENGTH)),
     }
-    times: dict[str, list[float]] = {name: [] for name in asked}
+    times: dict[str, list[Times]] = {name: [] for name in asked}
     for _ in range(rounds):
         for name, ask in asked.items():
             times[name] += _times(lambda each: each(), [ask])
     ratio = {
-        name: round(float(np.median(np.divide(times["implicit"], times[name]))), 2)
+        name: np.median(np.divide(times["implicit"], times[name]), axis=0).round(2).tolist()
         for name in asked
         if name != "implicit"
     }
@@ -182,19 +184,30 @@ def _first_ratings(version: LoadedVersion, user: str) -> dict[str, float]:
     return {str(i): float(s) for i, s in zip(ids, person.stars, strict=False)}
 
 
-def _times(ask: Callable[[Any], object], questions: Sequence[Any]) -> list[float]:
-    """Return the seconds of each question, after one to warm up."""
+def _times(ask: Callable[[Any], object], questions: Sequence[Any]) -> list[Times]:
+    """Return wall and CPU seconds of each question, after one to warm up."""
     ask(questions[0])
     times = []
     for question in questions:
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), _cpu_seconds()
         ask(question)
-        times.append(time.perf_counter() - begun)
+        times.append((time.perf_counter() - begun, _cpu_seconds() - cpu))
     return times
 
 
-def _spread(seconds: Sequence[float]) -> dict[str, float]:
-    values = np.asarray(seconds) * 1e3
-    p50, p95, p99 = np.quantile(values, [0.5, 0.95, 0.99]).round(3).tolist()
-    most = round(float(values.max()), 3)
-    return {"count": len(values), "p50": p50, "p95": p95, "p99": p99, "max": most}
+def _cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of those it waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def _spread(times: Sequence[Times]) -> dict[str, float]:
+    """Return milliseconds: wall time, and what of it was CPU time."""
+    wall, cpu = np.asarray(times).T * 1e3
+    p50, p95, p99 = np.quantile(wall, [0.5, 0.95, 0.99]).round(3).tolist()
+    cpu_p50, cpu_p99 = np.quantile(cpu, [0.5, 0.99]).round(3).tolist()
+    most = round(float(wall.max()), 3)
+    return {
+        "count": len(wall), "p50": p50, "p95": p95, "p99": p99, "max": most,
+        "cpu_p50": cpu_p50, "cpu_p99": cpu_p99,
+    }  # fmt: skip
