@@ -219,6 +219,22 @@ def test_the_page_of_the_api_needs_no_internet_and_tells_everything(api):
     assert api.get("/").headers["location"] == "docs"
 
 
+def test_the_schema_has_the_bounds(api):
+    schema = api.get("/openapi.json").json()
+    fields = {each["name"]: each for each in schema["paths"]["/recommend"]["get"]["parameters"]}
+    bounds = {name: fields[name]["schema"] for name in ("k", "diversity", "min_ratings")}
+    assert {name: (each["minimum"], each["maximum"]) for name, each in bounds.items()} == {
+        "k": (1, 1000), "diversity": (0, 1), "min_ratings": (0, 1_000_000_000)
+    }  # fmt: skip
+    assert [name for name, each in fields.items() if each["required"]] == ["user"]
+    year = {"type": "integer", "minimum": 1, "maximum": 9999}
+    assert fields["year_from"]["schema"]["anyOf"] == [year, {"type": "null"}]
+    assert fields["user"]["schema"]["maxLength"] == 255
+    page = api.get("/docs").text
+    assert "integer (≥ 1, ≤ 1000, default 10)" in page
+    assert "left out: the user&#x27;s own" in page
+
+
 def test_every_answer_has_the_request_s_id(api):
     given = {"X-Request-ID": "abc-1"}
     assert api.ask("GET", "/health", headers=given).headers["x-request-id"] == "abc-1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -28,7 +29,7 @@ def page_of(schema: Mapping[str, Any]) -> str:
         "<meta name='viewport' content='width=device-width'>"
         f"<title>{escape(info['title'])}</title><style>{_STYLE}</style></head><body>"
         f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>"
-        f"<p>{escape(info.get('description', ''))}</p>"
+        f"<p>{_prose(info)}</p>"
         "<p>The same for programs: <a href='openapi.json'>openapi.json</a></p>"
         f"{''.join(parts)}</body></html>"
     )
@@ -37,13 +38,18 @@ def page_of(schema: Mapping[str, Any]) -> str:
 def _path(schema: Mapping[str, Any], path: str, methods: Mapping[str, Any]) -> Iterator[str]:
     for method, what in methods.items():
         yield f"<h2 id='{escape(path[1:])}'><code>{method.upper()} {escape(path)}</code></h2>"
-        yield f"<p>{escape(what.get('description', ''))}</p>"
+        yield f"<p>{_prose(what)}</p>"
         yield _table(schema, _fields(schema, what))
         replies = [
             f"<tr><td>{status}</td><td>{_link(reply)}</td></tr>"
             for status, reply in sorted(what["responses"].items())
         ]
         yield f"<details><summary>Answers</summary><table>{''.join(replies)}</table></details>"
+
+
+def _prose(what: Mapping[str, Any]) -> str:
+    """Return a description, with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(what.get("description", "")))
 
 
 def _fields(schema: Mapping[str, Any], what: Mapping[str, Any]) -> list[tuple[str, Any, bool]]:
@@ -67,10 +73,16 @@ def _table(schema: Mapping[str, Any], fields: list[tuple[str, Any, bool]]) -> st
     rows = [
         f"<tr><td><code>{escape(name)}</code>{' (needed)' if needed else ''}</td>"
         f"<td>{escape(_kind(schema, field))}</td>"
-        f"<td>{escape(field.get('description', ''))}</td></tr>"
-        for name, field, needed in fields
+        f"<td>{escape(_words(field))}</td></tr>"
+        for name, field, needed in sorted(fields, key=lambda each: not each[2])
     ]
     return f"<table><tr><th>Name</th><th>Value</th><th></th></tr>{''.join(rows)}</table>"
+
+
+def _words(field: Mapping[str, Any]) -> str:
+    """Return what is said of a field, or of what it may be beside null."""
+    inner = [each.get("description", "") for each in field.get("anyOf", ())]
+    return field.get("description") or next(filter(None, inner), "")
 
 
 def _kind(schema: Mapping[str, Any], field: Mapping[str, Any]) -> str:

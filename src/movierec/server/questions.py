@@ -53,7 +53,7 @@ Id = Annotated[
     AfterValidator(_usable),
     WithJsonSchema({**_ID_SCHEMA, "examples": ["196"]}),
 ]
-Whole = Annotated[int, BeforeValidator(_no_truth)]
+NO_TRUTH = BeforeValidator(_no_truth)  # after the bounds, or the schema loses them
 Name = Annotated[
     str,
     Field(
@@ -63,8 +63,8 @@ Name = Annotated[
         examples=["current"],
     ),
 ]
-Length = Annotated[Whole, Field(ge=1, le=MOST, description="length of the list")]
-Year = Annotated[Whole, Field(ge=1, le=9999)]
+Length = Annotated[int, Field(ge=1, le=MOST, description="length of the list"), NO_TRUTH]
+Year = Annotated[int, Field(ge=1, le=9999), NO_TRUTH]
 Genres = Annotated[list[Id], Field(max_length=100)]
 Stars = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1000, le=1000)]
 
@@ -91,7 +91,9 @@ class _ListQuestion(_Question):
     year_from: Year | None = None
     year_to: Year | None = None
     min_ratings: Annotated[
-        Whole, Field(ge=0, le=1_000_000_000, description="known ratings of a movie, at least")
+        int,
+        Field(ge=0, le=1_000_000_000, description="known ratings of a movie, at least"),
+        NO_TRUTH,
     ] = 0
     exclude: Annotated[list[Id], Field(max_length=MOST, description="movies left out")] = []
 
@@ -163,7 +165,7 @@ class NewcomerQuestion(_ListQuestion):
         Id | None, Field(description="any name: the same one is always answered by the same share")
     ] = None
     explain: Annotated[
-        Whole, Field(ge=0, le=10, description="how many of the first lines say why")
+        int, Field(ge=0, le=10, description="how many of the first lines say why"), NO_TRUTH
     ] = 0
 
 
@@ -189,7 +191,7 @@ class ExplainQuestion(_Question):
 
     user: Id
     movie: Annotated[Id, Field(examples=["50"])]
-    most: Annotated[Whole, Field(ge=1, le=50, description="ratings named, at most")] = 5
+    most: Annotated[int, Field(ge=1, le=50, description="ratings named, at most"), NO_TRUTH] = 5
     version: Name | None = None
 
 
@@ -199,7 +201,7 @@ class FeedbackGiven(_Question):
     user: Id
     movie: Annotated[Id, Field(examples=["50"])]
     liked: Annotated[bool, Field(strict=True)]
-    rank: Annotated[Whole, Field(ge=1, le=MOST)] | None = None
+    rank: Annotated[int, Field(ge=1, le=MOST), NO_TRUTH] | None = None
     version: Name | None = None
 
 
