@@ -7,6 +7,7 @@ import json
 import pytest
 
 from movierec.inference import load_version
+from movierec.workflows.in_graph import in_graph
 from tests.integration.project import movierec, one_line
 
 
@@ -88,6 +89,19 @@ def test_a_newcomer_from_a_file(project, version, tmp_path, text):
     said = movierec(project, "recommend", "--ratings", path)
     assert "For somebody with 2 ratings, by v1.0.0" in said.out
     assert "without training again" in " ".join(said.out.split())
+
+
+def test_a_newcomer_may_be_asked_for_in_the_graph(project, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("movieId,rating\nm1,5\nm2,1\n")
+    facts = facts_of(project, "recommend", "--ratings", path, "-k", 4, "--in-graph")
+    person = in_graph("v1.0.0", project, {"m1": 5.0, "m2": 1.0})
+    expected = load_version("v1.0.0", project).recommend_for(person, 4)
+    assert [line["score"] for line in facts["recommendations"]] == pytest.approx(
+        [line.score for line in expected]
+    )
+    said = movierec(project, "recommend", "--user", "u1", "--in-graph")
+    assert "--in-graph goes with --ratings" in said.err
 
 
 @pytest.mark.parametrize(

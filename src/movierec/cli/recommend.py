@@ -56,6 +56,13 @@ DiversityOption = Annotated[
     ),
 ]
 ByOption = Annotated[RankBy, typer.Option(help="What the list is sorted by.")]
+GraphOption = Annotated[
+    bool,
+    typer.Option(
+        "--in-graph",
+        help="With --ratings: a forward pass of the whole graph with them in it, a second or more.",
+    ),
+]
 WhyOption = Annotated[bool, typer.Option("--why", help="Say of each movie why it is there.")]
 
 
@@ -75,11 +82,14 @@ def recommend(
     exclude: ExcludeOption = None,
     diversity: DiversityOption = 0.0,
     by: ByOption = "ranking",
+    in_graph: GraphOption = False,
     why: WhyOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Recommend movies to a user, to somebody new, or to everybody into a file."""
     _check(user, ratings, out, everybody=everybody, why=why)
+    if in_graph and ratings is None:
+        raise SettingsError("--in-graph goes with --ratings.", hint="The users are in it already.")
     filters = Filters(
         (*(genre or ()),), (*(without_genre or ()),), year_from, year_to, min_ratings,
         (*(exclude or ()),),
@@ -89,7 +99,7 @@ def recommend(
     if out is not None:
         _write(loaded, out, options, as_json=as_json)
         return
-    person = loaded.person(user or "") if ratings is None else _newcomer(loaded, ratings)
+    person = loaded.person(user or "") if ratings is None else _newcomer(loaded, ratings, in_graph)
     found = _List(loaded, person, loaded.recommend_for(person, **vars(options)), why)
     emit(as_json, found.facts, found.drawn)
 
@@ -111,8 +121,13 @@ def _check(
         raise SettingsError("--why goes with one person's list.", hint="Leave it out with --all.")
 
 
-def _newcomer(version: LoadedVersion, path: Path) -> Person:
-    return version.newcomer(own_ratings(path, version))
+def _newcomer(version: LoadedVersion, path: Path, in_graph: bool) -> Person:
+    ratings = own_ratings(path, version)
+    if not in_graph:
+        return version.newcomer(ratings)
+    from movierec.workflows.in_graph import in_graph as through_the_graph
+
+    return through_the_graph(version.name, load_settings(), ratings)
 
 
 @dataclass(frozen=True)
