@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 from movierec.errors import EvaluationError, NotFoundError, SettingsError
 from movierec.inference import Filters, LoadedVersion, load_version
@@ -79,6 +80,9 @@ def test_where_nothing_predicts_a_rating_there_is_none(trained_project, tmp_path
     empty = {".parquet": float("nan"), ".csv": "", ".jsonl": None}[suffix]
     found = {str(row["predicted_rating"]) for row in rows_of(path)}
     assert found == {str(empty)}
+    if suffix == ".parquet":  # pandas reads both as NaN
+        column = parquet.read_table(path).column("predicted_rating")
+        assert column.null_count == len(column)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
