@@ -20,7 +20,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
 # packages carry templates that are no Python
 RUN .venv/bin/python -m compileall -q -j 0 .venv/lib || true
 
-# what serves needs neither torch nor CUDA: 1.3 GiB instead of 6.5
+# what serves needs neither torch nor CUDA: 1.2 GiB instead of 6.3
 FROM build AS build-api
 RUN .venv/bin/python -m pip freeze | grep -E '^(torch|triton|nvidia|cuda)' | cut -d= -f1 \
     | xargs .venv/bin/python -m pip uninstall --yes --quiet
