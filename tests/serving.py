@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +23,11 @@ PATIENCE = 60.0
 
 
 class Api:
-    """A started API of a project; a context manager, as the app is started and ended with it."""
+    """A started API of a project; a context manager, as the app is started and ended with it.
+
+    It lives in a thread of its own: where a test of a browser went before, the tests' thread has
+    an event loop that goes on running.
+    """
 
     def __init__(self, settings: Settings, **changes: Any) -> None:
         # whatever a developer's own .env says
@@ -30,6 +35,7 @@ class Api:
         self.settings = settings.model_copy(update={**plain, **changes})
         self.app = make_app(self.settings)
         self._life = self.app.router.lifespan_context(self.app)
+        self._thread = ThreadPoolExecutor(1)
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Api:
@@ -48,7 +54,8 @@ class Api:
     ) -> None:
         self.run(self.client.aclose())
         self.run(self._life.__aexit__(None, None, None))
-        self._runner.close()
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
 
     @property
     def service(self) -> Service:
@@ -56,7 +63,7 @@ class Api:
         return service
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self._runner.run(work)
+        return self._thread.submit(self._runner.run, work).result()
 
     def get(self, path: str, **asked: Any) -> httpx.Response:
         return self.ask("GET", path, params=asked)
