@@ -117,14 +117,7 @@ def one_by_one(version: LoadedVersion, users: IntArray, options: Options) -> Top
 
 
 def _list(version: LoadedVersion, user: int, options: Options) -> list[Recommendation]:
-    return version.recommend(
-        str(version.dataset.users.ids[user]),
-        options.k,
-        exclude_seen=options.exclude_seen,
-        filters=options.filters,
-        diversity=options.diversity,
-        by=options.by,
-    )
+    return version.recommend(str(version.dataset.users.ids[user]), **vars(options))
 
 
 def _number(value: float | None) -> float:

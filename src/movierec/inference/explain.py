@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from movierec.data.dataset import FloatArray, IntArray
-from movierec.inference.newcomer import feature_row, known_ratings, recommender_for, without
+from movierec.inference.newcomer import (
+    SAME_FOR_ALL,
+    feature_row,
+    known_ratings,
+    recommender_for,
+    without,
+)
 from movierec.inference.person import Person
 from movierec.inference.results import Basis, Cause, Explanation
 from movierec.inference.sentence import sentence
@@ -18,6 +24,7 @@ from movierec.models.baselines import GRAPHSAGE
 from movierec.models.ease import EASEModel
 from movierec.models.factors import FactorModel
 from movierec.models.inductive import Ratings, UserVectors
+from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualModel
 from movierec.models.threads import one_thread
 
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 MOST_AGAINST = 3
-_SAME_FOR_ALL = ("mean", "popular", "biases", "random")
+_SAME_FOR_ALL = (*SAME_FOR_ALL, "random")
 
 
 def explain(version: LoadedVersion, person: Person, movie_id: str, *, most: int = 5) -> Explanation:
@@ -114,15 +121,17 @@ class _Case:
         """The scores of somebody with the same features and no rating."""
         if self.basis != "left-out" or self.version.metadata.get("model") != GRAPHSAGE:
             return None
-        return self._scores_with(without(self.ratings, self.ratings.movie))
+        return _scores(self._with(without(self.ratings, self.ratings.movie)))
 
-    def _scores_with(self, ratings: Ratings) -> FloatArray:
-        model = recommender_for(self.version, ratings, self.features)
-        scores: FloatArray = model.score(np.zeros(1, np.int64))[0]
-        return scores
+    def _with(self, ratings: Ratings) -> Recommender:
+        return recommender_for(self.version, ratings, self.features)
 
-    def _stars_with(self, ratings: Ratings) -> float:
-        model = recommender_for(self.version, ratings, self.features)
+    @cached_property
+    def _whole(self) -> Recommender:
+        """What answers for the person with all ratings but the movie's own."""
+        return self._with(self.ratings)
+
+    def _stars(self, model: Recommender) -> float:
         return float(model.predict(np.zeros(1, np.int64), np.array([self.movie]))[0])
 
     def _effects(self) -> FloatArray:
@@ -167,7 +176,7 @@ class _Case:
         return np.asarray(stars >= stars.mean()) if len(stars) else np.zeros(0, np.bool_)
 
     def _causes(self, places: Sequence[int], effects: FloatArray | None) -> tuple[Cause, ...]:
-        whole = self._stars_with(self.ratings) if effects is not None else np.nan
+        whole = self._stars(self._whole) if places and effects is not None else np.nan
         return tuple(self._cause(at, effects, whole) for at in places)
 
     def _cause(self, at: int, effects: FloatArray | None, whole: float) -> Cause:
@@ -176,7 +185,7 @@ class _Case:
         own = self.version.facts(self.movie)[3]
         stars_effect = None
         if effects is not None and np.isfinite(whole):
-            stars_effect = whole - self._stars_with(without(self.ratings, np.array([rated])))
+            stars_effect = whole - self._stars(self._with(without(self.ratings, np.array([rated]))))
         return Cause(
             movie_id,
             title,
@@ -198,9 +207,8 @@ class _Case:
         if self.basis != "left-out" or not causes:
             return None
         dropped = self.version.dataset.movies.indices([cause.movie_id for cause in causes])
-        left = self._scores_with(without(self.ratings, dropped))
-        whole = self._scores_with(self.ratings)
-        return _above_mean(whole, self.movie) - _above_mean(left, self.movie)
+        left = _scores(self._with(without(self.ratings, dropped)))
+        return _above_mean(_scores(self._whole), self.movie) - _above_mean(left, self.movie)
 
     def _predicted(self) -> float | None:
         if self.person.reason == "fallback":
@@ -244,6 +252,11 @@ def _side(vectors: UserVectors, model: object) -> FloatArray:
     factors = model.factors if isinstance(model, ResidualModel) else model
     ranks = isinstance(factors, FactorModel) and factors.has_ranking_side
     return vectors.ranking if ranks else vectors.rating
+
+
+def _scores(model: Recommender) -> FloatArray:
+    scores: FloatArray = model.score(np.zeros(1, np.int64))[0]
+    return scores
 
 
 def _above_mean(scores: FloatArray, movie: int) -> float:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FEATURES",
+    "SAME_FOR_ALL",
     "can_answer",
     "feature_row",
     "known_ratings",
@@ -37,7 +38,7 @@ __all__ = [
 
 FEATURES = (Columns.AGE, Columns.GENDER, Columns.OCCUPATION)
 # baselines that rank alike for everybody, or shift by how generous somebody is
-_SAME_FOR_ALL = ("mean", "popular", "biases")
+SAME_FOR_ALL = ("mean", "popular", "biases")
 
 
 def newcomer(
@@ -77,7 +78,7 @@ def can_answer(version: LoadedVersion) -> bool:
         return not model.by_users
     if version.metadata.get("model") == GRAPHSAGE:
         return version.inductive is not None
-    return isinstance(model, EASEModel) or version.metadata.get("model") in _SAME_FOR_ALL
+    return isinstance(model, EASEModel) or version.metadata.get("model") in SAME_FOR_ALL
 
 
 def recommender_for(version: LoadedVersion, ratings: Ratings, features: FloatArray) -> Recommender:

@@ -16,7 +16,7 @@ from movierec.inference.person import Person
 from movierec.ui import cache, recommend_why, widgets
 from movierec.ui.people_charts import spread_strip
 from movierec.ui.recommend_choice import Sides
-from movierec.ui.recommend_options import Options
+from movierec.ui.recommend_options import Look
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import decimal, signed
 
@@ -48,14 +48,14 @@ class Shown:
 
 
 def lists(
-    sides: Sides, shown: Shown, options: Options, *, wide: bool = True
+    sides: Sides, shown: Shown, look: Look, *, wide: bool = True
 ) -> dict[str, list[Recommendation]]:
     """Draw the list of each version, side by side where there are two; return them.
 
     With `wide` the cards of a single list stand in two columns.
     """
     found = {
-        name: version.recommend_for(shown.people[name], **options.asked())
+        name: version.recommend_for(shown.people[name], **vars(look.options))
         for name, version in sides.versions.items()
     }
     columns = st.columns(len(found), gap="large")
@@ -64,7 +64,7 @@ def lists(
             _head(sides, name, lines, shown)
             if not lines:
                 widgets.mute("No movie passes the filters. Take one out.")
-            elif options.as_table:
+            elif look.as_table:
                 _table(sides, name, lines, shown)
             else:
                 _cards(sides, name, lines, shown, wide=wide and len(found) == 1)

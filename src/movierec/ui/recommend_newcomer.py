@@ -63,11 +63,11 @@ def _say(sides: Sides, head: Head, ratings: Ratings) -> None:
 
 def _lists(sides: Sides, ratings: Ratings, features: Mapping[str, Any]) -> None:
     stars = all(version.predicts_ratings for version in sides.versions.values())
-    options = recommend_options.options(sides.data, "n", stars=stars, seen=False)
+    look = recommend_options.options(sides.data, "n", stars=stars, seen=False)
     people = {name: v.newcomer(ratings, features) for name, v in sides.versions.items()}
     shown = recommend_list.Shown("newcomer", people)
-    recommend_list.lists(sides, shown, options, wide=False)
-    recommend_list.count_served(sides, ("newcomer", str(ratings), str(features), str(options)))
+    recommend_list.lists(sides, shown, look, wide=False)
+    recommend_list.count_served(sides, ("newcomer", str(ratings), str(features), str(look.options)))
 
 
 def _ratings(data: Dataset) -> Ratings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import streamlit as st
 
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset
+from movierec.inference.everybody import Options
 from movierec.inference.filters import Filters, RankBy
 from movierec.ui import cache, frames
 from movierec.ui.fields import kept_as
 
-__all__ = ["Options", "options"]
+__all__ = ["Look", "options"]
 
 _BY: dict[str, RankBy] = {"Ranking": "ranking", "Predicted rating": "rating"}
 _LOOKS = ("Cards", "Table")
@@ -28,28 +29,14 @@ DIVERSITY = (
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a list is asked for, and whether it is drawn as a table."""
+class Look:
+    """What lists are made like, and whether they are drawn as tables."""
 
-    k: int = 10
-    by: RankBy = "ranking"
-    diversity: float = 0.0
-    exclude_seen: bool = True
-    filters: Filters = field(default_factory=Filters)
-    as_table: bool = False
-
-    def asked(self) -> dict[str, Any]:
-        """Return what `LoadedVersion.recommend_for` is asked for."""
-        return {
-            "k": self.k,
-            "by": self.by,
-            "diversity": self.diversity,
-            "exclude_seen": self.exclude_seen,
-            "filters": self.filters,
-        }
+    options: Options
+    as_table: bool
 
 
-def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Options:
+def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Look:
     """Draw the inputs in a row and return what they say.
 
     `stars`: every version chosen predicts ratings, so they can be ranked by; `seen`: offer movies
@@ -70,10 +57,10 @@ def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Op
         )  # fmt: skip
         filters = _filters(data, prefix)
         look = st.segmented_control(
-            "Shown as", _LOOKS, default=_LOOKS[0], required=True, **kept_as(f"{prefix}-look")
+            "Look as", _LOOKS, default=_LOOKS[0], required=True, **kept_as(f"{prefix}-look")
         )
         also = seen and st.toggle("Seen ones too", **kept_as(f"{prefix}-seen"))
-    return Options(k, _BY[label], diversity, not also, filters, look == _LOOKS[1])
+    return Look(Options(k, not also, filters, diversity, _BY[label]), look == _LOOKS[1])
 
 
 def _filters(data: Dataset, prefix: str) -> Filters:

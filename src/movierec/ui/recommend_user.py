@@ -35,7 +35,7 @@ def user(sides: Sides, head: Head) -> None:
         _profile(facts)
     widgets.section("What they would get" if known else "What somebody unknown would get")
     stars = all(version.predicts_ratings for version in sides.versions.values())
-    options = recommend_options.options(sides.data, "u", stars=stars)
+    look = recommend_options.options(sides.data, "u", stars=stars)
     fingerprint = sides.data.fingerprint
     thumbs = {
         each.movie_id: each.is_liked for each in cache.store().feedback.of_user(fingerprint, chosen)
@@ -47,9 +47,9 @@ def user(sides: Sides, head: Head) -> None:
     shown = recommend_list.Shown(
         f"u-{chosen}", people, facts.held_out if facts else {}, thumbs, give
     )
-    found = recommend_list.lists(sides, shown, options)
+    found = recommend_list.lists(sides, shown, look)
     head(_headline(chosen, found[sides.first.name], known), _lead(facts))
-    recommend_list.count_served(sides, ("user", chosen, str(options)))
+    recommend_list.count_served(sides, ("user", chosen, str(look.options)))
 
 
 def _choose(sides: Sides) -> str:
