@@ -12,7 +12,6 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import fastapi
 import uvicorn
 import uvloop
 from live import api_page, serving
-from live.report import keep
+from live.report import measure
 
 from movierec.errors import MovierecError
 from movierec.settings import Settings
@@ -41,20 +40,11 @@ PARTS: Mapping[str, Callable[[serving.Bench], dict[str, Any]]] = {
 def main() -> int:
     """Measure what was asked for, write the report and its page, say where they are."""
     options = _options()
-    parts = [*PARTS] if options.part == "all" else [options.part]
-    try:
-        with tempfile.TemporaryDirectory(prefix="movierec-api-") as folder:
-            settings = Settings(home=options.home or Path(folder))
-            versions = _prepare(settings)
-            bench = serving.Bench(settings, options.seconds, options.soak, versions)
-            for part in parts:
-                print(f"{part} …", flush=True)
-                keep(options, part, PARTS[part](bench), settings, api_page.page, LIBRARIES)
-    except MovierecError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"{options.out} and {options.page}")
-    return 0
+
+    def bench(settings: Settings) -> serving.Bench:
+        return serving.Bench(settings, options.seconds, options.soak, _prepare(settings))
+
+    return measure(options, PARTS, "api", bench, api_page.page, LIBRARIES)
 
 
 def _options() -> argparse.Namespace:
@@ -71,7 +61,6 @@ def _options() -> argparse.Namespace:
 
 def _prepare(settings: Settings) -> tuple[str, str]:
     """Import the data set and train two versions, unless they are there; the first is current."""
-    settings.home.mkdir(parents=True, exist_ok=True)
     fetch_and_import(settings, "ml-100k")
     with open_store(settings) as store:
         known = sorted(version.name for version in store.versions.list())

@@ -24,7 +24,7 @@ from live import compare, load, waiting
 from live.browser import chromium, first_paints
 from live.figures import summary
 from live.page import page
-from live.report import keep
+from live.report import measure
 from live.rows import add_finished_runs
 from live.server import Server
 from live.sessions import opened_seconds
@@ -58,19 +58,12 @@ class Bench:
 def main() -> int:
     """Measure what was asked for, write the report and its page, say where they are."""
     options = _options()
-    parts = [*PARTS] if options.part == "all" else [options.part]
-    try:
-        with tempfile.TemporaryDirectory(prefix="movierec-dashboard-") as folder:
-            bench = Bench(Settings(home=options.home or Path(folder)), options)
-            _prepare(bench.settings)
-            for part in parts:
-                print(f"{part} …", flush=True)
-                keep(options, part, PARTS[part](bench), bench.settings, page, LIBRARIES)
-    except MovierecError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"{options.out} and {options.page}")
-    return 0
+
+    def bench(settings: Settings) -> Bench:
+        _prepare(settings)
+        return Bench(settings, options)
+
+    return measure(options, PARTS, "dashboard", bench, page, LIBRARIES)
 
 
 def _options() -> argparse.Namespace:
@@ -88,7 +81,6 @@ def _options() -> argparse.Namespace:
 
 def _prepare(settings: Settings) -> None:
     """Import the data set and train a version, unless that is there already."""
-    settings.home.mkdir(parents=True, exist_ok=True)
     fetch_and_import(settings, DATA_SET)
     with open_store(settings) as store:
         if store.versions.current() is not None:

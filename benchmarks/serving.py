@@ -13,14 +13,13 @@ import argparse
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import implicit
 from live import answers, answers_page
-from live.report import keep
+from live.report import measure
 
 from movierec.errors import MovierecError
 from movierec.inference import load_version
@@ -39,23 +38,15 @@ EVERYTHING = "everything"
 def main() -> int:
     """Measure what was asked for, write the report and its page, say where they are."""
     options = _options()
-    parts = [*PARTS] if options.part == EVERYTHING else [options.part]
-    try:
-        with tempfile.TemporaryDirectory(prefix="movierec-serving-") as folder:
-            settings = Settings(home=options.home or Path(folder), device="cpu")
-            environment = os.environ | {"MOVIEREC_HOME": str(settings.home)}
-            _prepare(settings, environment)
-            version = load_version(options.version, settings)
-            bench = answers.Bench(version, options.rounds, environment)
-            for part in parts:
-                print(f"{part} …", flush=True)
-                libraries = {"implicit": implicit.__version__}
-                keep(options, part, PARTS[part](bench), settings, answers_page.page, libraries)
-    except MovierecError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"{options.out} and {options.page}")
-    return 0
+
+    def bench(settings: Settings) -> answers.Bench:
+        environment = os.environ | {"MOVIEREC_HOME": str(settings.home)}
+        _prepare(settings, environment)
+        version = load_version(options.version, settings)
+        return answers.Bench(version, options.rounds, environment)
+
+    libraries = {"implicit": implicit.__version__}
+    return measure(options, PARTS, "serving", bench, answers_page.page, libraries)
 
 
 def _options() -> argparse.Namespace:
@@ -72,7 +63,6 @@ def _options() -> argparse.Namespace:
 
 def _prepare(settings: Settings, environment: Mapping[str, str]) -> None:
     """Import the data set and train a version, unless that is there already."""
-    settings.home.mkdir(parents=True, exist_ok=True)
     fetch_and_import(settings, DATA_SET)
     with open_store(settings) as store:
         if store.versions.current() is not None:

@@ -6,16 +6,45 @@ import argparse
 import json
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from movierec.errors import MovierecError
 from movierec.settings import Settings, project_root
 from movierec.workflows.benchmark_report import circumstances, write_whole
 
-__all__ = ["keep"]
+__all__ = ["keep", "measure"]
 
 FORMAT = 1
+B = TypeVar("B")
+
+
+def measure(
+    options: argparse.Namespace, parts: Mapping[str, Callable[[B], dict[str, Any]]], name: str,
+    bench: Callable[[Settings], B], page: Callable[[Mapping[str, Any]], str],
+    libraries: Mapping[str, str],
+) -> int:  # fmt: skip
+    """Measure the part that was asked for, or all, keep each, and return an exit code.
+
+    `bench` makes a project folder ready and returns what the parts work with; the folder is a new
+    one, deleted afterwards, unless `options.home` names one.
+    """
+    chosen = [options.part] if options.part in parts else [*parts]
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"movierec-{name}-") as folder:
+            settings = Settings(home=options.home or Path(folder))
+            settings.home.mkdir(parents=True, exist_ok=True)
+            ready = bench(settings)
+            for part in chosen:
+                print(f"{part} …", flush=True)
+                keep(options, part, parts[part](ready), settings, page, libraries)
+    except MovierecError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"{options.out} and {options.page}")
+    return 0
 
 
 def keep(
