@@ -6,10 +6,8 @@ child for each, so that the slow imports are paid once.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from movierec.inference import load_version
 from movierec.inference.everybody import Options
 from movierec.settings import Settings
 from movierec.workflows.batch import export_lists
-from tests.integration.forking import Victims, forking
+from tests.integration.forking import Victims, forking, serve
 
 
 @dataclass(frozen=True)
@@ -53,17 +51,6 @@ def work(order: Order) -> None:
     version = load_version("current", Settings(home=Path(order.home), device="cpu"))
     kill_before_rename(order.renames)
     export_lists(version, Path(order.out), Options(order.k), block=order.block)
-    os._exit(0)
-
-
-def serve() -> None:
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            work(Order(**json.loads(line)))
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
 
 
 def victims() -> AbstractContextManager[Victims]:
@@ -72,4 +59,4 @@ def victims() -> AbstractContextManager[Victims]:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(Order, work)

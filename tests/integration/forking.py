@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,3 +40,19 @@ def forking(*arguments: str) -> Iterator[Victims]:
         yield Victims(process)
         if process.stdin is not None:
             process.stdin.close()
+
+
+def serve(order: Callable[..., Any], work: Callable[[Any], None]) -> None:
+    """Read one order per line, fork a child that does its work, and write its exit code."""
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                work(order(**json.loads(line)))
+                status = 0
+            finally:
+                os._exit(status)  # a timer that has not fired must not hold the child
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()

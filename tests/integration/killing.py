@@ -6,10 +6,8 @@ for each, so that the slow imports are paid once.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from pathlib import Path
 
 from movierec.settings import Settings
 from movierec.workflows.data import fetch_and_import, import_data
-from tests.integration.forking import Victims, forking
+from tests.integration.forking import Victims, forking, serve
 
 
 @dataclass(frozen=True)
@@ -46,17 +44,6 @@ def work(order: Order) -> None:
         fetch_and_import(settings, on_progress=on_progress)
     else:
         import_data(Path(order.path), settings, on_progress=on_progress)
-    os._exit(0)  # the timer, if it has not fired, must not hold the child
-
-
-def serve() -> None:
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            work(Order(**json.loads(line)))
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
 
 
 def victims() -> AbstractContextManager[Victims]:
@@ -65,4 +52,4 @@ def victims() -> AbstractContextManager[Victims]:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(Order, work)

@@ -6,10 +6,8 @@ forks a child for each, so that importing torch is paid once. Nothing may warn.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,7 +18,7 @@ import torch
 
 from movierec.runtime import seed_everything
 from movierec.training.hooks import Plan
-from tests.integration.forking import Victims, forking
+from tests.integration.forking import Victims, forking, serve
 from tests.sage_cases import RICH, Recorder, fit_version, small
 
 KILLED = -9
@@ -106,26 +104,11 @@ def load_what_torch_loads_late() -> None:
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))]).zero_grad()
 
 
-def serve() -> None:
-    load_what_torch_loads_late()
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                work(Order(**json.loads(line)))
-                status = 0
-            finally:
-                os._exit(status)  # the timer, if it has not fired, must not hold the child
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
-
-
 def victims() -> AbstractContextManager[Victims]:
     """Keep a forking process until the block ends."""
     return forking("-W", "error", "-m", "tests.integration.training_victims")
 
 
 if __name__ == "__main__":
-    serve()
+    load_what_torch_loads_late()
+    serve(Order, work)
