@@ -57,7 +57,7 @@ def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Lo
         )  # fmt: skip
         filters = _filters(data, prefix)
         look = st.segmented_control(
-            "Look as", _LOOKS, default=_LOOKS[0], required=True, **kept_as(f"{prefix}-look")
+            "Shown as", _LOOKS, default=_LOOKS[0], required=True, **kept_as(f"{prefix}-look")
         )
         also = seen and st.toggle("Seen ones too", **kept_as(f"{prefix}-seen"))
     return Look(Options(k, not also, filters, diversity, _BY[label]), look == _LOOKS[1])
