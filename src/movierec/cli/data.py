@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -21,6 +21,9 @@ from movierec.errors import FormatError
 from movierec.settings import load_settings
 from movierec.store import DatasetRecord, open_store
 from movierec.workflows.data import ImportOutcome, fetch_and_import, import_data
+
+if TYPE_CHECKING:
+    from movierec.data.synthesize import Synthesized
 
 __all__ = ["app"]
 
@@ -90,6 +93,37 @@ def import_(
             on_progress=on_progress,
         )
     _tell(outcome, as_json)
+
+
+@app.command()
+def synthesize(
+    like: Annotated[str, typer.Option(help="Whose shape: ml-100k, ml-1m, ml-10m, ml-25m, ml-32m.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything in it.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder; default: in data/synthetic.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write made-up ratings of a MovieLens release's shape, with a known best prediction.
+
+    They are files in that release's format, to be imported like it; truth.json among them says
+    how well they can be predicted at best.
+    """
+    from movierec.data.synthesize import synthesize as write
+
+    folder = out or load_settings().data_path / "synthetic" / f"{like}-seed-{seed}"
+    with progress_bar(f"Writing {escape(folder.name)}") as on_progress:
+        made = write(like, seed, folder, on_progress)
+    emit(as_json, asdict(made) | {"folder": str(made.folder)}, lambda: _written(made))
+
+
+def _written(made: Synthesized) -> str:
+    return (
+        f"Wrote {made.ratings:,} ratings of {made.movies:,} movies by {made.users:,} users to "
+        f"{escape(str(made.folder))}.\n"
+        f"The best possible prediction has an RMSE of {made.floor_rmse:.4f} stars.\n"
+        f"Import it: movierec data import {escape(str(made.folder))}"
+    )
 
 
 @app.command("list")

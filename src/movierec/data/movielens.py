@@ -17,7 +17,14 @@ from movierec.data.scales import HALF_STARS, WHOLE_STARS
 from movierec.data.titles import NO_GENRES, join_genres, split_titles
 from movierec.errors import FormatError
 
-__all__ = ["ML_100K_GENRES", "read_latest", "read_ml_1m", "read_ml_100k", "with_movies"]
+__all__ = [
+    "ML_100K_GENRES",
+    "OCCUPATIONS",
+    "read_latest",
+    "read_ml_1m",
+    "read_ml_100k",
+    "with_movies",
+]
 
 # u.genre of MovieLens 100K, in the order of u.item's flags
 ML_100K_GENRES = (
