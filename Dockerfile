@@ -15,7 +15,7 @@ COPY src/movierec/__init__.py ./src/movierec/
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=certificates \
     --mount=type=cache,target=/var/cache/poetry \
-    POETRY_CACHE_DIR=/var/cache/poetry sh tools/bootstrap.sh install api postgres
+    POETRY_CACHE_DIR=/var/cache/poetry sh tools/bootstrap.sh install api postgres s3
 # nobody may write there later, and compiling at each start takes longer than the start; some
 # packages carry templates that are no Python
 RUN .venv/bin/python -m compileall -q -j 0 .venv/lib || true

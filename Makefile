@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Works with GNU make 3.81, which macOS has.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test install api mlflow postgres dev format lint type contracts bench container lock clean distclean
+.PHONY: help run test install api mlflow postgres s3 dev format lint type contracts bench container lock clean distclean
 
 BOOTSTRAP := sh tools/bootstrap.sh
 BIN := .venv/bin
@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup
 BENCH_ARGS ?= --split u1 --models report,default,svd,svdpp,knn,ease,popular --seeds 3
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 run: ## set everything up and open the dashboard (PORT=8501, PYTHON=…)
 	@$(BOOTSTRAP) run
@@ -29,6 +29,9 @@ mlflow: ## install what writes versions into an MLflow tracking store
 
 postgres: ## install the driver of PostgreSQL, the shared database of several machines
 	@$(BOOTSTRAP) postgres
+
+s3: ## install what keeps versions in S3, the shared place of several machines
+	@$(BOOTSTRAP) s3
 
 dev: ## install what the tests need too, Chromium and PostgreSQL included
 	@$(BOOTSTRAP) dev

@@ -56,7 +56,7 @@ def test_the_image_installs_groups_that_are_locked(stages: list[Stage]) -> None:
     line = next(line for line in lines if "bootstrap.sh" in line)
     groups = line.partition(" install ")[2].split()
     known = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
-    assert groups == ["api", "postgres"]
+    assert groups == ["api", "postgres", "s3"]
     assert {*groups} <= {*known}
 
 

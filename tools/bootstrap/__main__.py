@@ -14,7 +14,7 @@ from tools.bootstrap.postgres import ensure_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "bin"
-OPTIONAL = {"api", "bench", "mlflow", "postgres"}
+OPTIONAL = {"api", "bench", "mlflow", "postgres", "s3"}
 
 
 def main(arguments: list[str]) -> int:
@@ -33,8 +33,10 @@ def main(arguments: list[str]) -> int:
         case ["poetry", *rest]:
             run_poetry(ROOT, rest)
         case _:
-            known = "run, install, api, bench, mlflow, postgres, dev, or poetry with its arguments"
-            raise SetupError(f"Say which: {known}.")
+            groups = ", ".join(sorted(OPTIONAL))
+            raise SetupError(
+                f"Say which: run, install, {groups}, dev, or poetry with its arguments."
+            )
     return 0
 
 
