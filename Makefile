@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Works with GNU make 3.81, which macOS has.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test install api mlflow postgres s3 dev format lint type contracts bench container lock clean distclean
+.PHONY: help run test install api mlflow postgres ray s3 dev format lint type contracts bench container lock clean distclean
 
 BOOTSTRAP := sh tools/bootstrap.sh
 BIN := .venv/bin
@@ -29,6 +29,9 @@ mlflow: ## install what writes versions into an MLflow tracking store
 
 postgres: ## install the driver of PostgreSQL, the shared database of several machines
 	@$(BOOTSTRAP) postgres
+
+ray: ## install what trains and searches over several workers or machines
+	@$(BOOTSTRAP) ray
 
 s3: ## install what keeps versions in S3, the shared place of several machines
 	@$(BOOTSTRAP) s3

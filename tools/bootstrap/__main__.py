@@ -14,7 +14,7 @@ from tools.bootstrap.postgres import ensure_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "bin"
-OPTIONAL = {"api", "bench", "mlflow", "postgres", "s3"}
+OPTIONAL = {"api", "bench", "mlflow", "postgres", "ray", "s3"}
 
 
 def main(arguments: list[str]) -> int:
