@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from movierec.data.dataset import fingerprint_of
 from movierec.registry import Registry, VersionDraft
@@ -105,8 +106,7 @@ def open_only(home: Path) -> None:
         pass
 
 
-def save_for_ever(home: Path) -> None:
-    settings = settings_in(home)
+def save_for_ever(settings: Settings) -> None:
     with open_store(settings) as store:
         registry = Registry(settings, store)
         registry.reconcile()
@@ -121,8 +121,8 @@ def save_for_ever(home: Path) -> None:
                 registry.promote(old[0].name)
 
 
-def import_for_ever(home: Path) -> None:
-    with open_store(settings_in(home)) as store:
+def import_for_ever(settings: Settings) -> None:
+    with open_store(settings) as store:
         seed = 0
         while True:
             dataset = dataclasses.replace(make_dataset(60, 50, seed=seed % 7), name=f"d{seed % 7}")
@@ -136,6 +136,11 @@ def assert_intact(home: Path) -> None:
     with sqlite3.connect(home / "data" / "recommender.db") as raw:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def assert_rows_intact(settings: Settings) -> None:
+    if not settings.database_url:
+        assert_intact(settings.home)
 
 
 def assert_no_half_version(settings: Settings) -> None:
@@ -171,7 +176,7 @@ def assert_consistent(settings: Settings) -> None:
         ours = {*names, "current", ".lock", ".trash"}
         assert {p.name for p in settings.models_path.iterdir()} - ours == set()
         assert registry.reconcile() == []
-    assert_intact(settings.home)
+    assert_rows_intact(settings)
 
 
 def two_versions(home: Path) -> None:
@@ -322,11 +327,21 @@ def test_the_first_start_survives_a_kill_at_every_file_operation(tmp_path):
     assert step > 5
 
 
-def test_versions_survive_kills_at_random_moments(tmp_path):
-    rng = np.random.default_rng(7)
-    settings, highest, patience = settings_in(tmp_path), -1, 1.0
-    for delay in rng.uniform(0.02, 0.4, 20):
-        killed_after(float(delay) * patience, save_for_ever, tmp_path)
+@pytest.fixture
+def on_both(tmp_path, database_url) -> Settings:
+    return Settings(home=tmp_path, database_url=database_url)
+
+
+def moments(settings: Settings, seed: int, kills: int) -> list[float]:
+    """Seconds after which to kill; PostgreSQL, whose own transactions are its own affair: fewer."""
+    fewer = kills // 2 if settings.database_url else kills
+    return [float(delay) for delay in np.random.default_rng(seed).uniform(0.02, 0.4, fewer)]
+
+
+def test_versions_survive_kills_at_random_moments(on_both):
+    settings, highest, patience = on_both, -1, 1.0
+    for delay in moments(settings, 7, 20):
+        killed_after(delay * patience, save_for_ever, settings)
         if settings.models_path.exists():
             assert_no_half_version(settings)
         assert_consistent(settings)
@@ -338,20 +353,19 @@ def test_versions_survive_kills_at_random_moments(tmp_path):
     assert highest > 0
 
 
-def test_imports_survive_kills_at_random_moments(tmp_path):
-    rng = np.random.default_rng(8)
+def test_imports_survive_kills_at_random_moments(on_both):
     seen, patience = 0, 1.0
-    for delay in rng.uniform(0.02, 0.4, 12):
-        killed_after(float(delay) * patience, import_for_ever, tmp_path)
-        with open_store(settings_in(tmp_path)) as store:
+    for delay in moments(on_both, 8, 12):
+        killed_after(delay * patience, import_for_ever, on_both)
+        with open_store(on_both) as store:
             for record in store.datasets.list():
                 found = store.datasets.load(record.name)
                 again = fingerprint_of(found.users, found.movies, found.ratings)
                 assert again == record.fingerprint
                 store.datasets.delete(record.name)
                 seen += 1
-        with sqlite3.connect(tmp_path / "data" / "recommender.db") as raw:
-            assert raw.execute("SELECT count(*) FROM ratings").fetchone() == (0,)
-        assert_intact(tmp_path)
+            with store.engine.connect() as connection:
+                assert connection.scalar(text("SELECT count(*) FROM ratings")) == 0
+        assert_rows_intact(on_both)
         patience *= 1.0 if seen else 1.5  # a busy machine needs longer
     assert seen > 0

@@ -28,8 +28,8 @@ linux = pytest.mark.skipif(not psutil.LINUX, reason="only Linux tells starts sin
 
 
 @pytest.fixture
-def store(settings):
-    with open_store(settings) as opened:
+def store(settings, database_url):
+    with open_store(settings.model_copy(update={"database_url": database_url})) as opened:
         yield opened
 
 
