@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
@@ -49,6 +51,7 @@ def partition_holds(dataset: Dataset, split: Split) -> None:
         assert np.array_equal(part, np.sort(part))  # source order within a part
     expected_known = np.setdiff1d(np.arange(dataset.n_ratings), split.test)
     assert np.array_equal(split.known, expected_known)
+    assert np.array_equal(split.learnable, np.sort(np.concatenate([split.train, split.validation])))
 
 
 def try_split(dataset: Dataset, spec: SplitSpec) -> Split | None:
@@ -68,6 +71,23 @@ def test_parts_are_disjoint_and_cover_every_rating(name: str, dataset: Dataset, 
     split = try_split(dataset, SplitSpec(name=name, seed=seed, last_n=2, given=2))
     if split is not None:
         partition_holds(dataset, split)
+
+
+# of the first release: versions hold on to their split by its hash
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("random", "f6d733730d2cee62"),
+        ("temporal", "3ca145a0530f704b"),
+        ("leave-last-n", "d57cb1d9e02b2811"),
+        ("cold-users", "e54c9c03a970cecd"),
+    ],
+)
+def test_a_split_is_the_same_in_every_release(planted, name, expected):
+    split = make_split(planted, SplitSpec(name=name))
+    parts = (split.train, split.validation, split.test, split.support, split.known)
+    hashes = (hashlib.sha256(part.astype("<i8").tobytes()).hexdigest() for part in parts)
+    assert hashlib.sha256("".join(hashes).encode()).hexdigest()[:16] == expected
 
 
 @given(dataset=datasets())

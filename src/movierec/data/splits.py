@@ -91,7 +91,17 @@ class Split:
     @property
     def known(self) -> IntArray:
         """Positions that may be known when the test part is predicted, in source order."""
-        return np.sort(np.concatenate([self.train, self.validation, self.support]))
+        return _others(self.n_ratings, self.test)
+
+    @property
+    def learnable(self) -> IntArray:
+        """Positions of the train and validation part, in source order."""
+        return _others(self.n_ratings, self.test, self.support)
+
+    @property
+    def n_ratings(self) -> int:
+        """Number of ratings in all parts: those of the data set."""
+        return sum(map(len, (self.train, self.validation, self.test, self.support)))
 
     @cached_property
     def sha256(self) -> str:
@@ -107,14 +117,21 @@ def make_split(dataset: Dataset, spec: SplitSpec) -> Split:
             for u1…u5, a part would be empty).
 
     """
+    n = dataset.n_ratings
     test, support = _HELD_OUT[spec.name](dataset, spec)
-    rest = np.ones(dataset.n_ratings, bool)
-    rest[test] = rest[support] = False
-    learn = np.flatnonzero(rest)
+    learn = _others(n, test, support)
     validation = _validation(dataset.ratings, learn, spec)
-    train = np.setdiff1d(learn, validation, assume_unique=True)
+    train = _others(n, test, support, validation)
     _require_parts(spec, train=train, validation=validation, test=test)
-    return Split(spec, train, validation, np.sort(test), np.sort(support))
+    return Split(spec, train, np.sort(validation), np.sort(test), np.sort(support))
+
+
+def _others(size: int, *parts: IntArray) -> IntArray:
+    """Return the positions below `size` that are in none of the parts, ascending."""
+    rest = np.ones(size, bool)
+    for part in parts:
+        rest[part] = False
+    return np.flatnonzero(rest)
 
 
 def _require_parts(spec: SplitSpec, **parts: IntArray) -> None:
@@ -129,9 +146,9 @@ def _require_parts(spec: SplitSpec, **parts: IntArray) -> None:
 def _validation(ratings: Interactions, learn: IntArray, spec: SplitSpec) -> IntArray:
     size = round(len(learn) * spec.validation_fraction)
     if spec.name == "temporal":
-        return np.sort(_newest(_times(ratings, spec), learn, size))
+        return _newest(_times(ratings, spec), learn, size)
     rng = np.random.default_rng([spec.seed, 1])
-    return np.sort(rng.permutation(learn)[:size])
+    return rng.permutation(learn)[:size]
 
 
 def _times(ratings: Interactions, spec: SplitSpec) -> IntArray:
@@ -150,8 +167,8 @@ def _newest(times: IntArray, positions: IntArray, size: int) -> IntArray:
     """
     if not size:
         return positions[:0]
-    cut = np.partition(times[positions], len(positions) - size)[len(positions) - size]
-    newest: IntArray = positions[times[positions] >= cut]
+    own = times[positions]
+    newest: IntArray = positions[own >= np.partition(own, len(own) - size)[len(own) - size]]
     return newest
 
 
@@ -198,7 +215,7 @@ def _cold_users(dataset: Dataset, spec: SplitSpec) -> tuple[IntArray, IntArray]:
 def _by_user_and_time(dataset: Dataset, spec: SplitSpec) -> tuple[IntArray, IntArray, IntArray]:
     """Return positions sorted by user and time, each one's rank in its user, the user's count."""
     ratings = dataset.ratings
-    order = np.lexsort((np.arange(len(ratings)), _times(ratings, spec), ratings.user))
+    order = np.lexsort((_times(ratings, spec), ratings.user))  # stable: ties in source order
     user = ratings.user[order]
     counts = np.bincount(user, minlength=dataset.n_users)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
