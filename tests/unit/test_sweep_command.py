@@ -12,6 +12,7 @@ from typer.main import get_command
 from movierec.cli.options import given
 from movierec.cli.train import RENAMED, hyperparameters_of, train
 from movierec.data.splits import SplitSpec
+from movierec.workflows.engines import Engine
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.sweep_command import full_hyperparameters, train_command
 
@@ -27,6 +28,7 @@ def typed(command: str) -> TrainRequest:
     told: dict[str, Any] = get_command(app).make_context("train", words).params
     return TrainRequest.of(
         **{field: told[field] for field in FIELDS},
+        engine={"name": told["engine"], "workers": told["workers"], "address": told["address"]},
         split=given(told, SplitSpec, RENAMED),
         hyperparameters=hyperparameters_of(told, told["settings_of_baseline"]),
     )
@@ -74,3 +76,10 @@ def test_members_refit_and_device_are_in_the_command():
     training = TrainRequest.of(members=3, refit=True, device="cpu")
     command = train_command(training, {}, {})
     assert command == "movierec train --preset default --device cpu --members 3 --refit"
+
+
+def test_workers_on_ray_are_in_the_command():
+    engine = Engine(name="ray", workers=4, address="10.0.0.1:6379")
+    command = train_command(TrainRequest.of(engine=engine), {}, {})
+    assert command.endswith("--engine ray --workers 4 --address 10.0.0.1:6379")
+    assert typed(command).engine == engine

@@ -13,8 +13,20 @@ from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
 from movierec.models.hyperparameters import bounds
+from movierec.workflows.engines import EngineName
 
-__all__ = ["accept", "assignment", "given"]
+__all__ = ["AddressOption", "EngineOption", "WorkersOption", "accept", "assignment", "given"]
+
+EngineOption = Annotated[
+    EngineName, typer.Option(help="Where it is worked on: in this process, or by workers on Ray.")
+]
+WorkersOption = Annotated[int, typer.Option(help="With --engine ray: how many work at a time.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="With --engine ray: a cluster; default: one started for the run."
+    ),
+]
 
 
 def accept(

@@ -9,7 +9,14 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from movierec.cli.options import accept, assignment, given
+from movierec.cli.options import (
+    AddressOption,
+    EngineOption,
+    WorkersOption,
+    accept,
+    assignment,
+    given,
+)
 from movierec.cli.output import JsonOption, console, emit, progress_bar
 from movierec.cli.summary import headline, metrics_table
 from movierec.data.splits import SplitSpec
@@ -40,6 +47,9 @@ def train(
     dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, dropout and batches.")] = 0,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    engine: EngineOption = "local",
+    workers: WorkersOption = 1,
+    address: AddressOption = None,
     members: Annotated[
         int, typer.Option(help="Models of different seeds, averaged into one version.")
     ] = 1,
@@ -70,6 +80,7 @@ def train(
         "dataset": dataset,
         "seed": seed,
         "device": device,
+        "engine": {"name": engine, "workers": workers, "address": address},
         "members": members,
         "refit": refit,
         "make_current": current,

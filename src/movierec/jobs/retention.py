@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from movierec.errors import MovierecError
 from movierec.registry import Registry
@@ -28,8 +29,7 @@ def drop_old_checkpoints(
     age = timedelta(days=settings.keep_checkpoints_days) if older_than is None else older_than
     before, freed = datetime.now(UTC) - age, 0
     for folder in settings.runs_path.glob("[0-9]*"):
-        half = folder.glob(".checkpoint*.pt.*")  # left by a process that was killed
-        files = [*folder.glob("checkpoint*.pt"), *half] if folder.name.isdigit() else []
+        files = _checkpoints(folder) if folder.name.isdigit() else []
         if files and _is_past(store, int(folder.name), before):
             for file in files:
                 freed += file.stat().st_size
@@ -37,6 +37,12 @@ def drop_old_checkpoints(
     if freed:
         logger.info("checkpoints freed=%d bytes", freed)
     return freed
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Return the files of one run's checkpoints, and what a killed process left half written."""
+    by_workers = (file for file in folder.glob("checkpoint/**/*") if file.is_file())
+    return [*folder.glob("checkpoint*.pt"), *folder.glob(".checkpoint*.pt.*"), *by_workers]
 
 
 def _is_past(store: Store, run_id: int, before: datetime) -> bool:

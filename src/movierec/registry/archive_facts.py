@@ -126,6 +126,8 @@ class _Metadata(BaseModel):
     peak_memory_mb: Number = None
     mean_rating: Number = None
     device: Text = ""
+    engine: Text = "local"
+    workers: Annotated[int, Field(ge=1)] = 1
     data_source: Text = ""
     data_fingerprint: Hash | None = None
     split_test_sha256: Hash | None = None

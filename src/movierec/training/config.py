@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Self
 
@@ -27,10 +28,16 @@ class Circumstances(BaseModel):
             path = path.with_name(f"{path.stem}-{number}{path.suffix}")
         return self.model_copy(update={"seed": seed, "checkpoint": path})
 
+    @property
+    def kept_by_workers(self) -> Path | None:
+        """Folder of the checkpoints that several workers keep together."""
+        return None if self.checkpoint is None else self.checkpoint.with_suffix("")
+
     def forget_checkpoints(self) -> None:
         """Delete the checkpoints of every fit, and what a killed process left half written."""
         path = self.checkpoint
         if path is not None:
+            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
             name = f"{path.stem}*{path.suffix}"
             for file in (*path.parent.glob(name), *path.parent.glob(f".{name}.*")):
                 file.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from movierec.training.members import MembersFit
     from movierec.training.trainer import FitResult
 
-__all__ = ["Fitted", "fit_model", "learnable", "validation_metrics"]
+__all__ = ["Fitted", "Fitter", "fit_here", "fit_model", "learnable", "validation_metrics"]
 
 VALIDATED_USERS = 10_000  # ranking more of them each epoch would take longer than training
 
@@ -38,6 +38,7 @@ METRICS = (
     "val_rmse", "val_mae", "val_precision_10", "val_recall_10", "val_ndcg_10",
     "final_train_loss", "best_val_loss",
 )  # fmt: skip
+Fitter: TypeAlias = "Callable[..., MembersFit]"  # what `fit_here` does, wherever
 NOT_LEARNT = frozenset({"scale", "slope", "rating", "numbers"})  # arrays that are no weights
 
 
@@ -65,15 +66,16 @@ def fit_model(
     *,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
+    fitter: Fitter | None = None,
 ) -> Fitted:
     """Fit the model a request asks for; the test part stays closed.
 
     A GraphSAGE learns from the train part, lets the validation part pick the epoch, and then
     has both in its graph; with a refit it learns again from both. A baseline, which picks
-    nothing, learns from both.
+    nothing, learns from both. `fitter` does a GraphSAGE's steps elsewhere than in this process.
     """
     if request.is_graphsage:
-        return _fit_sage(request, dataset, split, circumstances, hooks, resume)
+        return _fit_sage(request, dataset, split, circumstances, hooks, resume, fitter or fit_here)
     kind = BASELINES[request.preset]
     model = make_baseline(request.preset, request.hyperparameters)
     recommender = model.fit(dataset, learnable(dataset, split), seed=request.seed)
@@ -98,19 +100,14 @@ def _fit_sage(
     circumstances: Circumstances,
     hooks: Sequence[Hook],
     resume: bool,
+    fitter: Fitter,
 ) -> Fitted:
-    from movierec.training.members import fit_members  # brings torch, which no baseline needs
-
-    config = _settled(hyperparameters(request.preset, **request.hyperparameters), dataset, split)
+    config = _config(request, dataset, split)
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
     measure = partial(validation_metrics, dataset=dataset, train=train, validation=validation)
+    fit = fitter(request, dataset, split, circumstances, hooks=hooks, resume=resume)
     known = learnable(dataset, split)
-    fit = fit_members(
-        dataset, train, validation, config, circumstances,
-        members=request.members, refit_on=known if request.refit else None,
-        measure=lambda factors: _headline(measure(factors)), hooks=hooks, resume=resume,
-    )  # fmt: skip
     held_out = fit.held_out(dataset, train)
     at_best = measure(held_out.factors)
     chosen = choose_kernel(held_out.factors, train, validation, config.residuals)
@@ -134,6 +131,37 @@ def _fit_sage(
         },
         files=_artifacts(fit),
     )
+
+
+def fit_here(
+    request: TrainRequest,
+    dataset: Dataset,
+    split: Split,
+    circumstances: Circumstances,
+    *,
+    hooks: Sequence[Hook] = (),
+    resume: bool = False,
+) -> MembersFit:
+    """Do the steps of a GraphSAGE's training in this process.
+
+    Raises:
+        EmptyDataError, NonFiniteError, ArtifactError: see `fit_sage`.
+
+    """
+    from movierec.training.members import fit_members  # brings torch, which no baseline needs
+
+    train = dataset.ratings.take(split.train)
+    validation = dataset.ratings.take(split.validation)
+    measure = partial(validation_metrics, dataset=dataset, train=train, validation=validation)
+    return fit_members(
+        dataset, train, validation, _config(request, dataset, split), circumstances,
+        members=request.members, refit_on=learnable(dataset, split) if request.refit else None,
+        measure=lambda factors: _headline(measure(factors)), hooks=hooks, resume=resume,
+    )  # fmt: skip
+
+
+def _config(request: TrainRequest, dataset: Dataset, split: Split) -> SageHyperparameters:
+    return _settled(hyperparameters(request.preset, **request.hyperparameters), dataset, split)
 
 
 def _settled(config: SageHyperparameters, dataset: Dataset, split: Split) -> SageHyperparameters:

@@ -11,6 +11,7 @@ from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
 from movierec.models.baselines import BASELINES, make_baseline
 from movierec.models.hyperparameters import PRESETS, hyperparameters
+from movierec.workflows.engines import Engine
 
 __all__ = ["MODELS", "MOST_MEMBERS", "TrainRequest", "said_of", "spoken"]
 
@@ -31,6 +32,9 @@ class TrainRequest(BaseModel):
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, dropout and batches")
     device: str | None = Field(None, description="auto, cpu, cuda, cuda:1 or mps; None: settings")
+    engine: Engine = Field(
+        default_factory=Engine, description="where the steps are done: here, or by workers on Ray"
+    )
     members: int = Field(
         1, ge=1, le=MOST_MEMBERS, description="models of different seeds, averaged into one"
     )
@@ -76,6 +80,7 @@ class TrainRequest(BaseModel):
 
     def check(self) -> None:
         """Refuse what the model does not have or allow."""
+        self.engine.check()
         if self.is_graphsage:
             hyperparameters(self.preset, **self.hyperparameters)
             return
@@ -83,6 +88,11 @@ class TrainRequest(BaseModel):
             raise HyperparameterError(
                 f"Only a GraphSAGE can be averaged or refitted, not the baseline {self.preset}.",
                 hint=f"Leave members and refit out, or choose one of {', '.join(PRESETS)}.",
+            )
+        if self.engine.is_ray:
+            raise HyperparameterError(
+                f"Only a GraphSAGE is trained by several workers, not the baseline {self.preset}.",
+                hint="Leave the engine out: a baseline is fitted in one process.",
             )
         make_baseline(self.preset, self.hyperparameters)
 

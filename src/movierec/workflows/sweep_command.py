@@ -10,6 +10,7 @@ from typing import Any
 from movierec.data.splits import SplitSpec
 from movierec.models.baselines import BASELINES, make_baseline
 from movierec.models.hyperparameters import hyperparameters
+from movierec.workflows.engines import Engine
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["best_training", "full_hyperparameters", "train_command"]
@@ -29,6 +30,7 @@ def train_command(
     words += _split_options(training.split)
     words += ["--seed", str(training.seed)] if training.seed else []
     words += ["--device", training.device] if training.device else []
+    words += training.engine.options
     words += ["--members", str(training.members)] if training.members > 1 else []
     words += ["--refit"] if training.refit else []
     option = _sage_option if training.is_graphsage else _baseline_option
@@ -42,7 +44,8 @@ def best_training(
 ) -> TrainRequest:
     """Return the training that `train_command` writes as a line."""
     values = _named_values(training, full, params)
-    return training.model_copy(update={"hyperparameters": values, "device": None})
+    here = {"device": None, "engine": Engine()}
+    return training.model_copy(update={"hyperparameters": values, **here})
 
 
 def full_hyperparameters(training: TrainRequest) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
 from movierec.training.config import Circumstances
 from movierec.training.hooks import Hook
-from movierec.workflows.fitting import Fitted, fit_model
+from movierec.workflows.engines import require_ray
+from movierec.workflows.fitting import Fitted, Fitter, fit_model
 from movierec.workflows.floors import measured_floors
+from movierec.workflows.ray_cluster import device_of_workers
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["circumstances_of", "prepared", "train"]
@@ -57,6 +60,8 @@ def prepared(request: TrainRequest, settings: Settings) -> TrainRequest:
 
     """
     request.check()
+    if request.engine.is_ray:
+        require_ray()
     _device(request, settings)
     with open_store(settings) as store:
         dataset = store.datasets.load(request.dataset)
@@ -100,7 +105,10 @@ def train(
             split = make_split(dataset, request.split)
         tell("training", 0.02)
         with clock.stage("fit"):
-            fitted = fit_model(request, dataset, split, circumstances, hooks=hooks, resume=resume)
+            fitted = fit_model(
+                request, dataset, split, circumstances, hooks=hooks, resume=resume,
+                fitter=_fitter(request, settings),
+            )  # fmt: skip
         tell("evaluating on the test part", 0.92)
         trained = _Trained(request, settings, dataset, split, fitted)
         with clock.stage("evaluate"):
@@ -141,7 +149,19 @@ def _device(request: TrainRequest, settings: Settings) -> str:
     if not request.is_graphsage:
         return "cpu"
     set_threads(settings.threads)
-    return str(pick_device(request.device or settings.device))
+    name = request.device or settings.device
+    if request.engine.is_ray:
+        return device_of_workers(request.engine, name)
+    return str(pick_device(name))
+
+
+def _fitter(request: TrainRequest, settings: Settings) -> Fitter | None:
+    """Return what does the steps elsewhere; None: this process does."""
+    if not request.engine.is_ray:
+        return None
+    from movierec.workflows.ray_train import fit_on_ray
+
+    return partial(fit_on_ray, settings)
 
 
 def _measured(trained: _Trained) -> tuple[dict[str, Any], dict[str, Content]]:
@@ -212,6 +232,7 @@ def _metadata(trained: _Trained) -> dict[str, Any]:
         **_data_facts(trained),
         "seed": request.seed,
         "device": fitted.device,
+        **request.engine.facts,
         "threads": settings.threads or os.cpu_count(),
         "database_path": _database_path(settings),
         "peak_memory_mb": round(peak_memory_mb(), 1),

@@ -1,0 +1,156 @@
+"""The Ray cluster that works on a run: one of this machine's, or one that is there already."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from movierec.errors import SettingsError
+from movierec.workflows.engines import Engine, require_ray
+
+__all__ = ["cluster", "device_of_workers", "share_of_worker"]
+
+PREFIX = "movierec-ray-"
+STORE_BYTES = 128 * 2**20  # weights and events go through it, no ratings
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of settings mean the project's folder
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # how soon a lost worker is noticed
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+}
+
+
+@contextmanager
+def cluster(engine: Engine, worker: Mapping[str, float]) -> Iterator[Path]:
+    """Connect to the engine's cluster and yield a folder for this run's own files.
+
+    Without an address a cluster is started with exactly what the workers need of CPUs and GPUs;
+    it ends with this block and, should it be killed, with this process.
+
+    Raises:
+        SettingsError: Ray is not installed, its cluster cannot be reached or started, has not
+            enough for a single worker, or this process uses one already.
+
+    """
+    require_ray()
+    import ray
+
+    if ray.is_initialized():
+        raise SettingsError(
+            "This process is connected to a Ray cluster already.",
+            hint="Call ray.shutdown() first: a run has a connection of its own.",
+        )
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # short: Ray's sockets are in it
+    try:
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        with _same_signals():
+            _connect(engine, worker, folder)
+        yield folder
+    finally:
+        with _same_signals():
+            ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def share_of_worker(device: str, threads: int) -> dict[str, float]:
+    """Return what Ray keeps for one worker; with `threads` 0 it has one core."""
+    return {"CPU": float(max(1, threads)), **({"GPU": 1.0} if device == "cuda" else {})}
+
+
+def device_of_workers(engine: Engine, name: str) -> str:
+    """Return what every worker computes on, cpu or cuda, of which it has one for itself.
+
+    On a cluster that is there already, auto means cpu: nobody can look what it will give.
+
+    Raises:
+        SettingsError: the device is another, or this machine has not one for each worker.
+
+    """
+    kind = name.partition(":")[0]
+    if kind not in ("auto", "cpu", "cuda", "mps") or name == "mps":
+        raise SettingsError(
+            f"Workers on Ray do not compute on {name}.", hint="Use --device cpu or --device cuda."
+        )
+    if engine.address is not None:
+        return "cuda" if kind == "cuda" else "cpu"
+    enough = _gpus() >= engine.workers
+    if kind == "cuda" and not enough:
+        raise SettingsError(
+            f"This machine has {_gpus()} CUDA devices for {engine.workers} workers.",
+            hint="Use fewer --workers, --device cpu, or --address of a larger cluster.",
+        )
+    return "cuda" if kind != "cpu" and enough else "cpu"
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _connect(engine: Engine, worker: Mapping[str, float], folder: Path) -> None:
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    quiet: dict[str, Any] = {"configure_logging": False, "log_to_driver": False}
+    try:
+        if engine.address is not None:
+            ray.init(address=engine.address, **quiet)
+        else:
+            ray.init(
+                address="local", num_cpus=int(worker["CPU"]) * engine.workers,
+                num_gpus=int(worker.get("GPU", 0)) * engine.workers, include_dashboard=False,
+                object_store_memory=STORE_BYTES, _temp_dir=str(folder), **quiet,
+            )  # fmt: skip
+    except (ConnectionError, OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise _unreachable(engine, error) from error
+    _require_room(worker)
+
+
+def _unreachable(engine: Engine, error: Exception) -> SettingsError:
+    cause = str(error).strip().splitlines() or [type(error).__name__]
+    if engine.address is None:
+        return SettingsError(
+            f"A Ray cluster cannot be started on this machine: {cause[0]}",
+            hint="Check free memory and space in the folder of temporary files.",
+        )
+    return SettingsError(
+        f"The Ray cluster at {engine.address} cannot be reached: {cause[0]}",
+        hint="`ray status` on one of its machines says whether it lives; its Python and Ray must "
+        "be the same as here. Without --address a cluster is started for the run.",
+    )
+
+
+def _require_room(worker: Mapping[str, float]) -> None:
+    """Refuse a cluster that has no room for any worker: Ray would wait for it for ever."""
+    import ray
+
+    have = ray.cluster_resources()
+    short = [kind for kind, count in worker.items() if have.get(kind, 0.0) < count]
+    if short:
+        raise SettingsError(
+            f"The Ray cluster has {have.get(short[0], 0):g} {short[0]}s; "
+            f"one worker needs {worker[short[0]]:g}.",
+            hint="Add machines to it, or lower MOVIEREC_THREADS or choose --device cpu.",
+        )
+
+
+@contextmanager
+def _same_signals() -> Iterator[None]:
+    """Keep the handlers of signals: Ray sets its own, and a run has to hear of its end."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            with suppress(ValueError):  # only the main thread may
+                signal.signal(number, handler)

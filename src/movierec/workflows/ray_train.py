@@ -1,0 +1,171 @@
+"""A training whose steps are done by workers on Ray; this process watches and goes on with it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from movierec.data.dataset import Dataset
+from movierec.data.splits import Split
+from movierec.errors import MovierecError, TrainingError
+from movierec.models.sage_recommender import feature_tensors
+from movierec.settings import Settings
+from movierec.training.config import Circumstances
+from movierec.training.fit import SageFit
+from movierec.training.hooks import EpochResult, Hook, Plan
+from movierec.training.members import MembersFit
+from movierec.workflows.ray_cluster import cluster, share_of_worker
+from movierec.workflows.requests import TrainRequest
+
+__all__ = ["fit_on_ray"]
+
+RESTARTS = 5  # times that lost workers are replaced; a machine that always fails must come out
+POLL_SECONDS = 0.2
+
+
+def fit_on_ray(
+    settings: Settings,
+    request: TrainRequest,
+    dataset: Dataset,
+    _split: Split,
+    circumstances: Circumstances,
+    *,
+    hooks: Sequence[Hook] = (),
+    resume: bool = False,
+) -> MembersFit:
+    """Fit as `fit_here` does, by the workers of a Ray cluster, which hold a part of the users each.
+
+    Every epoch is a checkpoint of Ray Train beside the run's own: workers that are lost are
+    replaced and go on from the last one, and so does a run that is resumed.
+
+    Raises:
+        SettingsError: there is no Ray, or its cluster cannot be used.
+        TrainingError: workers were lost again and again.
+        MovierecError: what made a worker fail.
+
+    """
+    import ray
+
+    worker = share_of_worker(circumstances.device, settings.threads)
+    with cluster(request.engine, worker) as folder:
+        from movierec.workflows.ray_worker import Post, Task, work
+
+        post = ray.remote(num_cpus=0)(Post).remote()
+        task = Task(settings, request, dataset.fingerprint, circumstances, post)
+        storage = circumstances.kept_by_workers or folder / "run"
+        if not resume:
+            shutil.rmtree(storage, ignore_errors=True)
+        trainer = _trainer(work, task, worker, storage)
+        fit = _Watch(post, hooks).until(lambda: trainer.fit().return_value)
+    return _complete(cast(MembersFit, fit), dataset)
+
+
+def _trainer(
+    loop: Callable[[dict[str, Any]], Any], task: Any, worker: dict[str, float], storage: Path
+) -> Any:
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    engine = task.request.engine
+    # a cluster of others may lose machines for good: the rest goes on, the curve is the same
+    workers = engine.workers if engine.address is None else (1, engine.workers)
+    return TorchTrainer(
+        loop,
+        train_loop_config={"task": task},
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu="GPU" in worker, resources_per_worker=worker
+        ),
+        run_config=RunConfig(
+            name=storage.name, storage_path=str(storage.parent),
+            failure_config=FailureConfig(max_failures=RESTARTS),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+    )  # fmt: skip
+
+
+@dataclass
+class _Watch:
+    """Passes on what the workers post, in this thread, while another waits for them."""
+
+    post: Any
+    hooks: Sequence[Hook]
+    _stage: int = 0
+    _epochs: set[tuple[int, int]] = field(default_factory=set)
+
+    def until(self, wait: Callable[[], Any]) -> Any:
+        """Return what `wait` returns, once everything that was posted is passed on."""
+        found: list[Any] = []
+        ended = threading.Event()
+        waiting = threading.Thread(target=_keep, args=(wait, found, ended), daemon=True)
+        waiting.start()
+        while not ended.wait(POLL_SECONDS):
+            self._pass_on()
+        self._pass_on()
+        if isinstance(found[0], Exception):
+            raise _spoken(found[0]) from found[0]
+        return found[0]
+
+    def _pass_on(self) -> None:
+        import ray
+
+        for name, facts in ray.get(self.post.take.remote()):
+            getattr(self, name)(*facts)
+
+    def on_start(self, plan: Plan) -> None:
+        self._stage = plan.stage.number
+        for hook in self.hooks:
+            hook.on_start(plan)
+
+    def on_step(self, epoch: int, step: int) -> None:
+        for hook in self.hooks:
+            hook.on_step(epoch, step)
+
+    def on_epoch(self, result: EpochResult) -> None:
+        # workers that were replaced may do an epoch again whose checkpoint Ray did not yet know
+        if (self._stage, result.epoch) in self._epochs:
+            return
+        self._epochs.add((self._stage, result.epoch))
+        for hook in self.hooks:
+            hook.on_epoch(result)
+
+    def on_log(self, record: logging.LogRecord) -> None:
+        logger = logging.getLogger(record.name)
+        if logger.isEnabledFor(record.levelno):
+            logger.handle(record)
+
+    def on_error(self, error: MovierecError) -> None:
+        raise error
+
+
+def _keep(wait: Callable[[], Any], found: list[Any], ended: threading.Event) -> None:
+    try:
+        found.append(wait())
+    except Exception as error:
+        found.append(error)
+    finally:
+        ended.set()
+
+
+def _spoken(error: Exception) -> MovierecError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return TrainingError(
+        f"The workers on Ray were lost {RESTARTS + 1} times: {lines[-1]}",
+        hint="Look for machines without memory; resuming goes on from the last checkpoint.",
+    )
+
+
+def _complete(fit: MembersFit, dataset: Dataset) -> MembersFit:
+    """Return the fit with the features of all users and movies."""
+    features = feature_tensors(fit.first.preprocessor, dataset)
+
+    def whole(part: SageFit) -> SageFit:
+        return replace(part, features=features)
+
+    members = [whole(member) for member in fit.members]
+    first = members[0] if fit.first is fit.members[0] else whole(fit.first)
+    return replace(fit, first=first, members=members)
