@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from movierec.data.catalogue import natural_order
 from movierec.data.checks import checked
 from movierec.data.dataset import Dataset, RatingScale
-from movierec.data.delimited import as_utf8, read_headed
+from movierec.data.delimited import read_headed
 from movierec.data.formats import read_raw
 from movierec.data.raw import RawData
 from movierec.data.report import ImportReport
 from movierec.data.scales import WHOLE_STARS, infer_scale, parse_scale
+from movierec.data.text import as_utf8
 from movierec.errors import EmptyDataError, FormatError
 from tests import data_files
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 import pandas as pd
 import pyarrow as pa
 
 from movierec.columns import Columns
-from movierec.data.delimited import as_utf8, read_headed
+from movierec.data.delimited import delimited_ratings, layout_of_header, read_headed
 from movierec.data.files import Files
 from movierec.data.movielens import with_movies
-from movierec.data.raw import RawData, RawTable
+from movierec.data.raw import RawData, RawRatings, RawTable
 from movierec.data.scales import WHOLE_STARS
+from movierec.data.text import as_utf8
 from movierec.data.titles import join_genres, years_of
 from movierec.errors import FormatError
 
@@ -50,18 +52,28 @@ def read_atomic(files: Files, name: str) -> RawData:
             hint="Give the folder of one data set.",
         )
     stem = PurePath(inter[0]).stem
-    ratings = _typed(files, inter[0], INTERACTIONS, needed=3)
+    ratings = _ratings(files, inter[0])
     users = _typed(files, f"{stem}.user", USERS) if f"{stem}.user" in files else None
     movies = _movies(files, f"{stem}.item") if f"{stem}.item" in files else None
     scale = WHOLE_STARS if stem in STARS else None
     return RawData(name, "RecBole atomic files", ratings, users, movies, scale)
 
 
-def _typed(
-    files: Files, file: str, wanted: dict[str, tuple[str, ...]], needed: int = 1
-) -> RawTable:
+def _ratings(files: Files, file: str) -> RawRatings:
+    layout = layout_of_header(files, file, lambda _: "\t")
+    chosen = _chosen(layout.names, file, INTERACTIONS, needed=3)
+    return delimited_ratings(files, layout, chosen)
+
+
+def _typed(files: Files, file: str, wanted: Mapping[str, Sequence[str]]) -> RawTable:
     table = read_headed(as_utf8(files.read(file), file), file, "\t")
-    by_name = {column.partition(":")[0]: column for column in table.names}
+    return table.choose(_chosen(table.names, file, wanted, needed=1))
+
+
+def _chosen(
+    columns: Sequence[str], file: str, wanted: Mapping[str, Sequence[str]], needed: int
+) -> dict[str, str]:
+    by_name = {column.partition(":")[0]: column for column in columns}
     chosen = {
         ours: by_name[next(n for n in names if n in by_name)]
         for ours, names in wanted.items()
@@ -73,7 +85,7 @@ def _typed(
             f"{file} has no column {missing[0]!r}; its columns are {', '.join(by_name)}.",
             hint="An atomic file's header reads like user_id:token, tabs between the columns.",
         )
-    return table.choose(chosen)
+    return chosen
 
 
 def _movies(files: Files, file: str) -> RawTable:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.compute as pc
 
 from movierec.columns import Columns
-from movierec.data.catalogue import catalogue_ids, catalogue_rows, natural_order, usable_id
-from movierec.data.convert import is_missing, numbers, seconds, trimmed
+from movierec.data.blocks import Array, Ids, Reason, drop
+from movierec.data.catalogue import catalogue_ids, catalogue_rows, natural_order
+from movierec.data.convert import are_milliseconds, to_seconds
 from movierec.data.dataset import (
     Dataset,
     IdMap,
@@ -25,85 +23,25 @@ from movierec.data.dataset import (
 )
 from movierec.data.raw import RawData, RawTable
 from movierec.data.report import DroppedRows, ImportReport, describe
-from movierec.data.scales import WHOLE_STARS, infer_scale, on_scale
+from movierec.data.rows import CheckedRows, checked_rows, steps
+from movierec.data.scales import WHOLE_STARS, infer_scale
 from movierec.errors import EmptyDataError
 
-__all__ = ["FIRST_LINES", "checked"]
+__all__ = ["FIRST_LINES", "checked", "gathered"]
 
 FIRST_LINES = 5  # lines shown per reason
 MALFORMED = "malformed line (another number of fields)"
 MISSING = "missing value"
 BAD_ID = "bad id (line break, control character or over 255 characters)"
-BAD_NUMBER = "bad number"
-BAD_TIME = "bad timestamp (neither seconds from 1970 on nor ISO 8601)"
-OFF_SCALE = "rating off the scale"
-UNKNOWN_USER = "unknown user"
-UNKNOWN_MOVIE = "unknown movie"
-OLDER_TWIN = "duplicate pair (the newest is kept)"
-EARLIER_TWIN = "duplicate pair (the last row is kept)"
-
-
-class _Verdicts:
-    """The first reason to drop each row, if any."""
-
-    def __init__(self, table: RawTable) -> None:
-        self._table = table
-        self._reasons: list[str] = []
-        self._reason = np.full(len(table), -1, np.int8)
-
-    @property
-    def kept(self) -> npt.NDArray[np.bool_]:
-        return self._reason < 0
-
-    def drop(self, rows: npt.NDArray[np.bool_], reason: str) -> None:
-        """Drop the rows of the mask that have no reason yet."""
-        self._reason[rows & self.kept] = len(self._reasons)
-        self._reasons.append(reason)
-
-    def dropped(self) -> tuple[DroppedRows, ...]:
-        """Return the rows dropped by reason, malformed lines first."""
-        lines = [(MALFORMED, self._table.malformed)]
-        lines += [
-            (reason, self._table.lines[self._reason == code])
-            for code, reason in enumerate(self._reasons)
-        ]
-        return tuple(
-            DroppedRows(reason, len(found), tuple(found[:FIRST_LINES].tolist()))
-            for reason, found in lines
-            if len(found)
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Coded:
-    """A column of ids as codes into its distinct values."""
-
-    codes: IntArray
-    values: list[str]
-
-    @classmethod
-    def of(cls, column: Any) -> _Coded:
-        encoded = pc.dictionary_encode(trimmed(column))
-        codes = encoded.indices.to_numpy().astype(np.int64)
-        return cls(codes, encoded.dictionary.to_pylist())
-
-    def rows_where(self, accepted: Iterable[bool]) -> npt.NDArray[np.bool_]:
-        """Return the rows whose value is among the accepted, one flag per distinct value."""
-        return np.fromiter(accepted, bool, len(self.values))[self.codes]
-
-    def used(self, kept: npt.NDArray[np.bool_]) -> list[str]:
-        """Return the distinct values of the kept rows."""
-        counts = np.bincount(self.codes[kept], minlength=len(self.values))
-        return [value for value, count in zip(self.values, counts, strict=True) if count]
-
-    def indices(self, ids: IdMap, kept: npt.NDArray[np.bool_]) -> IntArray:
-        """Return the index of each kept row's id, (n_kept,)."""
-        known = (ids.index(value) if value in ids else -1 for value in self.values)
-        return np.fromiter(known, np.int64, len(self.values))[self.codes[kept]]
 
 
 def checked(raw: RawData) -> tuple[Dataset, ImportReport]:
-    """Convert a data set's rows; keep the good ones in source order and count the others.
+    """Read and convert a data set's rows; raises what `gathered` and the readers raise."""
+    return gathered(raw, checked_rows(raw.ratings, raw.scale))
+
+
+def gathered(raw: RawData, rows: CheckedRows) -> tuple[Dataset, ImportReport]:
+    """Make a data set of the rows read: the good ones in source order, the others counted.
 
     Of several ratings by one user of one movie the newest is kept, the last row without
     timestamps or between equal ones.
@@ -114,106 +52,171 @@ def checked(raw: RawData) -> tuple[Dataset, ImportReport]:
 
     """
     started = time.perf_counter()
-    dataset, facts = _convert(raw)
+    dataset, facts = _convert(raw, rows)
     took = {"checking": time.perf_counter() - started}
     report = describe(dataset, format=raw.format, files=_files(raw), seconds=took, **facts)
     return dataset, report
 
 
-def _convert(raw: RawData) -> tuple[Dataset, dict[str, Any]]:
-    table, verdicts = raw.ratings, _Verdicts(raw.ratings)
-    users = _coded_ids(table, Columns.USER, verdicts)
-    movies = _coded_ids(table, Columns.MOVIE, verdicts)
-    rating = _ratings(table, verdicts)
-    times = _times(table, verdicts)
-    scale = _scale(rating, raw.scale, verdicts)
-    user_map = _id_map(raw.users, users, UNKNOWN_USER, "user", verdicts)
-    movie_map = _id_map(raw.movies, movies, UNKNOWN_MOVIE, "movie", verdicts)
-    _drop_twins(users, movies, times, verdicts)
-    kept = verdicts.kept
-    ratings = Interactions(
-        users.indices(user_map, kept),
-        movies.indices(movie_map, kept),
-        rating[kept].astype(np.float32),
-        None if times is None else times[kept].astype(np.int64),
-    )
+def _convert(raw: RawData, rows: CheckedRows) -> tuple[Dataset, dict[str, Any]]:
+    reasons: npt.NDArray[np.int8] = rows.column("reason", np.int8)
+    times = _seconds(rows, reasons) if rows.timed else None
+    scale = raw.scale or _inferred(rows, reasons)
+    user, movie = rows.column("user", np.int32), rows.column("movie", np.int32)
+    users = _id_map(raw.users, "user", rows.users, user, reasons)
+    movies = _id_map(raw.movies, "movie", rows.movies, movie, reasons)
+    _drop_twins(user, movie, times, reasons)
     facts = {
-        "ratings_file": table.file,
-        "rows_read": len(table) + len(table.malformed),
-        "dropped": verdicts.dropped(),
+        "ratings_file": rows.file,
+        "rows_read": len(rows) + len(rows.malformed),
+        "dropped": _dropped(raw, rows, reasons, scale),
         "scale_inferred": raw.scale is None,
     }
+    kept = reasons == Reason.KEPT
+    user, movie = (
+        _indices(user, rows.users, users, kept),
+        _indices(movie, rows.movies, movies, kept),
+    )
+    rating = _taken(rows.column("rating", np.float32), kept)
+    ratings = Interactions(user, movie, rating, None if times is None else _taken(times, kept))
     _require_enough(ratings, facts)
-    return _dataset(raw, scale, user_map, movie_map, ratings), facts
+    return _dataset(raw, scale, users, movies, ratings), facts
 
 
-def _coded_ids(table: RawTable, column: str, verdicts: _Verdicts) -> _Coded:
-    coded = _Coded.of(table.column(column))
-    verdicts.drop(coded.rows_where(not value for value in coded.values), MISSING)
-    verdicts.drop(coded.rows_where(not usable_id(value) for value in coded.values), BAD_ID)
-    return coded
+def _seconds(rows: CheckedRows, reasons: npt.NDArray[np.int8]) -> IntArray:
+    times = rows.times()
+    milliseconds = are_milliseconds(times[step] for step in steps(len(times)))
+    whole = times.view(np.int64)  # in the same memory
+    for step in steps(len(times)):
+        bad = to_seconds(times[step], milliseconds=milliseconds)
+        drop(reasons[step], bad, Reason.BAD_TIME)
+        whole[step] = times[step].astype(np.int64)
+    return whole
 
 
-def _ratings(table: RawTable, verdicts: _Verdicts) -> npt.NDArray[np.float64]:
-    values = numbers(table.column(Columns.RATING))
-    bad = np.isnan(values)
-    if bad.any():
-        verdicts.drop(is_missing(table.column(Columns.RATING)), MISSING)
-        verdicts.drop(bad, BAD_NUMBER)
-    return values
-
-
-def _times(table: RawTable, verdicts: _Verdicts) -> npt.NDArray[np.float64] | None:
-    if Columns.TIMESTAMP not in table.names:
-        return None
-    times = seconds(table.column(Columns.TIMESTAMP))
-    bad = np.isnan(times)
-    if bad.any():
-        verdicts.drop(is_missing(table.column(Columns.TIMESTAMP)), MISSING)
-        verdicts.drop(bad, BAD_TIME)
-    return times
-
-
-def _scale(
-    rating: npt.NDArray[np.float64], known: RatingScale | None, verdicts: _Verdicts
-) -> RatingScale:
-    kept = rating[verdicts.kept]
-    if known is None:
-        return infer_scale(kept) if len(kept) else WHOLE_STARS
-    finite = np.where(np.isnan(rating), known.low, rating)
-    verdicts.drop(~on_scale(finite, known), f"{OFF_SCALE} {known.low:g} to {known.high:g}")
-    return known
+def _inferred(rows: CheckedRows, reasons: npt.NDArray[np.int8]) -> RatingScale:
+    values = rows.column("rating", np.float64)
+    kept = (values[step][reasons[step] == Reason.KEPT] for step in steps(len(values)))
+    distinct = np.concatenate([np.zeros(0), *(np.unique(part) for part in kept)])
+    return infer_scale(distinct) if len(distinct) else WHOLE_STARS
 
 
 def _id_map(
-    catalogue: RawTable | None, coded: _Coded, reason: str, kind: str, verdicts: _Verdicts
+    catalogue: RawTable | None, kind: str, ids: Ids, codes: Array, reasons: npt.NDArray[np.int8]
 ) -> IdMap:
     """Return the map in the catalogue's order, or in natural order where there is none."""
     if catalogue is None:
-        return IdMap(natural_order(coded.used(verdicts.kept)), kind=kind)
-    ids = IdMap(catalogue_ids(catalogue), kind=kind)
-    verdicts.drop(
-        coded.rows_where(value not in ids for value in coded.values),
-        f"{reason} (not in {catalogue.file})",
-    )
-    return ids
+        used = np.zeros(len(ids), bool)
+        for step in steps(len(codes)):
+            used[codes[step][reasons[step] == Reason.KEPT]] = True
+        return IdMap(natural_order(np.array(ids.values, object)[used]), kind=kind)
+    known = IdMap(catalogue_ids(catalogue), kind=kind)
+    unknown = np.fromiter((value not in known for value in ids.values), bool, len(ids))
+    reason = Reason.UNKNOWN_USER if kind == "user" else Reason.UNKNOWN_MOVIE
+    if unknown.any():
+        drop(reasons, unknown[codes], reason)
+    return known
 
 
 def _drop_twins(
-    users: _Coded,
-    movies: _Coded,
-    times: npt.NDArray[np.float64] | None,
-    verdicts: _Verdicts,
+    user: Array, movie: Array, times: IntArray | None, reasons: npt.NDArray[np.int8]
 ) -> None:
-    rows = np.flatnonzero(verdicts.kept)
-    pair = users.codes[rows] * max(1, len(movies.values)) + movies.codes[rows]
-    twins = rows[pd.Series(pair).duplicated(keep=False).to_numpy()]
-    older = np.zeros(len(verdicts.kept), bool)
-    if len(twins):
-        order = twins if times is None else twins[np.argsort(times[twins], kind="stable")]
-        pair = users.codes[order] * len(movies.values) + movies.codes[order]
-        older[order[pd.Series(pair).duplicated(keep="last").to_numpy()]] = True
-    verdicts.drop(older, EARLIER_TWIN if times is None else OLDER_TWIN)
+    rows = _rows_of_twins(user, movie, reasons)
+    order = rows if times is None else rows[np.argsort(times[rows], kind="stable")]
+    pairs = pd.Series(_pairs(user[order], movie[order]))
+    reasons[order[pairs.duplicated(keep="last").to_numpy()]] = Reason.TWIN
+
+
+def _rows_of_twins(user: Array, movie: Array, reasons: npt.NDArray[np.int8]) -> IntArray:
+    """Return the kept rows whose pair of user and movie another kept row has, in order."""
+    pairs = np.empty(np.count_nonzero(reasons == Reason.KEPT), np.int64)
+    done = 0
+    for step in steps(len(reasons)):
+        kept = reasons[step] == Reason.KEPT
+        part = _pairs(user[step][kept], movie[step][kept])
+        pairs[done : done + len(part)] = part
+        done += len(part)
+    pairs.sort()
+    twice = np.unique(pairs[1:][pairs[1:] == pairs[:-1]])
+    found = [np.zeros(0, np.int64)]
+    for step in steps(len(reasons) if len(twice) else 0):
+        kept = reasons[step] == Reason.KEPT
+        found.append(
+            step.start + np.flatnonzero(kept & _among(_pairs(user[step], movie[step]), twice))
+        )
+    return np.concatenate(found)
+
+
+def _pairs(user: Array, movie: Array) -> IntArray:
+    """Return one number per pair of codes, which are below 2^31."""
+    pairs: IntArray = user.astype(np.int64) << 32 | movie
+    return pairs
+
+
+def _among(values: IntArray, ordered: IntArray) -> npt.NDArray[np.bool_]:
+    places = np.searchsorted(ordered, values)
+    found: npt.NDArray[np.bool_] = ordered[np.minimum(places, len(ordered) - 1)] == values
+    return found
+
+
+def _indices(codes: Array, ids: Ids, known: IdMap, kept: npt.NDArray[np.bool_]) -> IntArray:
+    """Return the index of each kept row's id, (n_kept,)."""
+    indices = (known.index(value) if value in known else -1 for value in ids.values)
+    return _taken(codes, kept, np.fromiter(indices, np.int64, len(ids)))
+
+
+def _taken(values: Array, kept: npt.NDArray[np.bool_], lookup: Array | None = None) -> Array:
+    """Return the kept values, or what stands in the lookup for them."""
+    if lookup is None and kept.all():
+        return values
+    dtype = values.dtype if lookup is None else lookup.dtype
+    taken: Array = np.empty(np.count_nonzero(kept), dtype)
+    done = 0
+    for step in steps(len(values)):
+        part = values[step][kept[step]]
+        taken[done : done + len(part)] = part if lookup is None else lookup[part]
+        done += len(part)
+    return taken
+
+
+def _dropped(
+    raw: RawData, rows: CheckedRows, reasons: npt.NDArray[np.int8], scale: RatingScale
+) -> tuple[DroppedRows, ...]:
+    """Return the rows dropped by reason, malformed lines first."""
+    malformed = rows.malformed
+    found = [DroppedRows(MALFORMED, len(malformed), tuple(malformed[:FIRST_LINES].tolist()))]
+    for reason, text in _texts(raw, rows, scale).items():
+        count = int(np.count_nonzero(reasons == reason))
+        found.append(DroppedRows(text, count, rows.lines_of(_first(reasons, reason))))
+    return tuple(dropped for dropped in found if dropped.count)
+
+
+def _texts(raw: RawData, rows: CheckedRows, scale: RatingScale) -> dict[Reason, str]:
+    newest = "newest" if rows.timed else "last row"
+    return {
+        Reason.NO_USER: MISSING,
+        Reason.BAD_USER: BAD_ID,
+        Reason.NO_MOVIE: MISSING,
+        Reason.BAD_MOVIE: BAD_ID,
+        Reason.NO_RATING: MISSING,
+        Reason.BAD_RATING: "bad number",
+        Reason.NO_TIME: MISSING,
+        Reason.BAD_TIME: "bad timestamp (neither seconds from 1970 on nor ISO 8601)",
+        Reason.OFF_SCALE: f"rating off the scale {scale.low:g} to {scale.high:g}",
+        Reason.UNKNOWN_USER: f"unknown user (not in {raw.users.file if raw.users else ''})",
+        Reason.UNKNOWN_MOVIE: f"unknown movie (not in {raw.movies.file if raw.movies else ''})",
+        Reason.TWIN: f"duplicate pair (the {newest} is kept)",
+    }
+
+
+def _first(reasons: npt.NDArray[np.int8], reason: Reason) -> list[int]:
+    """Return the first rows dropped for a reason."""
+    found: list[int] = []
+    for step in steps(len(reasons)):
+        found += (step.start + np.flatnonzero(reasons[step] == reason)[:FIRST_LINES]).tolist()
+        if len(found) >= FIRST_LINES:
+            break
+    return found[:FIRST_LINES]
 
 
 def _require_enough(ratings: Interactions, facts: dict[str, Any]) -> None:
@@ -231,12 +234,12 @@ def _require_enough(ratings: Interactions, facts: dict[str, Any]) -> None:
 def _shortage(ratings: Interactions) -> str:
     if not len(ratings):
         return "no usable rating"
-    distinct = {
-        "user": len(np.unique(ratings.user)),
-        "movie": len(np.unique(ratings.movie)),
-        "distinct rating": len(np.unique(ratings.rating)),
+    columns: dict[str, Array] = {
+        "user": ratings.user,
+        "movie": ratings.movie,
+        "distinct rating": ratings.rating,
     }
-    return next((f"only one {kind}" for kind, count in distinct.items() if count < 2), "")
+    return next((f"only one {kind}" for kind, v in columns.items() if (v == v[0]).all()), "")
 
 
 def _dataset(

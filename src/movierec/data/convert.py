@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["MISSING", "is_missing", "numbers", "seconds", "trimmed"]
+__all__ = [
+    "MISSING",
+    "are_milliseconds",
+    "combined",
+    "is_missing",
+    "numbers",
+    "times",
+    "to_seconds",
+    "trimmed",
+]
 
 MISSING = ("", "nan", "na", "n/a", "null", "none")  # in lower case
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59 UTC
@@ -18,11 +28,14 @@ MILLISECONDS_FROM = 100_000_000_000  # as seconds this would be the year 5138
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
+def combined(column: Any) -> Any:
+    """Return a column in one piece."""
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
 def trimmed(column: Any) -> Any:
     """Return a string column as one array, without blanks around the values."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    return pc.utf8_trim_whitespace(column)
+    return pc.utf8_trim_whitespace(combined(column))
 
 
 def is_missing(column: Any) -> npt.NDArray[np.bool_]:
@@ -34,11 +47,11 @@ def is_missing(column: Any) -> npt.NDArray[np.bool_]:
 
 def numbers(column: Any) -> npt.NDArray[np.float64]:
     """Return finite numbers as float64, NaN for everything else, (n,)."""
-    texts = trimmed(column)
     try:
-        values = pc.cast(texts, pa.float64())
+        values = pc.cast(combined(column), pa.float64())
     except pa.ArrowInvalid:
         # the quick way failed on some row: mask what does not look like a number, then cast
+        texts = trimmed(column)
         texts = pc.if_else(pc.match_substring_regex(texts, _NUMBER), texts, None)
         values = pc.cast(texts, pa.float64())
     found = np.array(values.to_numpy(zero_copy_only=False), np.float64)
@@ -46,19 +59,32 @@ def numbers(column: Any) -> npt.NDArray[np.float64]:
     return found
 
 
-def seconds(column: Any) -> npt.NDArray[np.float64]:
-    """Return times as whole seconds since 1970; NaN for what is no time or outside 1970…9999.
+def times(column: Any) -> tuple[npt.NDArray[np.float64], bool]:
+    """Return times as they are written, NaN for what is none, and whether they are dates.
 
-    Reads seconds, milliseconds (when all numbers are that large) and ISO 8601 texts.
+    They are numbers, or where none of the column is, ISO 8601 texts as seconds since 1970.
     """
     found = numbers(column)
-    if np.isnan(found).all():
-        found = _iso_seconds(column)
-    if len(found) and np.nanmin(found, initial=np.inf) >= MILLISECONDS_FROM:
-        found = found / 1000
-    found = np.floor(found)
-    found[~((found >= 0) & (found <= LAST_SECOND))] = np.nan
-    return found
+    return (found, False) if not np.isnan(found).all() else (_iso_seconds(column), True)
+
+
+def are_milliseconds(times: Iterable[npt.NDArray[np.float64]]) -> bool:
+    """Return whether numbers are all so large that they can't be seconds; NaN counts for none."""
+    lowest = min((np.fmin.reduce(part, initial=np.inf) for part in times), default=0.0)
+    return bool(MILLISECONDS_FROM <= lowest < np.inf)
+
+
+def to_seconds(times: npt.NDArray[np.float64], *, milliseconds: bool) -> npt.NDArray[np.bool_]:
+    """Make times whole seconds since 1970 in place, 0 where they lie outside 1970…9999.
+
+    Returns which do not, (n,).
+    """
+    if milliseconds:
+        times /= 1000
+    np.floor(times, out=times)
+    bad = ~((times >= 0) & (times <= LAST_SECOND))
+    times[bad] = 0
+    return bad
 
 
 def _iso_seconds(column: Any) -> npt.NDArray[np.float64]:

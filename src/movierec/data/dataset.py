@@ -190,9 +190,10 @@ def fingerprint_of(users: IdMap, movies: IdMap, ratings: Interactions) -> str:
     """SHA-256 over ids, ratings, times and their order: equal data, equal fingerprint."""
     digest = hashlib.sha256()
     digest.update(users.sha256.encode() + movies.sha256.encode())
-    digest.update(np.ascontiguousarray(ratings.user, "<i8").tobytes())
-    digest.update(np.ascontiguousarray(ratings.movie, "<i8").tobytes())
-    digest.update(np.ascontiguousarray(ratings.rating, "<f4").tobytes())
+    # without a copy: hashlib reads the arrays where they lie
+    digest.update(np.ascontiguousarray(ratings.user, "<i8").data)
+    digest.update(np.ascontiguousarray(ratings.movie, "<i8").data)
+    digest.update(np.ascontiguousarray(ratings.rating, "<f4").data)
     if ratings.timestamp is not None:
-        digest.update(np.ascontiguousarray(ratings.timestamp, "<i8").tobytes())
+        digest.update(np.ascontiguousarray(ratings.timestamp, "<i8").data)
     return digest.hexdigest()

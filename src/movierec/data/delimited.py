@@ -1,14 +1,15 @@
 """Delimited text to columns of strings, with the line number of every row.
 
-Parsing is pyarrow's. What is added here: encodings, endless lines, rows with another number
-of fields (kept apart with their line), and quoted values that span lines.
+Parsing is pyarrow's. What is added here: rows with another number of fields (kept apart with
+their line), and quoted values that span lines.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,65 +18,81 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from movierec.data.dataset import IntArray
-from movierec.data.raw import RawTable
+from movierec.data.files import Files
+from movierec.data.raw import START, Place, RawRatings, RawTable
+from movierec.data.text import first_line, text_blocks
 from movierec.errors import EmptyDataError, FormatError
 
-__all__ = ["as_utf8", "first_line", "read_delimited", "read_headed", "split_line"]
+__all__ = [
+    "Layout",
+    "delimited_ratings",
+    "layout_of_header",
+    "layout_of_rows",
+    "read_delimited",
+    "read_headed",
+    "split_line",
+]
 
-MAX_LINE = 1 << 20  # bytes; a rating takes some 30, a movie some 300
-BLOCK = 16 << 20  # bytes parsed at once, far above MAX_LINE
+ARROW_BLOCK = 32 << 20  # bytes; pyarrow splits no block of ours
 UNIT_SEPARATOR = "\x1f"  # stands for "::", since the parser takes one character
-_OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 
-def as_utf8(data: bytes, file: str) -> bytes:
-    """Return text as UTF-8 without a BOM; what is not UTF-8 is taken for Latin-1.
+@dataclass(frozen=True)
+class Layout:
+    """How a file's rows are written; of a headed file, line 1 names the columns."""
 
-    Raises:
-        FormatError: the file is empty, binary, in UTF-16, or has a line over 1 MB.
+    file: str
+    delimiter: str
+    names: tuple[str, ...]
+    headed: bool
 
-    """
-    if not data or data.isspace():
-        raise FormatError(f"{file} is empty.", hint="Check that it was copied or unpacked fully.")
-    if data.startswith(_OTHER_ENCODINGS):
-        raise FormatError(f"{file} is in UTF-16 or UTF-32.", hint="Save it as UTF-8.")
-    if b"\0" in data:
-        line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise FormatError(
-            f"{file} is not text: line {line} has a zero byte.",
-            hint="Give a CSV, TSV or Parquet file.",
-        )
-    data = data.removeprefix(codecs.BOM_UTF8)
-    _refuse_endless_line(data, file)
-    return data if _is_utf8(data) else data.decode("latin-1").encode()
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _refuse_endless_line(data: bytes, file: str) -> None:
-    start = 0
-    while len(data) - start > MAX_LINE:
-        end = data.rfind(b"\n", start, start + MAX_LINE)
-        if end < 0:
-            line = data.count(b"\n", 0, start) + 1
+    @classmethod
+    def of_header(cls, line: str, file: str, delimiter: str) -> Layout:
+        """Return the layout that a file's header tells; FormatError when it has a name twice."""
+        fields = split_line(line, delimiter)
+        names = [name or f"column {place}" for place, name in enumerate(fields, start=1)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
             raise FormatError(
-                f"Line {line} of {file} is longer than {MAX_LINE:,} bytes.",
-                hint="Check that its lines end in a line break.",
+                f"Line 1 of {file} has the column {twice[0]!r} twice.", hint="Rename one of them."
             )
-        start = end + 1
+        return cls(file, delimiter, tuple(names), headed=True)
 
+    @classmethod
+    def of_row(cls, line: str, file: str, delimiter: str, names: Sequence[str]) -> Layout:
+        """Return the layout of a file without header; FormatError when line 1 is too short."""
+        fields = split_line(line, delimiter)
+        if len(fields) < len(names):
+            raise FormatError(
+                f"Line 1 of {file} has {len(fields)} field(s) between {_shown(delimiter)}; "
+                f"{len(names)} are expected ({', '.join(names)}).",
+                hint="Check the file, or name its columns with --user-column and its siblings.",
+            )
+        extra = [f"column {place}" for place in range(len(names) + 1, len(fields) + 1)]
+        return cls(file, delimiter, (*names, *extra), headed=False)
 
-def first_line(data: bytes) -> str:
-    """Return the first line of UTF-8 text without its line break."""
-    return data[: MAX_LINE + 1].partition(b"\n")[0].rstrip(b"\r").decode(errors="replace")
+    def parse(self, text: bytes, line: int) -> RawTable:
+        """Return the rows of whole lines in UTF-8, the first of which has this number."""
+        if self.headed and line == 1:
+            text, line = text.partition(b"\n")[2], 2
+        if not text or text.isspace():
+            none = pa.table({name: pa.array([], pa.string()) for name in self.names})
+            return RawTable(self.file, none, np.zeros(0, np.int64))
+        return _parse(text, self, line)
+
+    def refuse(self, tables: Sequence[RawTable]) -> None:
+        """Raise the error of a file without any row."""
+        malformed = next((table.malformed for table in tables if len(table.malformed)), None)
+        if malformed is None and self.headed:
+            raise EmptyDataError(
+                f"{self.file} has a header and no rows.", hint="Check that it is whole."
+            )
+        raise FormatError(
+            f"No line of {self.file} has {len(self.names)} field(s) between "
+            f"{_shown(self.delimiter)}; line {1 if malformed is None else malformed[0]} is the "
+            "first that has not.",
+            hint="Check the delimiter and the quotes.",
+        )
 
 
 def split_line(line: str, delimiter: str) -> list[str]:
@@ -93,17 +110,7 @@ def read_headed(data: bytes, file: str, delimiter: str) -> RawTable:
         EmptyDataError: there is nothing below the header.
 
     """
-    names = split_line(first_line(data), delimiter)
-    names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise FormatError(
-            f"Line 1 of {file} has the column {twice[0]!r} twice.", hint="Rename one of them."
-        )
-    body = data.partition(b"\n")[2]
-    if not body.strip():
-        raise EmptyDataError(f"{file} has a header and no rows.", hint="Check that it is whole.")
-    return _parse(body, file, delimiter, names, first=2)
+    return _whole(Layout.of_header(first_line(data), file, delimiter), data)
 
 
 def read_delimited(data: bytes, file: str, delimiter: str, names: Sequence[str]) -> RawTable:
@@ -113,53 +120,84 @@ def read_delimited(data: bytes, file: str, delimiter: str, names: Sequence[str])
         FormatError: the first line has fewer fields than `names`, or no line fits.
 
     """
-    fields = split_line(first_line(data), delimiter)
-    if len(fields) < len(names):
-        raise FormatError(
-            f"Line 1 of {file} has {len(fields)} field(s) between {_shown(delimiter)}; "
-            f"{len(names)} are expected ({', '.join(names)}).",
-            hint="Check the file, or name its columns with --user-column and its siblings.",
-        )
-    extra = [f"column {place}" for place in range(len(names) + 1, len(fields) + 1)]
-    return _parse(data, file, delimiter, [*names, *extra], first=1)
+    return _whole(Layout.of_row(first_line(data), file, delimiter, names), data)
+
+
+def _whole(layout: Layout, data: bytes) -> RawTable:
+    table = layout.parse(data, 1)
+    if not len(table):
+        layout.refuse([table])
+    return table
+
+
+def layout_of_header(files: Files, file: str, delimiter_of: Callable[[str], str]) -> Layout:
+    """Return the layout of a headed file; `delimiter_of` tells its delimiter from its line 1."""
+    line = _line_1(files, file)
+    return Layout.of_header(line, file, delimiter_of(line))
+
+
+def layout_of_rows(files: Files, file: str, delimiter: str, names: Sequence[str]) -> Layout:
+    """Return the layout of a file without header, from its first line."""
+    return Layout.of_row(_line_1(files, file), file, delimiter, names)
+
+
+def _line_1(files: Files, file: str) -> str:
+    with files.open(file) as stream:
+        return first_line(next(text_blocks(stream, file)).data)
+
+
+def delimited_ratings(files: Files, layout: Layout, source: dict[str, str]) -> RawRatings:
+    """Return a ratings file that is read in blocks; `source` maps our names to its columns."""
+    member = files.member(layout.file)
+    reader = partial(_blocks, files, layout)
+    return RawRatings(layout.file, source, member.size, member.path, reader)
+
+
+def _blocks(files: Files, layout: Layout, start: Place) -> Iterator[RawTable]:
+    barren: list[RawTable] | None = [] if start == START else None
+    with files.open(layout.file) as stream:
+        for block in text_blocks(stream, layout.file, start):
+            table = replace(layout.parse(block.data, block.line), end=block.end)
+            if len(table):
+                barren = None
+            elif barren is not None:
+                barren.append(table)
+            yield table
+    if barren is not None:
+        layout.refuse(barren)
 
 
 def _shown(delimiter: str) -> str:
     return {"\t": "tabs", ",": "commas", ";": "semicolons"}.get(delimiter, repr(delimiter))
 
 
-def _parse(data: bytes, file: str, delimiter: str, names: list[str], first: int) -> RawTable:
+def _parse(data: bytes, layout: Layout, first: int) -> RawTable:
+    delimiter = layout.delimiter
     if delimiter == "::":
         data, delimiter = data.replace(b"::", UNIT_SEPARATOR.encode()), UNIT_SEPARATOR
     odd: list[int] = []
-    table = _arrow(data, file, delimiter, names, odd)
+    table = _arrow(data, layout, delimiter, odd)
     malformed = np.array(odd, np.int64)
     rows = np.delete(np.arange(1, table.num_rows + len(odd) + 1), malformed - 1)
     keep = _not_blank(table)
-    if not len(keep):
-        bad = int(malformed[0]) if odd else 1
-        raise FormatError(
-            f"No line of {file} has {len(names)} field(s) between {_shown(delimiter)}; "
-            f"line {bad + first - 1} is the first that has not.",
-            hint="Check the delimiter and the quotes.",
-        )
     breaks = _breaks_before(data, table, len(odd)) + first - 1
     bad_lines = malformed + breaks[np.searchsorted(rows, malformed)]
     kept = table if len(keep) == table.num_rows else table.take(pa.array(keep))
-    return RawTable(file, kept, (rows + breaks[:-1])[keep], bad_lines)
+    return RawTable(layout.file, kept, (rows + breaks[:-1])[keep], bad_lines)
 
 
-def _arrow(data: bytes, file: str, delimiter: str, names: list[str], odd: list[int]) -> Any:
+def _arrow(data: bytes, layout: Layout, delimiter: str, odd: list[int]) -> Any:
     def note(row: Any) -> str:
         odd.append(row.number)
         return "skip"
 
     quoted = delimiter not in ("\t", UNIT_SEPARATOR) and b'"' in data
+    names = list(layout.names)
     try:
         return arrow_csv.read_csv(
             pa.BufferReader(data),
             read_options=arrow_csv.ReadOptions(
-                column_names=names, block_size=BLOCK, use_threads=False
+                column_names=names, block_size=ARROW_BLOCK, use_threads=False
             ),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=delimiter,
@@ -174,7 +212,7 @@ def _arrow(data: bytes, file: str, delimiter: str, names: list[str], odd: list[i
         )
     except pa.ArrowInvalid as error:
         raise FormatError(
-            f"{file} cannot be split into fields: {str(error).splitlines()[0]}.",
+            f"{layout.file} cannot be split into fields: {str(error).splitlines()[0]}.",
             hint="Check its delimiter and quotes.",
         ) from error
 

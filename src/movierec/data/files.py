@@ -8,14 +8,16 @@ from __future__ import annotations
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from movierec.errors import FormatError
 
-__all__ = ["Files", "open_files", "stem_of"]
+__all__ = ["Files", "Member", "Stream", "open_files", "stem_of"]
 
 MAX_UNPACKED = 8 << 30  # bytes; MovieLens 32M, the largest we know, unpacks to 1 GB
 BOMB_SIZE = 64 << 20  # bytes; below this no ratio hurts
@@ -25,47 +27,92 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 
 @dataclass(frozen=True)
+class Member:
+    """One readable file: its bytes when unpacked, and the file on disk: itself, or its archive."""
+
+    size: int
+    opened: Callable[[], IO[bytes]]
+    path: Path
+    packed: bool = False
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A file read from its front; whatever goes wrong is a FormatError that names it."""
+
+    shown: str
+    raw: IO[bytes]
+
+    def read(self, size: int = -1) -> bytes:
+        """Return so many bytes, or all that are left; fewer only at the end."""
+        with _translated(self.shown):
+            return self.raw.read(size)
+
+    def go_to(self, offset: int) -> None:
+        """Go on reading from this byte."""
+        with _translated(self.shown):
+            self.raw.seek(offset)
+
+
+@dataclass(frozen=True)
 class Files:
     """Readable files by name; names are relative to the data set's own top folder."""
 
     label: str
-    readers: Mapping[str, Callable[[], bytes]]
+    members: Mapping[str, Member]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.readers
+        return name in self.members
 
     @property
     def names(self) -> list[str]:
         """Names of all files, sorted."""
-        return sorted(self.readers)
+        return sorted(self.members)
 
-    def read(self, name: str) -> bytes:
-        """Return one file's bytes.
+    def member(self, name: str) -> Member:
+        """Return what is known of one file; FormatError when it is missing."""
+        if name not in self.members:
+            raise FormatError(f"{self.label} has no {name}.", hint=f"It has {self.listing()}.")
+        return self.members[name]
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Stream]:
+        """Open one file for reading in pieces.
 
         Raises:
             FormatError: it is missing, unreadable or broken; the message names it.
 
         """
-        if name not in self.readers:
-            raise FormatError(f"{self.label} has no {name}.", hint=f"It has {self.listing()}.")
+        member = self.member(name)
         shown = name if name == self.label else f"{name} in {self.label}"
-        try:
-            return self.readers[name]()
-        except _BROKEN as error:
-            raise FormatError(
-                f"{shown} is damaged: {error}.", hint="Get the archive again."
-            ) from error
-        except OSError as error:
-            raise FormatError(
-                f"{shown} cannot be read: {error.strerror or error}.",
-                hint="Check the file's permissions.",
-            ) from error
+        with _translated(shown):
+            raw = member.opened()
+        with raw:
+            yield Stream(shown, raw)
+
+    def read(self, name: str) -> bytes:
+        """Return all bytes of one file; raises what `open` raises."""
+        with self.open(name) as stream:
+            return stream.read()
 
     def listing(self, limit: int = 8) -> str:
         """Return the names for a message, at most `limit` of them."""
         shown = ", ".join(self.names[:limit]) or "no files"
-        left_out = len(self.readers) - limit
+        left_out = len(self.members) - limit
         return shown + (f" and {left_out} more" if left_out > 0 else "")
+
+
+@contextmanager
+def _translated(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        raise FormatError(f"{shown} is damaged: {error}.", hint="Get the archive again.") from error
+    except OSError as error:
+        raise FormatError(
+            f"{shown} cannot be read: {error.strerror or error}.",
+            hint="Check the file's permissions.",
+        ) from error
 
 
 def stem_of(path: Path) -> str:
@@ -95,12 +142,16 @@ def open_files(path: Path) -> Files:
             f"{path} cannot be read: {error.strerror or error}.",
             hint="Check the path and its permissions.",
         ) from error
-    return Files(path.name, {path.name: path.read_bytes})
+    return Files(path.name, {path.name: _plain(path)})
+
+
+def _plain(path: Path) -> Member:
+    return Member(path.stat().st_size, lambda: path.open("rb"), path)
 
 
 def _folder(path: Path) -> Files:
     entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-    files = {entry.name: entry.read_bytes for entry in entries if entry.is_file()}
+    files = {entry.name: _plain(entry) for entry in entries if entry.is_file()}
     if not files and len(entries) == 1 and entries[0].is_dir():
         return _folder(entries[0])
     return Files(path.name or str(path), files)
@@ -118,13 +169,19 @@ def _archive(path: Path) -> Files:
     top = _top_folder(members)
     return Files(
         path.name,
-        {m.filename.removeprefix(top): partial(_read_member, path, m.filename) for m in members},
+        {
+            m.filename.removeprefix(top): Member(
+                m.file_size, partial(_open_member, path, m.filename), path, packed=True
+            )
+            for m in members
+        },
     )
 
 
-def _read_member(path: Path, name: str) -> bytes:
+def _open_member(path: Path, name: str) -> IO[bytes]:
+    # the member keeps the archive's file open for as long as it is read
     with zipfile.ZipFile(path) as archive:
-        return archive.read(name)
+        return archive.open(name)
 
 
 def _is_data(member: zipfile.ZipInfo) -> bool:

@@ -10,10 +10,17 @@ import pyarrow as pa
 
 from movierec.columns import Columns
 from movierec.data.dataset import RatingScale
-from movierec.data.delimited import as_utf8, read_delimited, read_headed
+from movierec.data.delimited import (
+    delimited_ratings,
+    layout_of_header,
+    layout_of_rows,
+    read_delimited,
+    read_headed,
+)
 from movierec.data.files import Files
-from movierec.data.raw import RawData, RawTable
+from movierec.data.raw import RawData, RawRatings, RawTable
 from movierec.data.scales import HALF_STARS, WHOLE_STARS
+from movierec.data.text import as_utf8
 from movierec.data.titles import NO_GENRES, join_genres, split_titles
 from movierec.errors import FormatError
 
@@ -50,10 +57,15 @@ _TITLE_FIELDS = ("release date", "video release date", "IMDb URL")
 
 def read_ml_100k(files: Files, name: str) -> RawData:
     """Read u.data and, where they are there, u.user, u.item and u.genre."""
-    ratings = _plain(files, "u.data", "\t", Columns.INTERACTIONS)
+    ratings = _ratings(files, "u.data", "\t")
     users = _plain(files, "u.user", "|", Columns.USERS) if "u.user" in files else None
     movies = _ml_100k_movies(files) if "u.item" in files else None
     return RawData(name, "MovieLens 100K", ratings, users, movies, WHOLE_STARS)
+
+
+def _ratings(files: Files, file: str, delimiter: str) -> RawRatings:
+    layout = layout_of_rows(files, file, delimiter, Columns.INTERACTIONS)
+    return delimited_ratings(files, layout, {name: name for name in Columns.INTERACTIONS})
 
 
 def _plain(files: Files, file: str, delimiter: str, names: Sequence[str]) -> RawTable:
@@ -102,7 +114,7 @@ def with_movies(
 
 def read_ml_1m(files: Files, name: str) -> RawData:
     """Read the `::` files of MovieLens 1M, and of 10M, which has half stars and no users."""
-    ratings = _plain(files, "ratings.dat", "::", Columns.INTERACTIONS)
+    ratings = _ratings(files, "ratings.dat", "::")
     users = _ml_1m_users(files) if "users.dat" in files else None
     movies = None
     if "movies.dat" in files:
@@ -132,18 +144,28 @@ def _titled(movies: RawTable) -> RawTable:
 
 def read_latest(files: Files, name: str) -> RawData:
     """Read ratings.csv and movies.csv of ml-latest, ml-latest-small, 20M, 25M or 32M."""
-    ratings = _headed(files, "ratings.csv", LATEST)
+    ratings = _latest_ratings(files, "ratings.csv")
     columns = {Columns.MOVIE: "movieId", Columns.TITLE: "title", Columns.GENRES: "genres"}
     movies = _titled(_headed(files, "movies.csv", columns))
     return RawData(name, "MovieLens CSV", ratings, None, movies, HALF_STARS)
 
 
+def _latest_ratings(files: Files, file: str) -> RawRatings:
+    layout = layout_of_header(files, file, lambda _: ",")
+    _require(LATEST, layout.names, file)
+    return delimited_ratings(files, layout, LATEST)
+
+
 def _headed(files: Files, file: str, columns: dict[str, str]) -> RawTable:
     table = read_headed(as_utf8(files.read(file), file), file, ",")
-    missing = [name for name in columns.values() if name not in table.names]
+    _require(columns, table.names, file)
+    return table.choose(columns)
+
+
+def _require(columns: dict[str, str], names: Sequence[str], file: str) -> None:
+    missing = [name for name in columns.values() if name not in names]
     if missing:
         raise FormatError(
-            f"{file} has no column {missing[0]!r}; its columns are {', '.join(table.names)}.",
+            f"{file} has no column {missing[0]!r}; its columns are {', '.join(names)}.",
             hint="Name its columns with --user-column, --movie-column and --rating-column.",
         )
-    return table.choose(columns)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from movierec.data.dataset import IntArray, RatingScale
 
-__all__ = ["ColumnChoice", "RawData", "RawTable", "no_lines"]
+__all__ = [
+    "START",
+    "ColumnChoice",
+    "Place",
+    "RatingRows",
+    "RawData",
+    "RawRatings",
+    "RawTable",
+    "no_lines",
+]
 
 
 def no_lines() -> IntArray:
@@ -33,9 +44,25 @@ class ColumnChoice:
         return tuple(n for n in (self.user, self.movie, self.rating, self.timestamp) if n)
 
 
+@dataclass(frozen=True)
+class Place:
+    """A place between two blocks of a file, from which reading can go on.
+
+    `offset` bytes, of Parquet rows, lie before it; `line` is the next one's number, from 1;
+    `encoding` is the one that the bytes before it are in, empty while they are all ASCII.
+    """
+
+    offset: int = 0
+    line: int = 1
+    encoding: str = ""
+
+
+START = Place()
+
+
 @dataclass(frozen=True, eq=False)
 class RawTable:
-    """The rows of one file as text, nothing converted yet.
+    """The rows of one file, or of one block of it, as text; nothing converted yet.
 
     Shapes:
         table: string columns of n rows, named as in the file or as in `Columns`;
@@ -47,6 +74,7 @@ class RawTable:
     table: pa.Table
     lines: IntArray
     malformed: IntArray = field(default_factory=no_lines)
+    end: Place = START
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -56,6 +84,16 @@ class RawTable:
         """Names of the columns."""
         return list(self.table.column_names)
 
+    @property
+    def size(self) -> int:
+        """How far `end.offset` can come: a whole table has no places within."""
+        return 1
+
+    @property
+    def path(self) -> Path | None:
+        """The file on disk, where reading can go on later: none."""
+        return None
+
     def column(self, name: str) -> Any:
         """Return one column as a pyarrow array of strings."""
         return self.table.column(name)
@@ -64,7 +102,62 @@ class RawTable:
         """Return the columns named by the values of `source`, renamed to its keys."""
         columns = [self.table.column(name) for name in source.values()]
         chosen = pa.table(columns, names=list(source))
-        return RawTable(self.file, chosen, self.lines, self.malformed)
+        return RawTable(self.file, chosen, self.lines, self.malformed, self.end)
+
+    def blocks(self, start: Place = START) -> Iterator[RawTable]:
+        """Yield the whole table as one block."""
+        if start == START:
+            yield self
+
+
+class RatingRows(Protocol):
+    """The rows of a ratings file, however they are held."""
+
+    @property
+    def file(self) -> str:
+        """Name for messages."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, those of `Columns.INTERACTIONS`."""
+
+    @property
+    def size(self) -> int:
+        """Length of the file, in the unit of `Place.offset`."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file on disk, when reading can go on from any block's end."""
+
+    def blocks(self, start: Place = START) -> Iterator[RawTable]:
+        """Yield the rows in blocks, from a place on."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawRatings:
+    """A ratings file that is read block by block; `source` maps our column names to its own."""
+
+    file: str
+    source: dict[str, str]
+    size: int
+    path: Path
+    reader: Callable[[Place], Iterator[RawTable]]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, as in `Columns`."""
+        return list(self.source)
+
+    def blocks(self, start: Place = START) -> Iterator[RawTable]:
+        """Yield the rows from a place on, in blocks that fit into memory.
+
+        Raises:
+            FormatError: the file is not what it claims to be.
+            EmptyDataError: there is nothing in it.
+
+        """
+        for block in self.reader(start):
+            yield block.choose(self.source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +169,7 @@ class RawData:
 
     name: str
     format: str
-    ratings: RawTable
+    ratings: RatingRows
     users: RawTable | None = None
     movies: RawTable | None = None
     scale: RatingScale | None = None

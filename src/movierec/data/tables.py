@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-from pyarrow import parquet
 
 from movierec.columns import Columns
-from movierec.data.delimited import as_utf8, first_line, read_headed, split_line
+from movierec.data.delimited import delimited_ratings, layout_of_header, read_headed, split_line
 from movierec.data.files import Files, open_files
 from movierec.data.movielens import with_movies
+from movierec.data.parquet import is_parquet, parquet_names, parquet_ratings, read_parquet
 from movierec.data.raw import ColumnChoice, RawData, RawTable
+from movierec.data.text import as_utf8, first_line
 from movierec.data.titles import join_genres, years_of
-from movierec.errors import EmptyDataError, FormatError
+from movierec.errors import FormatError
 
 __all__ = ["TABLE_ENDINGS", "read_any", "read_own", "with_catalogue"]
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet", ".pq")
 DELIMITERS = (",", "\t", ";", "|", "::")
-PARQUET_MAGIC = b"PAR1"
 
 # names that columns go by when the user names none, in lower case without "_" and blanks
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -49,11 +45,14 @@ def read_any(files: Files, file: str, name: str, columns: ColumnChoice | None) -
         FormatError: a column named is not there, or none is named and none can be guessed.
 
     """
+    if is_parquet(files, file):
+        chosen = _chosen(file, parquet_names(files, file), columns)
+        ratings = parquet_ratings(files, file, chosen)
+        return RawData(name, "ratings table (Parquet)", ratings)
     wanted = () if columns is None else columns.names
-    table = _table(files, file, wanted)
-    chosen = _guess(table) if columns is None else _named(table, columns)
-    kind = "Parquet" if file.lower().endswith((".parquet", ".pq")) else "delimited text"
-    return RawData(name, f"ratings table ({kind})", table.choose(chosen))
+    layout = layout_of_header(files, file, lambda line: _delimiter(line, wanted))
+    ratings = delimited_ratings(files, layout, _chosen(file, layout.names, columns))
+    return RawData(name, "ratings table (delimited text)", ratings)
 
 
 def read_own(path: Path) -> RawTable:
@@ -67,14 +66,14 @@ def read_own(path: Path) -> RawTable:
     files = open_files(path)
     if len(files.names) != 1:
         raise FormatError(f"{path} holds {files.listing()}.", hint="Name one table of ratings.")
-    table = _table(files, files.names[0], ())
+    table = _table(files, files.names[0])
     wanted = (Columns.MOVIE, Columns.RATING)
-    chosen = _aliases(table, wanted)
+    chosen = _aliases(table.names, wanted)
     missing = [name for name in wanted if name not in chosen]
     if missing:
         raise FormatError(
             f"Which column of {table.file} is the {missing[0].removesuffix('_id')}? "
-            f"Its columns are {_listed(table)}.",
+            f"Its columns are {_listed(table.names)}.",
             hint="Call its two columns movieId and rating.",
         )
     return table.choose({name: chosen[name] for name in wanted})
@@ -93,12 +92,11 @@ def with_catalogue(raw: RawData, users: Files | None, movies: Files | None) -> R
     )
 
 
-def _table(files: Files, file: str, wanted: Sequence[str]) -> RawTable:
-    data = files.read(file)
-    if data.startswith(PARQUET_MAGIC) or file.lower().endswith((".parquet", ".pq")):
-        return _parquet(data, file)
-    text = as_utf8(data, file)
-    return read_headed(text, file, _delimiter(first_line(text), wanted))
+def _table(files: Files, file: str) -> RawTable:
+    if is_parquet(files, file):
+        return read_parquet(files, file)
+    text = as_utf8(files.read(file), file)
+    return read_headed(text, file, _delimiter(first_line(text), ()))
 
 
 def _delimiter(header: str, wanted: Sequence[str]) -> str:
@@ -111,49 +109,12 @@ def _delimiter(header: str, wanted: Sequence[str]) -> str:
     return max(DELIMITERS, key=fitness)
 
 
-def _parquet(data: bytes, file: str) -> RawTable:
-    try:
-        table = parquet.read_table(pa.BufferReader(data))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise FormatError(
-            f"{file} is not a readable Parquet file: {str(error).splitlines()[0]}",
-            hint="Write it again, or export it as CSV.",
-        ) from error
-    if not table.num_rows:
-        raise EmptyDataError(f"{file} has no rows.", hint="Check that it is whole.")
-    flat = {
-        name: _as_text(table.column(name))
-        for name in table.column_names
-        if not pa.types.is_nested(table.schema.field(name).type)
-    }
-    return RawTable(file, pa.table(flat), np.arange(1, table.num_rows + 1))
-
-
-def _as_text(column: Any) -> Any:
-    kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        column = pc.cast(pc.cast(column, pa.timestamp("s"), safe=False), pa.int64())
-    elif pa.types.is_floating(kind):
-        column = _whole_numbers(column)
-    elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        column = pa.array(["" for _ in range(len(column))])  # bytes are no id and no number
-    return pc.fill_null(pc.cast(column, pa.string()), "")
-
-
-def _whole_numbers(column: Any) -> Any:
-    """Return floats that are all whole as integers: pandas makes 7 a 7.0 beside a gap."""
-    finite = pc.drop_null(column)
-    whole = len(finite) > 0 and pc.all(pc.equal(finite, pc.floor(finite))).as_py()
-    small = whole and pc.max(pc.abs(finite)).as_py() < 2**53
-    return pc.cast(column, pa.int64()) if small else column
-
-
 def _plain(name: str) -> str:
     return name.partition(":")[0].lower().replace("_", "").replace(" ", "")
 
 
-def _aliases(table: RawTable, wanted: Sequence[str]) -> dict[str, str]:
-    by_plain = {_plain(name): name for name in reversed(table.names)}
+def _aliases(names: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
+    by_plain = {_plain(name): name for name in reversed(names)}
     return {
         ours: by_plain[next(alias for alias in ALIASES[ours] if alias in by_plain)]
         for ours in wanted
@@ -161,42 +122,46 @@ def _aliases(table: RawTable, wanted: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _guess(table: RawTable) -> dict[str, str]:
-    chosen = _aliases(table, Columns.INTERACTIONS)
+def _chosen(file: str, names: Sequence[str], columns: ColumnChoice | None) -> dict[str, str]:
+    return _guess(file, names) if columns is None else _named(file, names, columns)
+
+
+def _guess(file: str, names: Sequence[str]) -> dict[str, str]:
+    chosen = _aliases(names, Columns.INTERACTIONS)
     missing = [name for name in Columns.INTERACTIONS[:3] if name not in chosen]
     if missing:
         raise FormatError(
-            f"Which column of {table.file} is the {missing[0].removesuffix('_id')}? "
-            f"Its columns are {_listed(table)}.",
+            f"Which column of {file} is the {missing[0].removesuffix('_id')}? "
+            f"Its columns are {_listed(names)}.",
             hint="Name them with --user-column, --movie-column and --rating-column.",
         )
     return chosen
 
 
-def _named(table: RawTable, columns: ColumnChoice) -> dict[str, str]:
+def _named(file: str, names: Sequence[str], columns: ColumnChoice) -> dict[str, str]:
     chosen = dict(zip(Columns.INTERACTIONS, columns.names, strict=False))
-    missing = [name for name in columns.names if name not in table.names]
+    missing = [name for name in columns.names if name not in names]
     if missing:
         raise FormatError(
-            f"{table.file} has no column {missing[0]!r}; its columns are {_listed(table)}.",
+            f"{file} has no column {missing[0]!r}; its columns are {_listed(names)}.",
             hint="Column names are case-sensitive.",
         )
     return chosen
 
 
-def _listed(table: RawTable, limit: int = 12) -> str:
-    more = len(table.names) - limit
-    names = ", ".join(name[:40] for name in table.names[:limit])
-    return names + (f" and {more} more" if more > 0 else "")
+def _listed(names: Sequence[str], limit: int = 12) -> str:
+    more = len(names) - limit
+    shown = ", ".join(name[:40] for name in names[:limit])
+    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _people(files: Files) -> RawTable:
-    table = _table(files, files.names[0], ())
+    table = _table(files, files.names[0])
     return table.choose(_with_id(table, Columns.USERS))
 
 
 def _catalogue(files: Files) -> RawTable:
-    table = _table(files, files.names[0], ())
+    table = _table(files, files.names[0])
     chosen = table.choose(_with_id(table, Columns.MOVIES))
     if Columns.TITLE not in chosen.names:
         return chosen.choose({Columns.MOVIE: Columns.MOVIE})
@@ -212,7 +177,7 @@ def _catalogue(files: Files) -> RawTable:
 
 def _with_id(table: RawTable, wanted: Sequence[str]) -> dict[str, str]:
     """Return the columns found; the id goes by its alias, by "id", or is the first column."""
-    found = _aliases(table, wanted)
+    found = _aliases(table.names, wanted)
     if wanted[0] not in found:
         found[wanted[0]] = "id" if "id" in table.names else table.names[0]
     return {name: found[name] for name in wanted if name in found}
