@@ -3,57 +3,104 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from movierec.data.dataset import IntArray, Interactions
 from movierec.errors import DataError
+from movierec.group import ALONE, Group
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
-__all__ = ["Layout", "RatingGraph"]
+__all__ = ["Elsewhere", "Layout", "RatingGraph"]
+
+INT32_EDGES = 2**31  # fewer are numbered in 32 bits: half the memory, and what MKL computes in
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
     """The pattern of a sparse matrix in CSR form.
 
+    The edges of a row may be divided among the workers of a group, each of which holds some, or
+    lie outside the graph at hand: then `n_elsewhere` says how many visible edges a row has there.
+
     Shapes:
-        pointer: (n_rows + 1,) int64; column: (n_edges,) int64.
+        pointer: (n_rows + 1,) int32 or int64; column: (n_edges,) of the same type;
+        n_elsewhere: (n_rows,) float32 or None.
     """
 
     pointer: Tensor
     column: Tensor
     n_columns: int
+    group: Group = ALONE
+    n_elsewhere: Tensor | None = None
 
     @property
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.pointer) - 1
 
-    @property
+    @cached_property
     def degree(self) -> Tensor:
-        """Number of edges per row, (n_rows,) float32."""
-        return self.pointer.diff().to(torch.float32)
+        """Number of edges per row, those of all workers together, (n_rows,) float32."""
+        return self.group.sum(self.pointer.diff().to(torch.float32))
+
+    @property
+    def full_degree(self) -> Tensor:
+        """Number of visible edges per row, those outside the graph too, (n_rows,) float32."""
+        return self.degree if self.n_elsewhere is None else self.degree + self.n_elsewhere
 
     @property
     def row(self) -> Tensor:
-        """Row of each edge, (n_edges,) int64."""
-        rows = torch.arange(self.n_rows, device=self.pointer.device)
+        """Row of each edge, (n_edges,)."""
+        rows = torch.arange(self.n_rows, device=self.pointer.device, dtype=self.pointer.dtype)
         return rows.repeat_interleave(self.pointer.diff(), output_size=len(self.column))
 
     def keep(self, mask: Tensor) -> Layout:
         """Return the pattern with only the edges where `mask` (n_edges,) is true."""
-        before = torch.nn.functional.pad(mask.cumsum(0), (1, 0))
+        before = torch.nn.functional.pad(_counted(mask, self.pointer.dtype), (1, 0))
         return replace(self, pointer=before[self.pointer], column=self.column[mask])
 
     def to(self, device: torch.device) -> Layout:
         """Return the pattern on a device."""
-        return replace(self, pointer=self.pointer.to(device), column=self.column.to(device))
+        return replace(
+            self,
+            pointer=self.pointer.to(device),
+            column=self.column.to(device),
+            n_elsewhere=None if self.n_elsewhere is None else self.n_elsewhere.to(device),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Elsewhere:
+    """What is visible of each movie outside the graph at hand, each (n_movies,) float32.
+
+    Shapes: count: ratings; stars: their sum; newest: how many are among the newest.
+    """
+
+    count: Tensor
+    stars: Tensor
+    newest: Tensor
+
+    def of(self, movies: Tensor) -> Elsewhere:
+        """Return the same of these movies alone, (n,) indices."""
+        return Elsewhere(self.count[movies], self.stars[movies], self.newest[movies])
+
+    def without(self, other: Elsewhere) -> Elsewhere:
+        """Return what is left when other ratings of the same movies are taken away."""
+        return Elsewhere(
+            self.count - other.count, self.stars - other.stars, self.newest - other.newest
+        )
+
+    def to(self, device: torch.device) -> Elsewhere:
+        """Return the same on a device."""
+        return Elsewhere(self.count.to(device), self.stars.to(device), self.newest.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +110,14 @@ class RatingGraph:
     `by_user` has users as rows and movies as columns, `by_movie` the other way round.
     Edge `e` of `by_movie` is edge `to_movie_order[e]` of `by_user`.
 
+    The graph may be a part of a larger one: some of its users with all their ratings, of which
+    one worker of a `group` may hold only its own. Then `elsewhere` tells of the others' ratings.
+
     Shapes:
-        user, movie, to_movie_order: (n_edges,) int64; rating: (n_edges,) float32 stars;
-        moment: (n_edges,) int64 place of each edge in time, oldest lowest; None without times.
+        user, movie, to_movie_order: (n_edges,) int32, or int64 from 2^31 edges on;
+        rating: (n_edges,) float32 stars; moment: (n_edges,) place of each edge in time, oldest
+        lowest; None without times. `newest_from` is the first moment that counts as newest, None
+        where the edges at hand decide it.
     """
 
     by_user: Layout
@@ -74,42 +126,45 @@ class RatingGraph:
     user: Tensor
     rating: Tensor
     moment: Tensor | None = None
+    newest_from: int | None = None
+    elsewhere: Elsewhere | None = None
 
     @classmethod
-    def build(cls, ratings: Interactions, n_users: int, n_movies: int) -> RatingGraph:
+    def build(
+        cls, ratings: Interactions, n_users: int, n_movies: int, *, timed: bool = True
+    ) -> RatingGraph:
         """Make the graph of these ratings; the order in which they come does not matter.
+
+        Without `timed` the edges get no moments, which take a sort.
 
         Raises:
             DataError: a user rated a movie twice, or an index is out of range.
 
         """
-        order = np.lexsort((ratings.movie, ratings.user))
+        order = _sorting(ratings.user, ratings.movie)
         user, movie = ratings.user[order], ratings.movie[order]
         _check_edges(user, movie, n_users, n_movies)
-        rating = torch.from_numpy(ratings.rating[order])
-        ends = torch.from_numpy(user), torch.from_numpy(movie)
+        kind = np.int32 if len(user) < INT32_EDGES else np.int64
+        ends = torch.from_numpy(user.astype(kind)), torch.from_numpy(movie.astype(kind))
+        # a copy: the arrays of a data set are read-only, which torch does not know
+        rating = torch.from_numpy(np.array(ratings.rating[order]))
         graph = cls.of_edges(*ends, rating, n_users, n_movies)
-        if ratings.timestamp is None:
+        if ratings.timestamp is None or not timed:
             return graph
-        return replace(graph, moment=_places(torch.from_numpy(ratings.timestamp[order])))
+        return replace(graph, moment=_places(ratings.timestamp[order], kind))
 
     @classmethod
     def of_edges(
         cls, user: Tensor, movie: Tensor, rating: Tensor, n_users: int, n_movies: int
     ) -> RatingGraph:
         """Make the graph of edges already sorted by user, then movie; each (n_edges,)."""
-        order = movie.argsort(stable=True)
-        return cls(
-            by_user=_pattern(user, movie, n_users, n_movies),
-            by_movie=_pattern(movie[order], user[order], n_movies, n_users),
-            to_movie_order=order,
-            user=user,
-            rating=rating,
-        )
+        by_user = _pattern(user, movie, n_users, n_movies)
+        by_movie, order = _turned(by_user)
+        return cls(by_user, by_movie, order, user, rating)
 
     @property
     def movie(self) -> Tensor:
-        """Movie of each edge, (n_edges,) int64."""
+        """Movie of each edge, (n_edges,)."""
         return self.by_user.column
 
     @property
@@ -130,8 +185,9 @@ class RatingGraph:
     def keep(self, mask: Tensor) -> RatingGraph:
         """Return the graph of the edges where `mask` (n_edges,) is true; every node stays."""
         mask_by_movie = mask[self.to_movie_order]
-        new_place = mask.cumsum(0) - 1
-        return RatingGraph(
+        new_place = _counted(mask, self.to_movie_order.dtype) - 1
+        return replace(
+            self,
             by_user=self.by_user.keep(mask),
             by_movie=self.by_movie.keep(mask_by_movie),
             to_movie_order=new_place[self.to_movie_order[mask_by_movie]],
@@ -146,8 +202,28 @@ class RatingGraph:
         Cheaper than `keep` for few edges. Shapes: edges: (n,) int64 ascending edge numbers.
         """
         ends = (self.user[edges], self.movie[edges], self.rating[edges])
-        graph = RatingGraph.of_edges(*ends, self.n_users, self.n_movies)
-        return replace(graph, moment=None if self.moment is None else self.moment[edges])
+        graph = RatingGraph.of_edges(*ends, self.n_users, self.n_movies).shared(self.group)
+        return replace(
+            graph,
+            moment=None if self.moment is None else self.moment[edges],
+            newest_from=self.newest_from,
+        )
+
+    @property
+    def group(self) -> Group:
+        """The workers that the users are divided among."""
+        return self.by_movie.group
+
+    def shared(self, group: Group) -> RatingGraph:
+        """Return the graph as one worker's part of its group's."""
+        if group is self.group:
+            return self
+        return replace(self, by_movie=replace(self.by_movie, group=group))
+
+    def beside(self, elsewhere: Elsewhere) -> RatingGraph:
+        """Return the graph as a part of a larger one, of which this is visible elsewhere."""
+        by_movie = replace(self.by_movie, n_elsewhere=elsewhere.count)
+        return replace(self, by_movie=by_movie, elsewhere=elsewhere)
 
     def without(self, edges: Tensor) -> RatingGraph:
         """Return the graph with these edges hidden. Shapes: edges: (n,) int64 edge numbers."""
@@ -157,13 +233,15 @@ class RatingGraph:
 
     def to(self, device: torch.device) -> RatingGraph:
         """Return the graph on a device."""
-        return RatingGraph(
+        return replace(
+            self,
             by_user=self.by_user.to(device),
             by_movie=self.by_movie.to(device),
             to_movie_order=self.to_movie_order.to(device),
             user=self.user.to(device),
             rating=self.rating.to(device),
             moment=None if self.moment is None else self.moment.to(device),
+            elsewhere=None if self.elsewhere is None else self.elsewhere.to(device),
         )
 
     def to_hetero_data(self, user_features: Tensor, movie_features: Tensor) -> HeteroData:
@@ -176,7 +254,7 @@ class RatingGraph:
 
         data = HeteroData()
         data["user"].x, data["movie"].x = user_features, movie_features
-        forward, stars = torch.stack([self.user, self.movie]), self.rating[:, None]
+        forward, stars = torch.stack([self.user, self.movie]).long(), self.rating[:, None]
         data["user", "rates", "movie"].edge_index = forward
         data["user", "rates", "movie"].edge_attr = stars
         data["movie", "rated_by", "user"].edge_index = forward.flip(0)
@@ -184,17 +262,49 @@ class RatingGraph:
         return data
 
 
-def _places(times: Tensor) -> Tensor:
+def _sorting(user: IntArray, movie: IntArray) -> IntArray | slice:
+    """Return the order by user, then movie; the files of large data sets are in it already."""
+    step = np.diff(user)
+    if (step >= 0).all() and (np.diff(movie)[step == 0] >= 0).all():
+        return slice(None)
+    order: IntArray = np.lexsort((movie, user))
+    return order
+
+
+def _places(times: IntArray, kind: type[np.signedinteger]) -> Tensor:
     """Return each time's place, oldest 0; equal times are in the order of their edges."""
-    places = torch.empty_like(times)
-    places[times.argsort(stable=True)] = torch.arange(len(times))
-    return places
+    places = np.empty(len(times), kind)
+    places[np.argsort(times, kind="stable")] = np.arange(len(times), dtype=kind)
+    return torch.from_numpy(places)
+
+
+def _counted(mask: Tensor, kind: torch.dtype) -> Tensor:
+    return mask.cumsum(0, dtype=kind)
 
 
 def _pattern(row: Tensor, column: Tensor, n_rows: int, n_columns: int) -> Layout:
     """Return the layout of edges whose rows ascend."""
-    starts = torch.arange(n_rows + 1, device=row.device)
-    return Layout(torch.searchsorted(row.contiguous(), starts), column.contiguous(), n_columns)
+    starts = torch.arange(n_rows + 1, device=row.device, dtype=row.dtype)
+    pointer = torch.searchsorted(row.contiguous(), starts).to(row.dtype)
+    return Layout(pointer, column.contiguous(), n_columns)
+
+
+def _turned(rows: Layout) -> tuple[Layout, Tensor]:
+    """Return the layout with rows and columns exchanged, and the place of each of its edges.
+
+    On a CPU by SciPy, which counts instead of sorting: ten times as fast. Tensors that only
+    pretend to be (under `FakeTensorMode`) have nothing to count.
+    """
+    if rows.column.device.type != "cpu" or type(rows.column) is not Tensor:
+        order = rows.column.argsort(stable=True)
+        layout = _pattern(rows.column[order], rows.row[order], rows.n_columns, rows.n_rows)
+        return layout, order.to(rows.column.dtype)
+    edges = np.arange(len(rows.column), dtype=rows.column.numpy().dtype)
+    parts = (edges, rows.column.numpy(), rows.pointer.numpy())
+    turned = sparse.csr_matrix(parts, shape=(rows.n_rows, rows.n_columns)).tocsc()
+    tensors = (torch.from_numpy(part) for part in (turned.indptr, turned.indices, turned.data))
+    pointer, column, order = (tensor.to(rows.column.dtype) for tensor in tensors)
+    return Layout(pointer, column, rows.n_rows), order
 
 
 def _check_edges(

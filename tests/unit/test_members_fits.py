@@ -44,12 +44,12 @@ class Seen:
         self.targets: list[set] = []
         self.fits: list[torch.nn.Module] = []
 
-        def watched(model, visible, targets, features):
+        def watched(model, visible, targets, features, asked=None):
             if model.training:
                 self.visible.append(pairs_of(visible))
                 self.targets.append(pairs_of(targets))
                 self.fits.append(model)
-            return step_loss(model, visible, targets, features)
+            return step_loss(model, visible, targets, features, asked)
 
         monkeypatch.setattr(trainer_module, "step_loss", watched)
 

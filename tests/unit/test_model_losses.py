@@ -14,7 +14,9 @@ from movierec.columns import Columns
 from movierec.data.dataset import Dataset
 from movierec.graph import RatingGraph
 from movierec.models import losses
+from movierec.models.asked import RankingDraw
 from movierec.models.heads import Factors
+from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.losses import sampled_softmax, step_loss
 from tests.factories import assemble
 from tests.sage_cases import RICH, Made, fit, make_model, random_graph, small
@@ -76,6 +78,14 @@ def test_the_ordinal_loss_is_the_error_and_the_crossings():
     torch.testing.assert_close(found, error - 0.3 * torch.stack(log_likelihood).mean())
 
 
+def softmax_of(
+    factors: Factors, targets: RatingGraph, visible: RatingGraph, config: SageHyperparameters
+) -> Tensor:
+    degree = visible.by_movie.full_degree
+    draw = RankingDraw.draw(degree, visible.n_users, config, torch.default_generator)
+    return losses._softmax(factors, draw.of(targets), visible, draw)
+
+
 @pytest.mark.parametrize("overlap", [False, True], ids=["targets hidden", "targets visible"])
 def test_softmax_is_over_the_unseen_movies_and_the_targets(overlap):
     graph = random_graph(share=0.6)
@@ -90,7 +100,7 @@ def test_softmax_is_over_the_unseen_movies_and_the_targets(overlap):
         seen = set(visible.movie[visible.user == user].tolist()) - asked
         candidates = [m for m in range(graph.n_movies) if m not in seen]
         likelihood.append(table[user, movie] - table[user, candidates].logsumexp(0))
-    found = losses._softmax(factors, targets, visible, small())
+    found = softmax_of(factors, targets, visible, small())
     torch.testing.assert_close(found, -torch.stack(likelihood).mean())
 
 
@@ -137,7 +147,7 @@ def test_a_sample_of_every_movie_once_is_the_exact_softmax(overlap):
     factors = popular_factors(graph)
     every = torch.randperm(graph.n_movies)
     sampled = sampled_softmax(factors, targets, visible, every, torch.zeros(len(every)))
-    exact = losses._softmax(factors, targets, visible, small())
+    exact = softmax_of(factors, targets, visible, small())
     found, expected = (value_and_gradients(loss, factors) for loss in (sampled, exact))
     for left, right in zip(found, expected, strict=True):
         torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-6)
@@ -156,7 +166,7 @@ def test_a_large_sample_comes_to_the_exact_softmax_by_its_correction():
         sampled_softmax(factors, targets, visible, sample, count.log())
         for count in (len(sample) * share[sample], alike)
     )
-    exact = losses._softmax(factors, targets, visible, small())
+    exact = softmax_of(factors, targets, visible, small())
     left, right = (value_and_gradients(loss, factors) for loss in (corrected, exact))
     assert abs(left[0] - right[0]) < 0.01
     assert abs(uncorrected - exact) > 0.05
@@ -171,9 +181,9 @@ def test_small_samples_are_right_in_the_mean():
     visible, targets = graph.without(edge), graph.select(edge)
     with torch.no_grad():
         factors = popular_factors(graph)
-        exact = losses._softmax(factors, targets, visible, small())
+        exact = softmax_of(factors, targets, visible, small())
         config = small(sampled_movies=12)
-        drawn = [losses._softmax(factors, targets, visible, config) for _ in range(400)]
+        drawn = [softmax_of(factors, targets, visible, config) for _ in range(400)]
     sums = torch.stack(drawn).exp()
     assert sums.std() > 0.05 * sums.mean()
     torch.testing.assert_close(sums.mean(), exact.exp(), rtol=0.05, atol=0)

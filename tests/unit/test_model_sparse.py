@@ -41,7 +41,7 @@ class Side:
 
     @property
     def ends(self) -> tuple[Tensor, Tensor]:
-        return self.rows.row, self.rows.column
+        return self.rows.row.long(), self.rows.column.long()  # as torch-geometric asks
 
 
 def side_of(graph: RatingGraph, name: str) -> Side:

@@ -10,7 +10,7 @@ from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.losses import step_loss
-from movierec.training.targets import Parts, TargetDraw
+from movierec.training.targets import TargetDraw
 from tests.factories import make_dataset
 from tests.sage_cases import RICH, graph_of, make_model, small
 
@@ -36,8 +36,16 @@ def draw_of(graph: RatingGraph, config: SageHyperparameters, seed: int = 0) -> T
     return TargetDraw(graph, config, torch.Generator().manual_seed(seed))
 
 
+Parts = tuple[RatingGraph, RatingGraph]  # what is visible, what is asked for
+
+
+def epoch_of(draw: TargetDraw, steps: int | None = None) -> list[Parts]:
+    count = draw.steps if steps is None else steps
+    return [(step.visible, step.targets) for step in draw.epoch(count)]
+
+
 def epochs_of(draw: TargetDraw, n_epochs: int = EPOCHS) -> list[Parts]:
-    return [parts for _ in range(n_epochs) for parts in draw.epoch(draw.steps)]
+    return [parts for _ in range(n_epochs) for parts in epoch_of(draw)]
 
 
 def edges_of(graph: RatingGraph) -> list[tuple[int, int, float]]:
@@ -54,7 +62,7 @@ def test_random_asks_for_every_rating_once_an_epoch_and_hides_it_then():
     draw = draw_of(graph, hides("random", 0.2))
     orders = []
     for _ in range(2):
-        epoch = list(draw.epoch(draw.steps))
+        epoch = epoch_of(draw)
         asked = [edge for _, targets in epoch for edge in edges_of(targets)]
         orders.append(asked)
         assert sorted(asked) == edges_of(graph)
@@ -69,7 +77,7 @@ def test_random_asks_for_every_rating_once_an_epoch_and_hides_it_then():
 def test_without_a_target_fraction_every_rating_is_asked_for_once_and_always_visible(hiding):
     graph = busy_graph()
     draw = draw_of(graph, small(batch_size=300, hiding=hiding))
-    epoch = list(draw.epoch(draw.steps))
+    epoch = epoch_of(draw)
     asked = [edge for _, targets in epoch for edge in edges_of(targets)]
     assert sorted(asked) == edges_of(graph)
     assert len(epoch) == -(-graph.n_edges // 300)
@@ -81,7 +89,7 @@ def test_an_epoch_is_as_long_as_asked_for_and_never_longer(hiding):
     graph = busy_graph()
     lengths = [len(list(draw_of(graph, hides(hiding)).epoch(n))) for n in (0, 1, 7, 20, 999)]
     assert lengths == [0, 1, 7, 20, 20]
-    whole, short = (list(draw_of(graph, hides(hiding)).epoch(n)) for n in (20, 3))
+    whole, short = (epoch_of(draw_of(graph, hides(hiding)), n) for n in (20, 3))
     assert drawn(whole[:3]) == drawn(short)
 
 

@@ -32,6 +32,14 @@ def aggregate(name: str, rows: Layout, back: Layout, x: Tensor) -> Tensor:
     return _AGGREGATORS[name](rows, back, x)
 
 
+def _whole_sum(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+    """Neighbours outside the graph count as if they were like those in it."""
+    total = _sum(rows, back, x)
+    if rows.n_elsewhere is None:
+        return total
+    return total * (rows.full_degree / rows.degree.clamp(min=1))[:, None]
+
+
 def _sum(rows: Layout, back: Layout, x: Tensor) -> Tensor:
     ones = torch.ones(len(rows.column), device=x.device)
     return neighbour_sum(rows, back, ones, ones, x)
@@ -73,7 +81,7 @@ def _std(rows: Layout, back: Layout, x: Tensor) -> Tensor:
 _AGGREGATORS: dict[str, Callable[[Layout, Layout, Tensor], Tensor]] = {
     "max": _max,
     "mean": _mean,
-    "sum": _sum,
+    "sum": _whole_sum,
     "softmax": _softmax,
     "powermean": _power_mean,
     "std": _std,

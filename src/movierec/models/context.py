@@ -12,7 +12,7 @@ from torch import Tensor
 from movierec.graph import Layout, RatingGraph
 from movierec.models.sparse import neighbour_sum, row_sum
 
-__all__ = ["GraphContext", "SideContext"]
+__all__ = ["GraphContext", "SideContext", "first_newest"]
 
 LOG_DEGREE_SCALE = 5.0  # brings log(1 + degree) near 1
 # the newest tenth of the ratings: of several windows the one whose popularity ranked the
@@ -20,16 +20,25 @@ LOG_DEGREE_SCALE = 5.0  # brings log(1 + degree) near 1
 NEWEST_SHARE = 0.1
 
 
+def first_newest(n_edges: int) -> int:
+    """Return how many of so many ratings are older than the newest tenth."""
+    return min(int(n_edges * (1 - NEWEST_SHARE)), n_edges - 1)
+
+
 @dataclass(frozen=True, eq=False)
 class SideContext:
     """Facts about the nodes of one type.
 
+    `degree` and `bias` are of all visible ratings, those outside the graph too, of which `heard`
+    are in it.
+
     Shapes:
-        degree, bias: (n_nodes,); residual: (n_edges,) in this side's edge order,
+        degree, heard, bias: (n_nodes,); residual: (n_edges,) in this side's edge order,
         back_residual: the same in the other side's order.
     """
 
     degree: Tensor
+    heard: Tensor
     bias: Tensor
     residual: Tensor
     back_residual: Tensor
@@ -59,11 +68,14 @@ class SideContext:
 
         A neighbour rated higher than expected counts positively, one rated lower negatively.
         Exponent 1 is the mean. Residuals nearly cancel, so that a mean over many of them is
-        close to 0 and hard to learn from: with 0.5 the spread does not depend on n.
+        close to 0 and hard to learn from: with 0.5 the spread does not depend on n. Of neighbours
+        outside the graph the sum is taken to be like that of those in it.
 
         Shapes: other: (rows.n_columns, d) -> (rows.n_rows, d).
         """
         total = neighbour_sum(rows, back, self.residual, self.back_residual, other)
+        if self.heard is not self.degree:
+            total = total * (self.degree / self.heard.clamp(min=1))[:, None]
         return total / self.degree.clamp(min=1).pow(exponent)[:, None]
 
 
@@ -89,22 +101,31 @@ class GraphContext:
     def _sides(self) -> tuple[SideContext, SideContext]:
         """b_i = sum(r - mean) / (n_i + shrinkage), then b_u of what b_i leaves unexplained."""
         graph, order = self._graph, self._graph.to_movie_order
+        users, movies, elsewhere = graph.by_user, graph.by_movie, graph.elsewhere
         left = graph.rating - self._mean_rating
-        movie_bias = self._shrunk_mean(graph.by_movie, left[order])
+        total = row_sum(movies, left[order])
+        if elsewhere is not None:
+            total = total + elsewhere.stars - self._mean_rating * elsewhere.count
+        movie_bias = self._shrunk(total, movies)
         left = left - movie_bias[graph.movie]
-        user_bias = self._shrunk_mean(graph.by_user, left)
+        user_bias = self._shrunk(row_sum(users, left), users)
         residual = left - user_bias[graph.user]
         by_movie = residual[order]
-        users, movies = graph.by_user, graph.by_movie
         return (
             SideContext(
-                users.degree, user_bias, residual, by_movie, lambda: row_sum(users, self._newest)
+                users.degree, users.degree, user_bias, residual, by_movie,
+                lambda: row_sum(users, self._newest),
             ),
             SideContext(
-                movies.degree, movie_bias, by_movie, residual,
-                lambda: row_sum(movies, self._newest[order]),
+                movies.full_degree, movies.degree, movie_bias, by_movie, residual,
+                self._newest_of_movies,
             ),
         )  # fmt: skip
+
+    def _newest_of_movies(self) -> Tensor:
+        graph = self._graph
+        count = row_sum(graph.by_movie, self._newest[graph.to_movie_order])
+        return count if graph.elsewhere is None else count + graph.elsewhere.newest
 
     @cached_property
     def _newest(self) -> Tensor:
@@ -112,8 +133,10 @@ class GraphContext:
         graph = self._graph
         if graph.moment is None or not graph.n_edges:
             return torch.ones_like(graph.rating)
-        older = min(int(graph.n_edges * (1 - NEWEST_SHARE)) + 1, graph.n_edges)
+        if graph.newest_from is not None:
+            return (graph.moment >= graph.newest_from).to(graph.rating.dtype)
+        older = first_newest(graph.n_edges) + 1
         return (graph.moment >= graph.moment.kthvalue(older).values).to(graph.rating.dtype)
 
-    def _shrunk_mean(self, rows: Layout, value: Tensor) -> Tensor:
-        return row_sum(rows, value) / (rows.degree + self._shrinkage).clamp(min=1)
+    def _shrunk(self, total: Tensor, rows: Layout) -> Tensor:
+        return total / (rows.full_degree + self._shrinkage).clamp(min=1)

@@ -116,6 +116,11 @@ class SageHyperparameters(BaseModel):
         description="share of the train ratings each step hides from the graph and predicts; "
         "0: batches of batch_size, nothing hidden",
     )  # fmt: skip
+    graph_ratings: int = Field(
+        0, ge=0, le=2_000_000_000,
+        description="most ratings in one step's graph; larger data is trained on in parts, random "
+        "users with all their ratings. 0: chosen by a cost model",
+    )  # fmt: skip
     hiding: Literal["auto", "random", "newcomers", "later"] = Field(
         "random",
         description="what a step hides (target_fraction): random ratings; nearly all of some "
@@ -166,6 +171,11 @@ class SageHyperparameters(BaseModel):
     def foresees(self) -> bool:
         """Whether the model learns to predict what comes after a moment in time."""
         return self.hiding == "later"
+
+    @property
+    def heeds_order(self) -> bool:
+        """Whether training asks which of two ratings came first."""
+        return self.hiding in ("later", "newcomers")
 
     @property
     def ranks(self) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from movierec.graph import RatingGraph
+from movierec.models.asked import RankingDraw
 from movierec.models.catalogue import catalogue_softmax
 from movierec.models.heads import Factors
-from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.sage import GraphSage, NodeStates
 
 __all__ = ["sampled_softmax", "state_losses", "step_loss"]
@@ -20,28 +21,57 @@ NEGATIVE_TRIES = 4
 
 
 def step_loss(
-    model: GraphSage, visible: RatingGraph, targets: RatingGraph, features: tuple[Tensor, Tensor]
+    model: GraphSage,
+    visible: RatingGraph,
+    targets: RatingGraph,
+    features: tuple[Tensor, Tensor],
+    asked: RankingDraw | None = None,
 ) -> dict[str, Tensor]:
     """Return the weighted parts of the loss on `targets`, seen from the graph `visible`.
 
     The two graphs are different arguments on purpose: what is predicted need not be, and with
-    hidden targets is not, among the messages.
+    hidden targets is not, among the messages. Where several workers share the graph, a part is
+    this worker's share of the loss: the parts of all of them add up to it.
     """
-    return state_losses(model, model.encode(visible, *features), visible, targets)
+    return state_losses(model, model.encode(visible, *features), visible, targets, asked)
 
 
 def state_losses(
-    model: GraphSage, states: NodeStates, visible: RatingGraph, targets: RatingGraph
+    model: GraphSage,
+    states: NodeStates,
+    visible: RatingGraph,
+    targets: RatingGraph,
+    asked: RankingDraw | None = None,
 ) -> dict[str, Tensor]:
     """Return the parts of `step_loss` from states that the graph `visible` gave."""
     parts: dict[str, Tensor] = {}
     rating, ranking = model.rating_factors(states), model.ranking_factors(states)
     if rating is not None:
-        parts["rating"] = _rating_loss(model, rating, targets)
+        parts["rating"] = _share(_rating_loss, model, rating, targets)
     if ranking is not None:
         weight = 1.0 if model.config.ranks_only else model.config.ranking_weight
-        parts["ranking"] = weight * _ranking_loss(model, ranking, targets, visible)
+        draw = asked or RankingDraw.draw(
+            visible.by_movie.full_degree, visible.n_users, model.config, torch.default_generator
+        )
+        loss = partial(_ranking_loss, visible=visible, asked=draw)
+        parts["ranking"] = weight * _share(loss, model, ranking, draw.of(targets))
     return parts
+
+
+def _share(
+    loss: Callable[[GraphSage, Factors, RatingGraph], Tensor],
+    model: GraphSage,
+    factors: Factors,
+    targets: RatingGraph,
+) -> Tensor:
+    """Return this worker's share of a mean over the targets of all workers."""
+    if targets.group.size == 1 and targets.n_edges:
+        return loss(model, factors, targets)
+    count = factors.user.new_tensor(float(targets.n_edges))
+    whole = targets.group.sum(count).clamp(min=1)
+    if not targets.n_edges:  # and yet every worker must walk the same way back
+        return sum((part.sum() * 0.0 for part in vars(factors).values()), whole * 0.0)
+    return loss(model, factors, targets) * (count / whole)
 
 
 def _rating_loss(model: GraphSage, factors: Factors, targets: RatingGraph) -> Tensor:
@@ -57,31 +87,31 @@ def _rating_loss(model: GraphSage, factors: Factors, targets: RatingGraph) -> Te
 
 
 def _ranking_loss(
-    model: GraphSage, factors: Factors, targets: RatingGraph, visible: RatingGraph
+    model: GraphSage,
+    factors: Factors,
+    targets: RatingGraph,
+    visible: RatingGraph,
+    asked: RankingDraw,
 ) -> Tensor:
     if model.config.loss_type == "bpr":
         return _bpr(factors, targets, visible)
-    return _softmax(factors, targets, visible, model.config)
+    return _softmax(factors, targets, visible, asked)
 
 
 def _softmax(
-    factors: Factors, targets: RatingGraph, visible: RatingGraph, config: SageHyperparameters
+    factors: Factors, targets: RatingGraph, visible: RatingGraph, asked: RankingDraw
 ) -> Tensor:
     """Return the mean negative log-likelihood of each target among its user's unseen movies.
 
-    Up to `sampled_movies` the softmax runs over the whole catalogue without the movies the user
-    visibly rated; a larger one is sampled.
+    The softmax runs over the whole catalogue without the movies the user visibly rated, or over
+    the sample of it that was drawn.
     """
-    limit = config.sampled_movies
-    if visible.n_movies > limit:
-        share = (visible.by_movie.degree + 1) / (visible.n_edges + visible.n_movies)
-        sample = torch.multinomial(share, limit, replacement=True)
-        expected = limit * share[sample]
-        return sampled_softmax(factors, targets, visible, sample, expected.log())
+    if asked.sample is not None:
+        return sampled_softmax(factors, targets, visible, *asked.sample)
     users, row = _listed(targets)
     seen = _seen(users, visible)
     vectors = (factors.user[users], factors.movie, factors.movie_bias)
-    return catalogue_softmax(*vectors, seen, (row, targets.movie))
+    return catalogue_softmax(*vectors, seen, (row, targets.movie.long()))
 
 
 def sampled_softmax(
@@ -101,18 +131,28 @@ def sampled_softmax(
     them is expected in the sample.
     """
     users, row = _listed(targets)
-    scores = factors.user[users] @ factors.movie[sample].t() + factors.movie_bias[sample]
-    asked = targets.user * targets.n_movies + targets.movie
-    rated = visible.user * visible.n_movies + visible.movie
-    key = users[:, None] * visible.n_movies + sample
-    left_out = _contains(asked, key) | _contains(rated, key)
+    weight = torch.zeros_like(factors.movie_bias.detach())
+    weight = weight.index_add(0, sample, (-log_count).exp().to(weight.dtype))
+    movie = weight.nonzero()[:, 0]
+    scores = factors.user[users] @ factors.movie[movie].t() + factors.movie_bias[movie]
+    left_out = torch.zeros_like(scores, dtype=torch.bool)
+    for rows, movies in (_seen(users, visible), (row, targets.movie)):
+        column = _columns(movie, factors.movie.shape[0])[movies]
+        left_out[rows[column >= 0], column[column >= 0]] = True
     # not -inf: a row without any sampled candidate would have no gradient but NaN
     nothing = torch.finfo(scores.dtype).min / 2
-    others = (scores - log_count).masked_fill(left_out, nothing).logsumexp(1)
+    others = (scores + weight[movie].log()).masked_fill(left_out, nothing).logsumexp(1)
     wanted = factors.on_edges(targets) - factors.user_bias[targets.user]
     peak = torch.full_like(others, nothing).scatter_reduce(0, row, wanted.detach(), "amax")
     own = torch.zeros_like(others).index_add(0, row, (wanted - peak[row]).exp()).log() + peak
     return (torch.logaddexp(own, others)[row] - wanted).mean()
+
+
+def _columns(movie: Tensor, n_movies: int) -> Tensor:
+    """Return the place of each movie among these, -1 where it is none, (n_movies,)."""
+    place = torch.full((n_movies,), -1, device=movie.device)
+    place[movie] = torch.arange(len(movie), device=movie.device)
+    return place
 
 
 def _listed(targets: RatingGraph) -> tuple[Tensor, Tensor]:
@@ -123,11 +163,11 @@ def _listed(targets: RatingGraph) -> tuple[Tensor, Tensor]:
 
 def _seen(users: Tensor, visible: RatingGraph) -> tuple[Tensor, Tensor]:
     """Return row and column of what each listed user visibly rated, (n_seen,) both."""
-    pointer = visible.by_user.pointer
+    pointer = visible.by_user.pointer.long()
     size = pointer[users + 1] - pointer[users]
     row = torch.arange(len(users), device=users.device).repeat_interleave(size)
     first = (pointer[users] - (size.cumsum(0) - size))[row]
-    return row, visible.movie[first + torch.arange(len(row), device=users.device)]
+    return row, visible.movie[first + torch.arange(len(row), device=users.device)].long()
 
 
 def _contains(ascending: Tensor, key: Tensor) -> Tensor:
@@ -149,11 +189,12 @@ def _bpr(factors: Factors, targets: RatingGraph, visible: RatingGraph) -> Tensor
 
 def _unrated(targets: RatingGraph, visible: RatingGraph) -> Tensor:
     """Draw a movie per target that its user has not visibly rated, (n_targets,)."""
-    taken = visible.user * visible.n_movies + visible.movie  # ascending: edges are sorted
-    drawn = torch.randint(visible.n_movies, targets.user.shape, device=targets.user.device)
+    user, n_movies = targets.user.long(), visible.n_movies
+    taken = visible.user.long() * n_movies + visible.movie  # ascending: edges are sorted
+    drawn = torch.randint(n_movies, user.shape, device=user.device)
     for _ in range(NEGATIVE_TRIES):
-        clash = _contains(taken, targets.user * visible.n_movies + drawn)
-        again = torch.randint(visible.n_movies, drawn.shape, device=drawn.device)
+        clash = _contains(taken, user * n_movies + drawn)
+        again = torch.randint(n_movies, drawn.shape, device=drawn.device)
         drawn = torch.where(clash, again, drawn)
     return drawn
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions, RatingScale
 from movierec.graph import RatingGraph
+from movierec.group import Group
 from movierec.models.calibration import Calibration
 from movierec.models.factors import FactorModel
 from movierec.models.features import FeaturePreprocessor
@@ -22,7 +23,14 @@ from movierec.models.protocol import Arrays
 from movierec.models.residuals import ResidualKernel, ResidualModel, fit_residuals
 from movierec.models.sage import GraphSage, NodeStates
 
-__all__ = ["SageRecommender", "encoded", "export_factors", "factors_of", "feature_tensors"]
+__all__ = [
+    "SageRecommender",
+    "encoded",
+    "export_factors",
+    "factors_of",
+    "feature_tensors",
+    "shared_factors",
+]
 
 
 def feature_tensors(preprocessor: FeaturePreprocessor, dataset: Dataset) -> tuple[Tensor, Tensor]:
@@ -175,6 +183,24 @@ def factors_of(model: GraphSage, states: NodeStates, scale: RatingScale) -> Fact
         offset = model.sizes.mean_rating
     n_users, n_movies = len(states.user), len(states.movie)
     return FactorModel(n_users, n_movies, scale, offset=offset, slope=slope, **arrays)
+
+
+def shared_factors(factors: FactorModel, group: Group) -> FactorModel:
+    """Return the serving form for the users of all workers, made of each worker's own."""
+    if group.size == 1:
+        return factors
+
+    def gathered(rows: FloatArray) -> FloatArray:
+        whole: FloatArray = group.gather(torch.from_numpy(rows)).numpy()
+        return whole
+
+    return replace(
+        factors,
+        n_users=int(group.sum(torch.tensor(factors.n_users))),
+        rating_user=gathered(factors.rating_user),
+        rating_user_bias=gathered(factors.rating_user_bias),
+        ranking_user=gathered(factors.ranking_user),
+    )
 
 
 def _named(side: str, factors: Factors | None) -> dict[str, FloatArray]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from movierec.graph import Layout
+from movierec.group import shared_sum
 
 __all__ = ["edge_dot", "neighbour_max", "neighbour_sum", "row_sum"]
 
@@ -46,7 +47,7 @@ def neighbour_sum(
         the two layouts of one graph; x: (rows.n_columns, d) -> (rows.n_rows, d).
     """
     total: Tensor = _NeighbourSum.apply(x.float(), rows, back, value, back_value)
-    return total
+    return shared_sum(total, rows.group)
 
 
 def neighbour_max(rows: Layout, x: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ def edge_dot(rows: Layout, back: Layout, back_order: Tensor, left: Tensor, right
 def row_sum(rows: Layout, value: Tensor) -> Tensor:
     """Return the sum of the edges' values per row, (n_edges,) -> (n_rows,); no gradient."""
     ones = value.new_ones(rows.n_columns, 1)
-    return _spmm(rows.pointer, rows.column, value, ones)[:, 0]
+    return rows.group.sum(_spmm(rows.pointer, rows.column, value, ones)[:, 0])
 
 
 class _NeighbourSum(Function):
@@ -93,16 +94,27 @@ class _NeighbourMax(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Layout) -> Tensor:
         best, winner = torch.ops.movierec.spmax(rows.pointer, rows.column, x)
+        if rows.group.size > 1:
+            best, winner = _best_of_all(rows, best, winner)
         ctx.save_for_backward(winner)
         ctx.n_nodes = x.shape[0]
+        ctx.group = rows.group
         return best  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (winner,) = ctx.saved_tensors
-        gradient = gradient.masked_fill(winner < 0, 0.0)
+        gradient = ctx.group.sum(gradient).masked_fill(winner < 0, 0.0)
         total = gradient.new_zeros(ctx.n_nodes, gradient.shape[1])
         return total.scatter_add(0, winner.clamp(min=0), gradient), None
+
+
+def _best_of_all(rows: Layout, best: Tensor, winner: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the greatest values of all workers' neighbours; -1 where the winner is elsewhere."""
+    own = best.masked_fill((rows.pointer.diff() == 0)[:, None], float("-inf"))
+    greatest = rows.group.maximum(own)
+    winner = winner.masked_fill(own < greatest, -1)
+    return greatest.masked_fill(greatest == float("-inf"), 0.0), winner
 
 
 class _EdgeDot(Function):
@@ -161,17 +173,17 @@ def _max_cpu(pointer: Tensor, column: Tensor, x: Tensor) -> tuple[Tensor, Tensor
 
 def _winner(edge: Tensor, pointer: Tensor, column: Tensor) -> Tensor:
     """Return the node behind each winning edge; -1 in rows without edges."""
-    node = column[edge.clamp(0, len(column) - 1)]
+    node = column[edge.clamp(0, len(column) - 1)].long()
     return node.masked_fill_((pointer.diff() == 0)[:, None], -1)
 
 
 def _max_any(pointer: Tensor, column: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """Gather and reduce: what runs on devices without the fused kernel."""
-    row = _rows(pointer, column)[:, None].expand(-1, x.shape[1])
+    row = _rows(pointer, column).long()[:, None].expand(-1, x.shape[1])
     message = x[column]
     best = x.new_zeros(len(pointer) - 1, x.shape[1])
     best = best.scatter_reduce(0, row, message, "amax", include_self=False)
-    candidate = torch.where(message == best.gather(0, row), column[:, None], -1)
+    candidate = torch.where(message == best.gather(0, row), column.long()[:, None], -1)
     winner = torch.full_like(best, -1, dtype=torch.int64)
     return best, winner.scatter_reduce(0, row, candidate, "amax")
 
@@ -206,7 +218,7 @@ def _swallow_beta_warning() -> None:
 
 
 def _rows(pointer: Tensor, column: Tensor) -> Tensor:
-    rows = torch.arange(len(pointer) - 1, device=pointer.device)
+    rows = torch.arange(len(pointer) - 1, device=pointer.device, dtype=pointer.dtype)
     return rows.repeat_interleave(pointer.diff(), output_size=len(column))
 
 

@@ -9,16 +9,23 @@ from torch import Tensor
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.graph import RatingGraph
+from movierec.group import ALONE, Group
 from movierec.models.factors import FactorModel
 from movierec.models.features import FeaturePreprocessor
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.sage import GraphSage, NodeStates, Sizes
-from movierec.models.sage_recommender import SageRecommender, factors_of, feature_tensors
+from movierec.models.sage_recommender import (
+    SageRecommender,
+    factors_of,
+    feature_tensors,
+    shared_factors,
+)
 from movierec.models.serving import require_ratings
 from movierec.runtime import seed_everything
 from movierec.training.config import Circumstances
 from movierec.training.hooks import Hook, Stage
 from movierec.training.optimisation import Course
+from movierec.training.shard import Shard
 from movierec.training.trainer import FitResult, Trainer
 
 __all__ = ["Measure", "SageFit", "fit_sage"]
@@ -55,8 +62,12 @@ def fit_sage(
     resume: bool = False,
     course: Course | None = None,
     stage: Stage = Stage(),
+    group: Group = ALONE,
 ) -> SageFit:
     """Train one model on `train`; `validation`, unless it is empty, picks the epoch.
+
+    Of a `group` every worker gets the same arguments, keeps the ratings of its own users and
+    returns the same model.
 
     Raises:
         EmptyDataError: `train` is empty.
@@ -69,29 +80,43 @@ def fit_sage(
     preprocessor = FeaturePreprocessor(config.feature_bands).fit(dataset, train)
     features = feature_tensors(preprocessor, dataset)
     model = GraphSage(config, Sizes.of(dataset.scale, features, float(train.rating.mean())))
-    graph = _graph(dataset, train)
+    shard = Shard.of(group, train.user, dataset.n_users)
+    own = slice(shard.first_user, shard.last_user)
     trainer = Trainer(
         model,
-        graph,
-        _graph(dataset, validation) if validation is not None and len(validation) else None,
-        features,
+        _graph(dataset, train, shard, timed=config.heeds_order),
+        _graph(dataset, validation, shard) if validation is not None and len(validation) else None,
+        (features[0][own], features[1]),
         circumstances=circumstances,
-        validator=_validator(measure, dataset),
+        validator=_validator(measure, dataset, group),
         hooks=hooks,
         course=course,
         stage=stage,
+        shard=shard,
     )
     result = trainer.fit(resume=resume)
     return SageFit(model, preprocessor, features, result, circumstances.seed, len(train))
 
 
-def _graph(dataset: Dataset, ratings: Interactions) -> RatingGraph:
-    return RatingGraph.build(ratings, dataset.n_users, dataset.n_movies)
+def _graph(
+    dataset: Dataset, ratings: Interactions, shard: Shard, *, timed: bool = False
+) -> RatingGraph:
+    n_users = shard.last_user - shard.first_user
+    own = shard.take(ratings)
+    graph = RatingGraph.build(own, n_users, dataset.n_movies, timed=timed).shared(shard.group)
+    if not timed or shard.group.size == 1 or ratings.timestamp is None:
+        return graph
+    return shard.timed(graph, ratings)
 
 
 def _validator(
-    measure: Measure | None, dataset: Dataset
+    measure: Measure | None, dataset: Dataset, group: Group
 ) -> Callable[[GraphSage, NodeStates], dict[str, float]] | None:
     if measure is None:
         return None
-    return lambda model, states: measure(factors_of(model, states, dataset.scale))
+
+    def measured(model: GraphSage, states: NodeStates) -> dict[str, float]:
+        factors = shared_factors(factors_of(model, states, dataset.scale), group)
+        return group.agree(measure(factors) if group.rank == 0 else {})
+
+    return measured

@@ -19,7 +19,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training is about to do; `done` are the epochs it did before it was resumed."""
+    """What a training is about to do; `done` are the epochs it did before it was resumed.
+
+    `parts` says in how many parts of users the graph is gone through, 1 is all at once; `workers`
+    how many processes share it.
+    """
 
     epochs: int
     steps_per_epoch: int
@@ -28,6 +32,8 @@ class Plan:
     first_epoch: int
     stage: Stage = Stage()
     done: tuple[EpochResult, ...] = ()
+    parts: int = 1
+    workers: int = 1
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from movierec.data.dataset import Dataset, Interactions
+from movierec.group import ALONE, Group
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.sage_recommender import SageRecommender
 from movierec.training.config import Circumstances
@@ -81,6 +82,7 @@ def fit_members(
     measure: Measure | None = None,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
+    group: Group = ALONE,
 ) -> MembersFit:
     """Train the members one after the other, each with a checkpoint of its own.
 
@@ -100,7 +102,7 @@ def fit_members(
         here = circumstances.for_fit(stage.number, seed)
         return fit_sage(
             dataset, ratings, how.pop("validation", None), config, here,
-            hooks=hooks, resume=resume, stage=stage, **how,
+            hooks=hooks, resume=resume, stage=stage, group=group, **how,
         )  # fmt: skip
 
     watched = {"validation": validation, "measure": measure}

@@ -11,7 +11,7 @@ from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.sage import GraphSage
 from movierec.training.muon import MuonAdamW
 
-__all__ = ["Course", "make_optimizer", "make_schedule", "steps_per_epoch"]
+__all__ = ["Course", "make_optimizer", "make_schedule", "parts_per_pass", "steps_per_epoch"]
 
 FEWEST_STEPS_OF_A_CYCLE = 4
 
@@ -32,9 +32,15 @@ class Course:
 
 def steps_per_epoch(config: SageHyperparameters, n_ratings: int) -> int:
     """Return the steps of one pass over the train ratings; one never hides all of them."""
+    parts = parts_per_pass(config, n_ratings)
     if config.target_fraction:
-        return min(n_ratings, max(2, round(1 / config.target_fraction)))
-    return math.ceil(n_ratings / config.batch_size)
+        return parts * min(n_ratings, max(2, round(1 / config.target_fraction)))
+    return parts if parts > 1 else math.ceil(n_ratings / config.batch_size)
+
+
+def parts_per_pass(config: SageHyperparameters, n_ratings: int) -> int:
+    """Return in how many parts of users the ratings are gone through; 1 is the whole graph."""
+    return math.ceil(n_ratings / (config.graph_ratings or n_ratings))
 
 
 def make_optimizer(model: GraphSage) -> torch.optim.Optimizer:

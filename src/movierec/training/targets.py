@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
@@ -10,16 +11,30 @@ from torch import Tensor
 
 from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
+from movierec.models.asked import RankingDraw
+from movierec.models.context import first_newest
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.training.optimisation import steps_per_epoch
+from movierec.training.shard import Shard
 
-__all__ = ["Parts", "TargetDraw"]
-
-Parts = tuple[RatingGraph, RatingGraph]  # what is visible, what is asked for
+__all__ = ["Step", "TargetDraw", "moment_bounds", "require_times"]
 
 EARLIEST, LATEST = 0.2, 0.95  # share of the ratings before the moment that `later` draws
 NEWCOMER_SHARE = 0.1
 NEWCOMER_RATINGS = 10  # a newcomer shows at most so many ratings
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What is visible, what is asked for, and what is ranked for whom.
+
+    `nodes` are the users and the movies of the two graphs, None where they are all.
+    """
+
+    visible: RatingGraph
+    targets: RatingGraph
+    asked: RankingDraw
+    nodes: tuple[Tensor, Tensor] | None = None
 
 
 class TargetDraw:
@@ -32,34 +47,52 @@ class TargetDraw:
     - later: a step draws a moment. What came before is visible and the ratings right after it,
       a `target_fraction` of all, are the targets; what came later still is neither.
 
+    Of several workers each draws the same, and keeps what is of its own users.
+
     Raises:
         HyperparameterError: `hiding` is later and the ratings have no times.
 
     """
 
-    def __init__(self, graph: RatingGraph, config: SageHyperparameters, random: torch.Generator):
+    def __init__(
+        self,
+        graph: RatingGraph,
+        config: SageHyperparameters,
+        random: torch.Generator,
+        shard: Shard | None = None,
+    ) -> None:
+        require_times(graph, config)
         self.graph = graph
         self.config = config
         self.random = random
-        self.steps = steps_per_epoch(config, graph.n_edges)
-        if config.foresees and graph.moment is None:
-            raise HyperparameterError(
-                "hiding later needs rating times, and these ratings have none.",
-                hint="Set hiding to random, or import the ratings with their timestamps.",
-            )
+        self.shard = shard or Shard.whole(graph.n_users, graph.n_edges)
+        self.steps = steps_per_epoch(config, self.shard.n_edges)
 
-    def epoch(self, steps: int) -> Iterator[Parts]:
-        """Yield the parts of an epoch's first steps."""
+    def epoch(self, steps: int) -> Iterator[Step]:
+        """Yield an epoch's first steps."""
+        for visible, targets in self._parts(steps):
+            degree, shard = visible.by_movie.degree, self.shard
+            asked = RankingDraw.draw(degree, shard.n_users, self.config, self.random)
+            yield Step(visible, targets, asked.within(shard.first_user, shard.last_user))
+
+    def _parts(self, steps: int) -> Iterator[tuple[RatingGraph, RatingGraph]]:
         if self.config.foresees:
             yield from (self._later() for _ in range(min(steps, self.steps)))
             return
-        order = self._permutation(self.graph.n_edges)
+        order = self._permutation()
         for part in islice(order.tensor_split(self.steps), steps):
-            edges = part.sort().values.to(self.graph.user.device)
+            edges = self._own(part).sort().values.to(self.graph.user.device)
             hides = self.config.target_fraction > 0
             yield self._hidden(edges) if hides else (self.graph, self.graph.select(edges))
 
-    def _hidden(self, edges: Tensor) -> Parts:
+    def _own(self, edges: Tensor) -> Tensor:
+        """Return which of the edges are this worker's, in its own numbers."""
+        if self.shard.group.size == 1:
+            return edges
+        edges = edges - self.shard.first_edge
+        return edges[(edges >= 0) & (edges < self.graph.n_edges)]
+
+    def _hidden(self, edges: Tensor) -> tuple[RatingGraph, RatingGraph]:
         if self.config.hiding == "newcomers":
             asked = self._of_newcomers()
             asked[edges] = True
@@ -68,10 +101,11 @@ class TargetDraw:
 
     def _of_newcomers(self) -> Tensor:
         """Return which edges some users do not have yet, (n_edges,)."""
-        graph, device = self.graph, self.graph.user.device
-        newcomer = (self._uniform(graph.n_users) < NEWCOMER_SHARE).to(device)
-        most = (self._uniform(graph.n_users) * (NEWCOMER_RATINGS + 1)).long().to(device)
-        by_time = self._permutation(graph.n_edges).to(device)
+        graph, device, shard = self.graph, self.graph.user.device, self.shard
+        own = slice(shard.first_user, shard.last_user)
+        newcomer = (self._uniform(shard.n_users)[own] < NEWCOMER_SHARE).to(device)
+        most = (self._uniform(shard.n_users)[own] * (NEWCOMER_RATINGS + 1)).long().to(device)
+        by_time = self._own(self._permutation()).to(device)
         if graph.moment is not None:
             by_time = graph.moment.argsort()
         by_user = by_time[graph.user[by_time].argsort(stable=True)]
@@ -80,17 +114,36 @@ class TargetDraw:
         rank = place - graph.by_user.pointer[graph.user]
         return newcomer[graph.user] & (rank >= most[graph.user])
 
-    def _later(self) -> Parts:
+    def _later(self) -> tuple[RatingGraph, RatingGraph]:
         graph = self.graph
         assert graph.moment is not None  # the constructor saw to it
-        share = EARLIEST + (LATEST - EARLIEST) * float(self._uniform(1))
-        cut = min(max(int(graph.n_edges * share), 1), graph.n_edges - 1)
-        end = cut + max(1, int(graph.n_edges * self.config.target_fraction))
+        share = float(self._uniform(1))
+        cut, end = moment_bounds(share, self.shard.n_edges, self.config.target_fraction)
         asked = (graph.moment >= cut) & (graph.moment < end)
-        return graph.keep(graph.moment < cut), graph.select(asked.nonzero()[:, 0])
+        visible = replace(graph.keep(graph.moment < cut), newest_from=first_newest(cut))
+        return visible, graph.select(asked.nonzero()[:, 0])
 
-    def _permutation(self, size: int) -> Tensor:
-        return torch.randperm(size, generator=self.random)
+    def _permutation(self) -> Tensor:
+        return torch.randperm(self.shard.n_edges, generator=self.random)
 
     def _uniform(self, size: int) -> Tensor:
         return torch.rand(size, generator=self.random)
+
+
+def require_times(graph: RatingGraph, config: SageHyperparameters) -> None:
+    """Raise HyperparameterError where a model is to foresee ratings that have no times."""
+    if config.foresees and graph.moment is None:
+        raise HyperparameterError(
+            "hiding later needs rating times, and these ratings have none.",
+            hint="Set hiding to random, or import the ratings with their timestamps.",
+        )
+
+
+def moment_bounds(drawn: float, n_edges: int, fraction: float) -> tuple[int, int]:
+    """Return the first moment that is asked for and the first that is not any more.
+
+    `drawn` is uniform in [0, 1), `fraction` the share of all ratings that is asked for.
+    """
+    share = EARLIEST + (LATEST - EARLIEST) * drawn
+    cut = min(max(int(n_edges * share), 1), n_edges - 1)
+    return cut, cut + max(1, int(n_edges * fraction))

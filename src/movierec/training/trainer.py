@@ -14,6 +14,7 @@ from torch import Tensor
 
 from movierec.errors import ArtifactError, NonFiniteError, TrainingError
 from movierec.graph import RatingGraph
+from movierec.models.asked import RankingDraw
 from movierec.models.losses import state_losses, step_loss
 from movierec.models.sage import GraphSage, NodeStates
 from movierec.runtime import pick_device
@@ -25,9 +26,12 @@ from movierec.training.optimisation import (
     Course,
     make_optimizer,
     make_schedule,
+    parts_per_pass,
     steps_per_epoch,
 )
-from movierec.training.targets import TargetDraw
+from movierec.training.parts import PartDraw
+from movierec.training.shard import Shard
+from movierec.training.targets import Step, TargetDraw
 
 __all__ = ["FitResult", "Trainer", "Validator"]
 
@@ -65,6 +69,7 @@ class Trainer:
         hooks: watchers.
         course: how many steps to take; None for all epochs of the hyperparameters.
         stage: which of a version's fits this is, for the watchers.
+        shard: the users of the graph among those of all workers; None where there is but one.
 
     """
 
@@ -80,6 +85,7 @@ class Trainer:
         hooks: Sequence[Hook] = (),
         course: Course | None = None,
         stage: Stage = Stage(),
+        shard: Shard | None = None,
     ) -> None:
         self.device = pick_device(circumstances.device)
         self.config = model.config
@@ -90,10 +96,13 @@ class Trainer:
         self.circumstances = circumstances
         self.validator = validator
         self.hooks = hooks
-        self.course = course or Course.whole(self.config, graph.n_edges)
+        self.shard = shard or Shard.whole(graph.n_users, graph.n_edges)
+        self.course = course or Course.whole(self.config, self.shard.n_edges)
         self.stage = stage
         self.batches = torch.Generator().manual_seed(circumstances.seed)
-        self.draw = TargetDraw(self.graph, self.config, self.batches)
+        self.parts = parts_per_pass(self.config, self.shard.n_edges)
+        kind = PartDraw if self.parts > 1 else TargetDraw
+        self.draw = kind(self.graph, self.config, self.batches, self.shard)
         self.optimizer = make_optimizer(model)
         self.schedule = make_schedule(self.optimizer, self.config, self.course.planned)
         self.average = WeightAverage(model, self.config.weight_average)
@@ -104,7 +113,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in one pass over the train ratings."""
-        return steps_per_epoch(self.config, self.graph.n_edges)
+        return steps_per_epoch(self.config, self.shard.n_edges)
 
     @property
     def epochs(self) -> int:
@@ -150,6 +159,8 @@ class Trainer:
             steps_per_epoch=self.steps_per_epoch,
             n_parameters=self.model.n_parameters,
             device=str(self.device),
+            parts=self.parts,
+            workers=self.shard.group.size,
             first_epoch=len(self.result.history) + 1,
             done=tuple(self.result.history),
             stage=self.stage,
@@ -159,31 +170,58 @@ class Trainer:
 
     def _train_epoch(self, epoch: int) -> float:
         self.model.train()
+        self._seed_worker(epoch)
         left = self.course.steps - (epoch - 1) * self.steps_per_epoch
         total, count = torch.zeros((), device=self.device), 0
-        for step, (visible, targets) in enumerate(self.draw.epoch(left), start=1):
-            loss = self._step(visible, targets, epoch, step)
-            total += loss * targets.n_edges
-            count += targets.n_edges
+        for number, step in enumerate(self.draw.epoch(left), start=1):
+            asked = self._of_all_workers(step.targets.n_edges)
+            total += self._step(step, epoch, number) * asked
+            count += asked
             for hook in self.hooks:
-                hook.on_step(epoch, step)
+                hook.on_step(epoch, number)
         return float(total) / count
 
-    def _step(self, visible: RatingGraph, targets: RatingGraph, epoch: int, step: int) -> Tensor:
+    def _seed_worker(self, epoch: int) -> None:
+        """Give each of several workers random numbers of its own, the same after a restart."""
+        group = self.shard.group
+        if group.size > 1:
+            torch.manual_seed(abs(hash((self.circumstances.seed, epoch, group.rank))))
+
+    def _of_all_workers(self, count: int) -> int:
+        return int(self.shard.group.sum(torch.tensor(count)))
+
+    def _step(self, step: Step, epoch: int, number: int) -> Tensor:
         """Do one update and return its loss."""
         self.optimizer.zero_grad(set_to_none=True)
+        users, movies = self.features
+        if step.nodes is not None:
+            users, movies = users[step.nodes[0]], movies[step.nodes[1]]
         with self._precision():
-            parts = step_loss(self.model, visible, targets, self.features)
+            parts = step_loss(self.model, step.visible, step.targets, (users, movies), step.asked)
         loss = torch.stack([part.float() for part in parts.values()]).sum()
-        if not torch.isfinite(loss):
-            raise self._non_finite(parts, epoch, step)
+        whole = self.shard.group.sum(loss.detach())
+        if not torch.isfinite(whole):
+            raise self._non_finite(parts, epoch, number)
         loss.backward()  # type: ignore[no-untyped-call]
+        self._share_gradients()
         if self.config.gradient_clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         self.schedule.step()
         self.average.update()
-        return loss.detach()
+        return whole
+
+    def _share_gradients(self) -> None:
+        """Give every worker the gradient of the whole loss, in one message."""
+        group = self.shard.group
+        if group.size == 1:
+            return
+        weights = list(self.model.parameters())
+        parts = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+        total = group.sum(torch.cat([part.flatten() for part in parts]))
+        sizes = [weight.numel() for weight in weights]
+        for weight, part in zip(weights, torch.split(total, sizes), strict=True):
+            weight.grad = part.view_as(weight)
 
     def _precision(self) -> torch.autocast:
         enabled = self.circumstances.mixed_precision and self.device.type == "cuda"
@@ -232,8 +270,12 @@ class Trainer:
         with torch.random.fork_rng(devices=self._cuda_devices()):
             # what a sampled loss samples is the same in every epoch
             torch.manual_seed(self.circumstances.seed)
-            parts = state_losses(self.model, states, self.graph, self.validation)
-        return float(torch.stack(list(parts.values())).sum())
+            shard, degree = self.shard, self.graph.by_movie.degree
+            random = torch.Generator().manual_seed(self.circumstances.seed)
+            asked = RankingDraw.draw(degree, shard.n_users, self.config, random)
+            asked = asked.within(shard.first_user, shard.last_user)
+            parts = state_losses(self.model, states, self.graph, self.validation, asked)
+        return float(shard.group.sum(torch.stack(list(parts.values())).sum()))
 
     def _cuda_devices(self) -> list[torch.device]:
         return [self.device] if self.device.type == "cuda" else []
@@ -258,7 +300,7 @@ class Trainer:
         if result.is_best:
             self.result.best_epoch = result.epoch
             self.best_weights = self.average.weights()
-        if self.circumstances.checkpoint is not None:
+        if self.circumstances.checkpoint is not None and self.shard.group.rank == 0:
             write_checkpoint(self.circumstances.checkpoint, self._state())
         for hook in self.hooks:
             hook.on_epoch(result)
@@ -294,7 +336,7 @@ class Trainer:
         """What a training must share with the checkpoint it goes on from."""
         return {
             "hyperparameters": self.config.model_dump(),
-            "data": asdict(self.model.sizes) | {"ratings": self.graph.n_edges},
+            "data": asdict(self.model.sizes) | {"ratings": self.shard.n_edges},
         }
 
     def _restore(self) -> None:

@@ -1,0 +1,215 @@
+"""Steps on parts of a graph that is too large for one step.
+
+A step takes random users with all their ratings. Of a movie's raters it hears only those of
+them: a sample drawn evenly, as if each movie sampled its neighbours (Hamilton, Ying and Leskovec,
+2017, arXiv:1706.02216, section 3.1), but shared by all movies, so that no neighbourhood grows
+from layer to layer. What counts alone say, degrees, biases and trends, is of all visible ratings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from movierec.graph import Elsewhere, RatingGraph
+from movierec.models.asked import RankingDraw
+from movierec.models.context import first_newest
+from movierec.models.hyperparameters import SageHyperparameters
+from movierec.training.optimisation import parts_per_pass, steps_per_epoch
+from movierec.training.shard import Shard
+from movierec.training.targets import (
+    NEWCOMER_RATINGS,
+    NEWCOMER_SHARE,
+    Step,
+    moment_bounds,
+    require_times,
+)
+
+__all__ = ["PartDraw"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some users, ascending, and their edges in the whole graph, those of a user together.
+
+    Shapes: users, size: (n_users,), size their number of edges; edges, row: (n_edges,) number of
+    each edge in the whole graph, and the place of its user among the users.
+    """
+
+    whole: RatingGraph
+    users: Tensor
+    size: Tensor
+    edges: Tensor
+    row: Tensor
+
+    @classmethod
+    def of(cls, whole: RatingGraph, users: Tensor) -> _Part:
+        pointer = whole.by_user.pointer.long()
+        size = pointer[users + 1] - pointer[users]
+        row = torch.arange(len(users), device=users.device).repeat_interleave(size)
+        first = pointer[users] - (size.cumsum(0) - size)
+        edges = torch.arange(len(row), device=users.device) + first[row]
+        return cls(whole, users, size, edges, row)
+
+    @cached_property
+    def movie(self) -> Tensor:
+        return self.whole.movie[self.edges]
+
+    @cached_property
+    def rating(self) -> Tensor:
+        return self.whole.rating[self.edges]
+
+    @cached_property
+    def moment(self) -> Tensor:
+        assert self.whole.moment is not None
+        return self.whole.moment[self.edges]
+
+    def rank(self) -> Tensor:
+        """Place in time of each edge among its user's, from 0; without times in any order."""
+        if self.whole.moment is None:
+            time = torch.rand(len(self.edges)).to(self.edges.device)
+        else:
+            time = self.moment
+        order = time.argsort(stable=True)
+        order = order[self.row[order].argsort(stable=True)]
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order), device=order.device)
+        return place - (self.size.cumsum(0) - self.size)[self.row]
+
+    def graph(self, chosen: Tensor, place: Tensor, n_movies: int) -> RatingGraph:
+        """Return the graph of a mask's edges, users numbered from 0 and movies by `place`."""
+        edges, kind = self.edges[chosen], self.whole.movie.dtype
+        ends = self.row[chosen].to(kind), place[self.movie[chosen]]
+        graph = RatingGraph.of_edges(*ends, self.rating[chosen], len(self.users), n_movies)
+        moment = self.whole.moment
+        return replace(graph, moment=None if moment is None else moment[edges])
+
+
+class PartDraw:
+    """Draws the steps of an epoch as `TargetDraw` does, each on a part of the users.
+
+    With hiding random or newcomers an epoch goes through all users 1 / `target_fraction` times,
+    and every rating is a target once; without a `target_fraction` it goes through them once, and
+    everything visible is asked for.
+
+    Raises:
+        HyperparameterError: `hiding` is later and the ratings have no times.
+
+    """
+
+    def __init__(
+        self,
+        graph: RatingGraph,
+        config: SageHyperparameters,
+        random: torch.Generator,
+        shard: Shard | None = None,
+    ) -> None:
+        require_times(graph, config)
+        self.graph = graph
+        self.config = config
+        self.random = random
+        self.shard = shard or Shard.whole(graph.n_users, graph.n_edges)
+        self.parts = parts_per_pass(config, self.shard.n_edges)
+        self.rounds = steps_per_epoch(config, self.shard.n_edges) // self.parts
+        self._everything = self._counts(graph.movie, graph.rating)
+
+    def epoch(self, steps: int) -> Iterator[Step]:
+        """Yield an epoch's first steps."""
+        drawn = torch.randint(
+            self.rounds, (self.shard.n_edges,), generator=self.random, dtype=torch.int16
+        )
+        first = self.shard.first_edge
+        turn = drawn[first : first + self.graph.n_edges].to(self.graph.rating.device)
+        yield from islice(self._steps(turn), steps)
+
+    def _steps(self, turn: Tensor) -> Iterator[Step]:
+        for number in range(self.rounds):
+            order = torch.randperm(self.shard.n_users, generator=self.random)
+            for users in order.tensor_split(self.parts):
+                yield self._step(users, turn, number)
+
+    def _step(self, users: Tensor, turn: Tensor, number: int) -> Step:
+        part = _Part.of(self.graph, self._own(users))
+        if self.config.foresees:
+            shown, asked, cut = self._later(part)
+            elsewhere = self._before(cut).without(self._newest(part, shown, cut))
+            newest_from = first_newest(cut)
+        else:
+            asked, newest_from = self._asked(part, turn[part.edges] == number), None
+            shown = ~asked if self.config.target_fraction else asked
+            elsewhere = self._everything.without(self._counts(part.movie, part.rating))
+        degree = elsewhere.count + self._counts(part.movie[shown], part.rating[shown]).count
+        ranking = RankingDraw.draw(degree, len(users), self.config, self.random)
+        movies = self._touched(part.movie[asked | shown], ranking.sample)
+        place = torch.full_like(degree, -1, dtype=part.movie.dtype)
+        place[movies] = torch.arange(len(movies), dtype=place.dtype, device=place.device)
+        visible, targets = (
+            part.graph(which, place, len(movies)).shared(self.shard.group)
+            for which in (shown, asked)
+        )
+        visible = replace(visible.beside(elsewhere.of(movies)), newest_from=newest_from)
+        before = int((users < self.shard.first_user).sum())
+        ranking = ranking.within(before, before + len(part.users)).renamed(place)
+        return Step(visible, targets, ranking, (part.users, movies))
+
+    def _own(self, users: Tensor) -> Tensor:
+        """Return which of the users are this worker's, in its own numbers, ascending."""
+        users = users[(users >= self.shard.first_user) & (users < self.shard.last_user)]
+        return (users - self.shard.first_user).sort().values.to(self.graph.rating.device)
+
+    def _asked(self, part: _Part, drawn: Tensor) -> Tensor:
+        """Return which of the part's edges are asked for, where time does not decide."""
+        if not self.config.target_fraction:
+            return torch.ones_like(drawn)
+        if self.config.hiding != "newcomers":
+            return drawn
+        own = self.shard.first_user + part.users.cpu()
+        newcomer = (self._uniform()[own] < NEWCOMER_SHARE).to(drawn.device)
+        most = (self._uniform()[own] * (NEWCOMER_RATINGS + 1)).long().to(drawn.device)
+        return drawn | (newcomer[part.row] & (part.rank() >= most[part.row]))
+
+    def _uniform(self) -> Tensor:
+        return torch.rand(self.shard.n_users, generator=self.random)
+
+    def _later(self, part: _Part) -> tuple[Tensor, Tensor, int]:
+        share = float(torch.rand(1, generator=self.random))
+        cut, end = moment_bounds(share, self.shard.n_edges, self.config.target_fraction)
+        moment = part.moment
+        return moment < cut, (moment >= cut) & (moment < end), cut
+
+    def _before(self, cut: int) -> Elsewhere:
+        """Count the ratings of all users before a moment."""
+        graph = self.graph
+        assert graph.moment is not None  # the constructor saw to it
+        old = graph.moment < cut
+        return self._counts(
+            graph.movie[old], graph.rating[old], graph.moment[old] >= first_newest(cut)
+        )
+
+    def _newest(self, part: _Part, shown: Tensor, cut: int) -> Elsewhere:
+        newest = part.moment[shown] >= first_newest(cut)
+        return self._counts(part.movie[shown], part.rating[shown], newest)
+
+    def _counts(self, movie: Tensor, rating: Tensor, newest: Tensor | None = None) -> Elsewhere:
+        """Sum up ratings by movie, those of all workers together."""
+        size = self.graph.n_movies
+        sums = [
+            torch.bincount(movie, minlength=size).float(),
+            torch.bincount(movie, rating.double(), minlength=size).float(),
+        ]
+        newest_count = None if newest is None else torch.bincount(movie[newest], minlength=size)
+        sums.append(torch.zeros_like(sums[0]) if newest_count is None else newest_count.float())
+        return Elsewhere(*self.shard.group.sum(torch.stack(sums)))
+
+    def _touched(self, movie: Tensor, sample: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Return the movies that a step needs, ascending, the same for all workers."""
+        needed = torch.zeros(self.graph.n_movies, device=movie.device)
+        needed[movie] = 1
+        if sample is not None:
+            needed[sample[0]] = 1
+        return self.shard.group.sum(needed).nonzero()[:, 0]
