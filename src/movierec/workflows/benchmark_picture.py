@@ -1,4 +1,4 @@
-"""Pictures of a benchmark as SVG: accuracy against seconds, and against ratings given.
+"""Pictures of a benchmark as SVG: accuracy against seconds or ratings given; growing curves.
 
 matplotlib is in the optional dependency group `bench` and imported when something is drawn.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
 
-__all__ = ["draw_accuracy", "draw_new_users"]
+__all__ = ["Panel", "draw_accuracy", "draw_curves", "draw_new_users"]
 
 # a white card with dark text is read on GitHub's light and dark page alike
 INK, FAINT, OURS, PEER = "#24292f", "#d0d7de", "#0969da", "#6e7781"
@@ -76,6 +77,35 @@ def draw_new_users(curves: Mapping[str, Mapping[int, Summary]], title: str, path
             axes.set_xticks(sorted({count for curve in curves.values() for count in curve}))
         lines, names = panels[1].get_legend_handles_labels()
         figure.legend(lines, names, loc="outside lower center", ncols=4, frameon=False)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One half of a picture: its title, what is below it, and points (x, y) by line."""
+
+    title: str
+    below: str
+    lines: Mapping[str, Sequence[tuple[float, float]]]
+
+
+def draw_curves(panels: Sequence[Panel], title: str, path: Path) -> None:
+    """Draw two panels of lines, all axes logarithmic: what grows evenly is straight.
+
+    Raises:
+        SettingsError: matplotlib is missing, or the file cannot be written.
+
+    """
+    with _figure(title, path) as figure:
+        for axes, panel in zip(_panels(figure), panels, strict=True):
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            _label_axes(axes, panel.below, panel.title)
+            for place, (name, points) in enumerate(panel.lines.items()):
+                axes.plot(
+                    *zip(*points, strict=True), label=name, color=CURVES[place],
+                    marker=MARKERS[place], markersize=5, linewidth=1.8,
+                )  # fmt: skip
+            axes.legend(frameon=False)
 
 
 @contextmanager
