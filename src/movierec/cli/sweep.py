@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from movierec.cli.options import accept, given
+from movierec.cli.options import AddressOption, EngineOption, WorkersOption, accept, given
 from movierec.cli.output import JsonOption, console, emit, progress_bar
 from movierec.cli.sweeps import drawn
 from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of
@@ -55,6 +55,9 @@ def sweep(
     dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every training; default: 0.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    engine: EngineOption = "local",
+    workers: WorkersOption = 1,
+    address: AddressOption = None,
     prune: Annotated[
         bool, typer.Option(help="Stop trials that lag behind the others at the same epoch.")
     ] = True,
@@ -86,7 +89,8 @@ def sweep(
         "search": tuple(search or ()),
         "metric": metric,
     }
-    now = {"name": name, "trials": trials, "prune": prune}
+    where = {"name": engine, "workers": workers, "address": address}
+    now = {"name": name, "trials": trials, "prune": prune, "engine": where}
     settings = load_settings()
     if resume is not None:
         _require_alone(resume, asked, now)
@@ -103,7 +107,8 @@ def sweep(
 
 
 def _require_alone(run_id: int, asked: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    usual = {"name": None, "trials": TRIALS, "prune": True}
+    here = {"name": "local", "workers": 1, "address": None}
+    usual = {"name": None, "trials": TRIALS, "prune": True, "engine": here}
     if any(asked.values()) or now != usual:
         raise HyperparameterError(
             "--resume goes on with a run as it was started; other options have no place beside it.",

@@ -12,6 +12,7 @@ from movierec.jobs.worker import ensure_worker
 from movierec.progress import Progress
 from movierec.settings import Settings
 from movierec.store import RunRecord, Store, open_store
+from movierec.workflows.engines import require_ray
 
 if TYPE_CHECKING:
     from movierec.training.hooks import Hook
@@ -54,6 +55,8 @@ def queue_sweep(settings: Settings, request: SweepRequest) -> RunRecord:
     """
     from movierec.workflows.train import prepared
 
+    if request.engine.is_ray:
+        require_ray()
     ready = prepared(request.training, settings)
     with open_store(settings) as store:
         run = _added(settings, store, request.model_copy(update={"training": ready}))

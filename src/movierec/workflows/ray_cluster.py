@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,16 @@ from typing import Any
 from movierec.errors import SettingsError
 from movierec.workflows.engines import Engine, require_ray
 
-__all__ = ["cluster", "device_of_workers", "share_of_worker"]
+__all__ = ["cluster", "device_of_workers", "own_signals", "share_of_worker"]
 
 PREFIX = "movierec-ray-"
 STORE_BYTES = 128 * 2**20  # weights and events go through it, no ratings
+SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", signal.SIGTERM))
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of settings mean the project's folder
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # how soon a lost worker is noticed
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints tables whatever it is told
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
 }
@@ -52,12 +54,14 @@ def cluster(engine: Engine, worker: Mapping[str, float]) -> Iterator[Path]:
     try:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        with _same_signals():
+        restore = own_signals()
+        try:
             _connect(engine, worker, folder)
+        finally:
+            restore()
         yield folder
     finally:
-        with _same_signals():
-            ray.shutdown()
+        ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -144,13 +148,16 @@ def _require_room(worker: Mapping[str, float]) -> None:
         )
 
 
-@contextmanager
-def _same_signals() -> Iterator[None]:
-    """Keep the handlers of signals: Ray sets its own, and a run has to hear of its end."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
+def own_signals() -> Callable[[], None]:
+    """Return what puts the handlers of signals back as they are now.
+
+    Ray sets its own, and a run has to hear when it is to end.
+    """
+    kept = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def restore() -> None:
         for number, handler in kept.items():
             with suppress(ValueError):  # only the main thread may
                 signal.signal(number, handler)
+
+    return restore

@@ -15,6 +15,7 @@ from movierec.data.splits import Split, make_split
 from movierec.progress import Progress, silent
 from movierec.settings import Settings
 from movierec.store import open_store
+from movierec.training.config import Circumstances
 from movierec.training.hooks import Hook
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.sweep_command import full_hyperparameters
@@ -58,7 +59,7 @@ def sweep(
     tell = on_progress or silent
     tell("loading the data", 0.0)
     request = named(request.complete(), settings)
-    circumstances = circumstances_of(request.training, settings)
+    circumstances = _circumstances(request, settings)
     dataset, split = _material(request.training, settings)
     store, name = SweepStore(settings), str(request.name)
     with store.working_on(name):
@@ -71,9 +72,26 @@ def sweep(
                 request, *without_test(dataset, split), circumstances, hooks,
                 _Teller(study, request, tell, missing),
             )  # fmt: skip
-            study.optimize(objective, n_trials=missing, callbacks=[ImportanceKeeper()])
-            keep_importance(study)
+            _search(study, objective, settings, missing)
     return sweep_record(settings, name)
+
+
+def _search(study: optuna.Study, objective: Objective, settings: Settings, trials: int) -> None:
+    keeper = ImportanceKeeper()
+    if objective.request.engine.is_ray:
+        from movierec.workflows.ray_sweep import search_on_ray
+
+        search_on_ray(study, objective, settings, keeper, trials)
+    else:
+        study.optimize(objective, n_trials=trials, callbacks=[keeper])
+    keep_importance(study)
+
+
+def _circumstances(request: SweepRequest, settings: Settings) -> Circumstances:
+    training = request.training
+    if training.is_graphsage:  # a baseline has neither device nor engine
+        training = training.model_copy(update={"engine": request.engine})
+    return circumstances_of(training, settings)
 
 
 def _missing(request: SweepRequest, done: int, goal: int | None) -> int:
@@ -97,7 +115,9 @@ def _pruner(request: SweepRequest) -> optuna.pruners.BasePruner:
 def _sampler(request: SweepRequest, done: int) -> optuna.samplers.BaseSampler:
     """Return a sampler that draws anew where a sweep goes on, and the same in the same place."""
     seed = np.random.SeedSequence([request.training.seed, done]).generate_state(1)
-    return optuna.samplers.TPESampler(seed=int(seed[0]))
+    # what is being tried elsewhere counts as bad meanwhile, so that nobody tries it twice
+    at_once = request.engine.workers > 1
+    return optuna.samplers.TPESampler(seed=int(seed[0]), constant_liar=at_once)
 
 
 def _base(request: SweepRequest) -> dict[str, Any]:
@@ -135,12 +155,14 @@ class _Teller:
         self.study, self.request, self.tell = study, request, tell
         first = sum(trial.state.is_finished() for trial in study.trials)
         self.before = first - (request.trials - missing)
+        self.done = 0.0  # of trials at the same time the one that is furthest counts
 
     def __call__(self, number: int, stage: str, share: float) -> None:
         """Tell of the trial of this number; `share` of it is done."""
         turn, total = number - self.before, self.request.trials
         words = (f"trial {turn + 1} of {total}", stage, self._best())
-        self.tell(", ".join(filter(None, words)), min(1.0, (turn + share) / total))
+        self.done = max(self.done, min(1.0, (turn + share) / total))
+        self.tell(", ".join(filter(None, words)), self.done)
 
     def _best(self) -> str:
         try:

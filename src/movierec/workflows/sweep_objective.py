@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import optuna
@@ -23,10 +23,10 @@ from movierec.workflows.sweep_command import full_hyperparameters
 from movierec.workflows.sweep_request import Metric, SweepRequest
 from movierec.workflows.sweep_space import Choices, Dimension
 
-__all__ = ["Objective", "without_test"]
+__all__ = ["METRICS", "Objective", "Reported", "Tell", "drawn", "keep", "without_test"]
 
 Tell: TypeAlias = Callable[[int, str, float], None]  # trial, its stage, the share of it done
-_METRICS: tuple[Metric, ...] = ("val_rmse", "val_ndcg_10")
+METRICS: tuple[Metric, ...] = ("val_rmse", "val_ndcg_10")
 
 
 def without_test(dataset: Dataset, split: Split) -> tuple[Dataset, Split]:
@@ -41,6 +41,23 @@ def without_test(dataset: Dataset, split: Split) -> tuple[Dataset, Split]:
         replace(dataset, ratings=dataset.ratings.take(kept)),
         Split(split.spec, train, validation, test=none, support=none),
     )
+
+
+class Reported(Protocol):
+    """What a trial is told as it goes: Optuna's own, or one whose study is in another process."""
+
+    @property
+    def number(self) -> int:
+        """Its place among the trials of its study."""
+
+    def report(self, value: float, step: int) -> None:
+        """Say what it is worth after so many epochs."""
+
+    def should_prune(self) -> bool:
+        """Return whether it is not worth the time."""
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Keep a fact of it: plain data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,32 +79,35 @@ class Objective:
 
         """
         self.tell(trial.number, "", 0.0)
-        point = {name: _suggest(trial, name, part) for name, part in self.request.space.items()}
-        training = self.request.trial(point)
         try:
-            trial.set_user_attr("hyperparameters", full_hyperparameters(training))
-            metrics = self._fitted(trial, training)
-            return _measured(metrics, self.request.metric)
+            return self.value(trial, drawn(trial, self.request))
         except (HyperparameterError, NonFiniteError) as error:
             trial.set_user_attr("reason", error.message)
             # to the sampler a pruned trial is a bad one, a failed one never was
             raise optuna.TrialPruned from error
 
-    def _fitted(self, trial: Trial, training: TrainRequest) -> Mapping[str, float]:
+    def value(self, trial: Reported, training: TrainRequest) -> float:
+        """Return the metric of a trial whose point is drawn.
+
+        Raises:
+            TrialPruned: it lagged behind.
+            HyperparameterError, NonFiniteError: its hyperparameters cannot be trained.
+
+        """
         fit = self._graphsage if training.is_graphsage else self._baseline
         metrics = fit(trial, training)
-        _keep(trial, metrics)
-        return metrics
+        keep(trial, metrics)
+        return _measured(metrics, self.request.metric)
 
-    def _graphsage(self, trial: Trial, training: TrainRequest) -> Mapping[str, float]:
+    def _graphsage(self, trial: Reported, training: TrainRequest) -> Mapping[str, float]:
         watch = _Watch(trial, self.request, self.tell)
         fitted = fit_model(
             training, self.dataset, self.split, self.circumstances, hooks=(*self.hooks, watch)
         )
         trial.set_user_attr("best_epoch", fitted.best_epoch)
-        return {name: fitted.metrics[name] for name in _METRICS}
+        return {name: fitted.metrics[name] for name in METRICS}
 
-    def _baseline(self, _trial: Trial, training: TrainRequest) -> Mapping[str, float]:
+    def _baseline(self, _trial: Reported, training: TrainRequest) -> Mapping[str, float]:
         """Fit on the train part alone: a trained version of a baseline also learns validation."""
         ratings = self.dataset.ratings
         train, validation = ratings.take(self.split.train), ratings.take(self.split.validation)
@@ -104,7 +124,7 @@ class _Watch:
     the trial would be worth if it ended here.
     """
 
-    def __init__(self, trial: Trial, request: SweepRequest, tell: Tell) -> None:
+    def __init__(self, trial: Reported, request: SweepRequest, tell: Tell) -> None:
         self.trial, self.request, self.tell = trial, request, tell
         self.epochs = 0
         self.best: EpochResult | None = None
@@ -122,9 +142,23 @@ class _Watch:
         stage = f"epoch {result.epoch} of {self.epochs}"
         self.tell(self.trial.number, stage, result.epoch / self.epochs)
         if self.trial.should_prune():
-            _keep(self.trial, {name: getattr(self.best, name) for name in _METRICS})
+            keep(self.trial, {name: getattr(self.best, name) for name in METRICS})
             self.trial.set_user_attr("best_epoch", self.best.epoch)
             raise optuna.TrialPruned
+
+
+def drawn(trial: Trial, request: SweepRequest) -> TrainRequest:
+    """Return the training of a point that the study's sampler draws.
+
+    Raises:
+        HyperparameterError: the model does not allow this point.
+
+    """
+    training = request.trial(
+        {name: _suggest(trial, name, part) for name, part in request.space.items()}
+    )
+    trial.set_user_attr("hyperparameters", full_hyperparameters(training))
+    return training
 
 
 def _suggest(trial: Trial, name: str, part: Dimension) -> Any:
@@ -141,6 +175,7 @@ def _measured(metrics: Mapping[str, Any], metric: Metric | None) -> float:
     return value
 
 
-def _keep(trial: Trial, metrics: Mapping[str, float]) -> None:
+def keep(trial: Reported, metrics: Mapping[str, float]) -> None:
+    """Store what was measured with the trial."""
     known = {name: value for name, value in metrics.items() if math.isfinite(value)}
     trial.set_user_attr("metrics", known)

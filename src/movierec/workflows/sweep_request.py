@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from movierec.errors import HyperparameterError
 from movierec.models.baselines import BASELINES
 from movierec.models.hyperparameters import RANKING_LOSSES, hyperparameters
+from movierec.workflows.engines import Engine
 from movierec.workflows.requests import TrainRequest, spoken
 from movierec.workflows.sweep_command import full_hyperparameters
 from movierec.workflows.sweep_space import Dimension, search_space
@@ -38,6 +39,9 @@ class SweepRequest(BaseModel):
     metric: Metric | None = Field(None, description="None: what the preset is there for")
     name: str | None = Field(None, description="None: the preset's name and a number")
     trials: int = Field(20, ge=1, le=100_000, description="trials to add")
+    engine: Engine = Field(
+        default_factory=Engine, description="where trials are done; ray: as many as it has workers"
+    )
     prune: bool = Field(True, description="stop trials that lag behind at the same epoch")
 
     @field_validator("name")
@@ -71,6 +75,12 @@ class SweepRequest(BaseModel):
 
         """
         training = self.training
+        self.engine.check()
+        if training.engine.is_ray:
+            raise HyperparameterError(
+                "A trial is one process's work: the sweep has the engine, not its trainings.",
+                hint="Give the engine beside the training, not in it.",
+            )
         if training.members > 1 or training.refit:
             raise HyperparameterError(
                 "A sweep compares single models on validation: no members, no refit.",
