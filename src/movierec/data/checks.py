@@ -23,8 +23,9 @@ from movierec.data.dataset import (
 )
 from movierec.data.raw import RawData, RawTable
 from movierec.data.report import DroppedRows, ImportReport, describe
-from movierec.data.rows import CheckedRows, checked_rows, steps
+from movierec.data.rows import CheckedRows, checked_rows
 from movierec.data.scales import WHOLE_STARS, infer_scale
+from movierec.data.steps import steps
 from movierec.errors import EmptyDataError
 
 __all__ = ["FIRST_LINES", "checked", "gathered"]
@@ -62,23 +63,23 @@ def _convert(raw: RawData, rows: CheckedRows) -> tuple[Dataset, dict[str, Any]]:
     reasons: npt.NDArray[np.int8] = rows.column("reason", np.int8)
     times = _seconds(rows, reasons) if rows.timed else None
     scale = raw.scale or _inferred(rows, reasons)
-    user, movie = rows.column("user", np.int32), rows.column("movie", np.int32)
-    users = _id_map(raw.users, "user", rows.users, user, reasons)
-    movies = _id_map(raw.movies, "movie", rows.movies, movie, reasons)
-    _drop_twins(user, movie, times, reasons)
+    codes = {kind: rows.column(kind, np.int32) for kind in ("user", "movie")}
+    users = _id_map(raw.users, "user", rows.users, codes["user"], reasons)
+    movies = _id_map(raw.movies, "movie", rows.movies, codes["movie"], reasons)
+    _drop_twins(codes["user"], codes["movie"], times, reasons)
+    kept = reasons == Reason.KEPT
+    ratings = Interactions(
+        _indices(codes.pop("user"), rows.users, users, kept),  # each lets its codes go
+        _indices(codes.pop("movie"), rows.movies, movies, kept),
+        _taken(rows.column("rating", np.float32), kept),
+        None if times is None else _taken(times, kept),
+    )
     facts = {
         "ratings_file": rows.file,
         "rows_read": len(rows) + len(rows.malformed),
         "dropped": _dropped(raw, rows, reasons, scale),
         "scale_inferred": raw.scale is None,
     }
-    kept = reasons == Reason.KEPT
-    user, movie = (
-        _indices(user, rows.users, users, kept),
-        _indices(movie, rows.movies, movies, kept),
-    )
-    rating = _taken(rows.column("rating", np.float32), kept)
-    ratings = Interactions(user, movie, rating, None if times is None else _taken(times, kept))
     _require_enough(ratings, facts)
     return _dataset(raw, scale, users, movies, ratings), facts
 

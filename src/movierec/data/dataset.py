@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from movierec.columns import Columns
+from movierec.data.grouping import Grouping, group
 from movierec.errors import DataError, NotFoundError
 
 if TYPE_CHECKING:
@@ -96,12 +97,15 @@ class Interactions:
     Shapes:
         user, movie: (n,) int64 indices; rating: (n,) float32 stars;
         timestamp: (n,) int64 seconds, or None when the source has none.
+
+    `groupings` are those by "user" and "movie", once they are known.
     """
 
     user: IntArray
     movie: IntArray
     rating: npt.NDArray[np.float32]
     timestamp: IntArray | None = None
+    groupings: dict[str, Grouping] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for array in (self.user, self.movie, self.rating, self.timestamp):
@@ -117,6 +121,12 @@ class Interactions:
         return Interactions(
             self.user[positions], self.movie[positions], self.rating[positions], time
         )
+
+    def grouped(self, name: str, size: int) -> Grouping:
+        """Return the grouping by "user" or "movie", of which there are `size`; made once."""
+        if name not in self.groupings:
+            self.groupings[name] = group(getattr(self, name), size)
+        return self.groupings[name]
 
     def matrix(self, n_users: int, n_movies: int) -> sparse.csr_matrix:
         """Return the ratings as a (n_users, n_movies) CSR matrix of float32 stars."""
@@ -159,6 +169,16 @@ class Dataset:
     def n_ratings(self) -> int:
         """Number of ratings."""
         return len(self.ratings)
+
+    @property
+    def by_user(self) -> Grouping:
+        """Which ratings each user gave."""
+        return self.ratings.grouped("user", self.n_users)
+
+    @property
+    def by_movie(self) -> Grouping:
+        """Which ratings each movie got."""
+        return self.ratings.grouped("movie", self.n_movies)
 
     @property
     def titles(self) -> list[str]:

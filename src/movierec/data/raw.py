@@ -85,6 +85,11 @@ class RawTable:
         return list(self.table.column_names)
 
     @property
+    def source(self) -> dict[str, str]:
+        """The names of the columns, told already."""
+        return {name: name for name in self.names}
+
+    @property
     def size(self) -> int:
         """How far `end.offset` can come: a whole table has no places within."""
         return 1
@@ -120,6 +125,10 @@ class RatingRows(Protocol):
     @property
     def names(self) -> list[str]:
         """Names of the columns, those of `Columns.INTERACTIONS`."""
+
+    @property
+    def source(self) -> dict[str, str]:
+        """The file's own name of each column."""
 
     @property
     def size(self) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from movierec.columns import Columns
 from movierec.data.blocks import Array, Block, Ids, check_block
@@ -15,15 +15,7 @@ from movierec.data.raw import START, Place, RatingRows
 from movierec.data.staging import Staging
 from movierec.progress import Progress, silent
 
-__all__ = ["STEP", "CheckedRows", "checked_rows", "steps"]
-
-STEP = 1 << 20  # rows worked on at once: bounds what is in memory beside the columns
-
-
-def steps(size: int) -> Iterator[slice]:
-    """Yield slices that cover so many rows."""
-    for start in range(0, size, STEP):
-        yield slice(start, min(start + STEP, size))
+__all__ = ["CheckedRows", "checked_rows"]
 
 
 class CheckedRows:
@@ -115,4 +107,5 @@ def checked_rows(
             on_progress(stage, rows.end.offset / max(1, ratings.size))
         block = check_block(table, rows.users, rows.movies, scale)
         rows.add(staging.keep(block) if staging else block)
+    pa.default_memory_pool().release_unused()
     return rows

@@ -13,10 +13,11 @@ import numpy as np
 
 from movierec.data.blocks import Array, Block, BlockFacts
 
-__all__ = ["Staging"]
+__all__ = ["LAYOUT", "Staging"]
 
 log = logging.getLogger(__name__)
 
+LAYOUT = 1  # of the blocks; blocks of another one are not read
 FACTS = "facts"
 
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from movierec.columns import Columns
-from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale
+from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale, fingerprint_of
 from movierec.errors import DataError, NotFoundError, StoreError
+from movierec.progress import Progress, silent
+from movierec.store.bulk import CHUNK, Rows, insert_rows
 from movierec.store.engine import Database
 from movierec.store.plain import plain_dict
 from movierec.store.records import DatasetRecord
 from movierec.store.snapshots import Snapshots
-from movierec.store.tables import Base, DatasetRow, MovieRow, RatingRow, UserRow
+from movierec.store.tables import DatasetRow, MovieRow, RatingRow, UserRow
 
 __all__ = ["DatasetStore"]
 
-CHUNK = 20_000  # rows sent or fetched at once: bounds memory, costs no speed
 _NUMBERS = frozenset({Columns.AGE, Columns.YEAR})
 _TIME = Columns.TIMESTAMP
 _RATING_TYPE = np.dtype(
@@ -45,7 +47,9 @@ class DatasetStore:
         self._database = database
         self._snapshots = snapshots
 
-    def add(self, dataset: Dataset, report: Mapping[str, Any]) -> DatasetRecord:
+    def add(
+        self, dataset: Dataset, report: Mapping[str, Any], on_progress: Progress = silent
+    ) -> DatasetRecord:
         """Keep a data set in one transaction; the same data again returns the first record.
 
         Raises:
@@ -60,10 +64,13 @@ class DatasetStore:
             row = _row(dataset, report)
             session.add(row)
             session.flush()
-            for kind, rows in _contents(dataset, row.id):
-                _send(session.connection(), kind, rows)
+            for rows in _contents(dataset, row.id):
+                told = partial(_tell, on_progress, dataset) if rows.kind is RatingRow else None
+                insert_rows(session.connection(), rows, told)
             record = _record(row)
-        self.load(record.name)  # writes the snapshot, so that the first page finds it
+        with self._database.reading() as session:
+            stored = _load(session, _require(session, record.name), dataset.ratings)
+        self._snapshots.write(record, stored)  # so that the first page finds it
         return record
 
     def find(self, fingerprint: str) -> DatasetRecord | None:
@@ -100,7 +107,8 @@ class DatasetStore:
             return found
         with self._database.reading() as session:
             dataset = _load(session, _require(session, record.name))
-        self._snapshots.write(record, dataset)
+        if record.fingerprint == fingerprint_of(dataset.users, dataset.movies, dataset.ratings):
+            self._snapshots.write(record, dataset)
         return dataset
 
     def delete(self, name: str) -> None:
@@ -114,6 +122,11 @@ class DatasetStore:
             record = _record(_require(session, name))
             session.execute(delete(DatasetRow).where(DatasetRow.id == record.id))
         self._snapshots.remove(record)
+
+
+def _tell(on_progress: Progress, dataset: Dataset, stored: int) -> None:
+    if stored < dataset.n_ratings:
+        on_progress("storing", stored / dataset.n_ratings)
 
 
 def _newest_first() -> Any:
@@ -186,21 +199,8 @@ def _row(dataset: Dataset, report: Mapping[str, Any]) -> DatasetRow:
     )
 
 
-def _send(connection: Connection, kind: type[Base], rows: list[dict[str, Any]]) -> None:
-    """Insert rows in bulk; PostgreSQL takes them several times as fast by COPY."""
-    if connection.dialect.driver != "psycopg":
-        connection.execute(insert(kind), rows)
-        return
-    columns = ", ".join(f'"{name}"' for name in rows[0])
-    statement = f"COPY {kind.__tablename__} ({columns}) FROM STDIN"
-    driver: Any = connection.connection
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(tuple(row.values()))
-
-
-def _contents(dataset: Dataset, key: int) -> Iterator[tuple[type[Base], list[dict[str, Any]]]]:
-    """Yield every row below a data set, in chunks, for bulk inserts."""
+def _contents(dataset: Dataset, key: int) -> Iterator[Rows]:
+    """Yield the rows of every table below a data set."""
     ratings = dataset.ratings
     users = _frame_columns(dataset.user_frame, Columns.USERS)
     movies = _frame_columns(dataset.movie_frame, Columns.MOVIES)
@@ -210,31 +210,9 @@ def _contents(dataset: Dataset, key: int) -> Iterator[tuple[type[Base], list[dic
         Columns.RATING: ratings.rating,
         Columns.TIMESTAMP: ratings.timestamp,
     }
-    yield from _chunks(UserRow, key, Columns.USER_INDEX, users, dataset.n_users)
-    yield from _chunks(MovieRow, key, Columns.MOVIE_INDEX, movies, dataset.n_movies)
-    yield from _chunks(RatingRow, key, Columns.POSITION, table, dataset.n_ratings)
-
-
-def _chunks(
-    kind: type[Base], key: int, index: str, columns: Mapping[str, Any], size: int
-) -> Iterator[tuple[type[Base], list[dict[str, Any]]]]:
-    for start in range(0, size, CHUNK):
-        yield kind, _chunk(key, index, columns, start, min(start + CHUNK, size))
-
-
-def _chunk(
-    key: int, index: str, columns: Mapping[str, Any], start: int, stop: int
-) -> list[dict[str, Any]]:
-    names = ["dataset_id", index, *columns]
-    size = stop - start
-    values = [
-        [None] * size if array is None else array[start:stop].tolist() for array in columns.values()
-    ]
-    keys = [key] * size
-    return [
-        dict(zip(names, row, strict=True))
-        for row in zip(keys, range(start, stop), *values, strict=True)
-    ]
+    yield Rows(UserRow, key, Columns.USER_INDEX, users, dataset.n_users)
+    yield Rows(MovieRow, key, Columns.MOVIE_INDEX, movies, dataset.n_movies)
+    yield Rows(RatingRow, key, Columns.POSITION, table, dataset.n_ratings)
 
 
 def _frame_columns(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
@@ -247,7 +225,8 @@ def _frame_columns(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _load(session: Session, row: DatasetRow) -> Dataset:
+def _load(session: Session, row: DatasetRow, ratings: Interactions | None = None) -> Dataset:
+    """Read a data set, with these ratings where they are in memory already."""
     users = _frame(session, UserRow, UserRow.user_index, row.id, row.user_columns)
     movies = _frame(session, MovieRow, MovieRow.movie_index, row.id, row.movie_columns)
     return Dataset(
@@ -256,7 +235,7 @@ def _load(session: Session, row: DatasetRow) -> Dataset:
         scale=RatingScale(row.rating_low, row.rating_high, row.rating_step),
         users=IdMap(users[Columns.USER], kind="user"),
         movies=IdMap(movies[Columns.MOVIE], kind="movie"),
-        ratings=_ratings(session, row),
+        ratings=_ratings(session, row) if ratings is None else ratings,
         user_frame=users,
         movie_frame=movies,
         source=row.source,
@@ -276,16 +255,26 @@ def _frame(session: Session, kind: Any, index: Any, key: int, names: Sequence[st
 
 
 def _ratings(session: Session, row: DatasetRow) -> Interactions:
-    """Read the ratings in source order, streamed into one record array and taken apart."""
+    """Read the ratings in source order, streamed in chunks into the columns."""
     names = [name for name in _RATING_TYPE.names or () if row.has_timestamps or name != _TIME]
     query = select(*(getattr(RatingRow, name) for name in names))
     query = query.where(RatingRow.dataset_id == row.id).order_by(RatingRow.position)
-    rows = session.execute(query).yield_per(CHUNK)
-    try:
-        table = np.fromiter(map(tuple, rows), _RATING_TYPE[names], row.n_ratings)
-    except ValueError as error:
-        raise StoreError(
-            f"The data set {row.name!r} has fewer ratings than its {row.n_ratings:,}.",
-            hint="The database was changed from outside: delete the data set and import it again.",
-        ) from error
-    return Interactions(*(np.ascontiguousarray(table[name]) for name in names))
+    columns = {name: np.empty(row.n_ratings, _RATING_TYPE[name]) for name in names}
+    found = 0
+    for part in session.execute(query).yield_per(CHUNK).partitions():
+        chunk = np.fromiter(map(tuple, part), _RATING_TYPE[names], len(part))
+        if found + len(chunk) > row.n_ratings:
+            raise _changed(row, "more")
+        for name, column in columns.items():
+            column[found : found + len(chunk)] = chunk[name]
+        found += len(chunk)
+    if found < row.n_ratings:
+        raise _changed(row, "fewer")
+    return Interactions(*columns.values())
+
+
+def _changed(row: DatasetRow, how: str) -> StoreError:
+    return StoreError(
+        f"The data set {row.name!r} has {how} ratings than its {row.n_ratings:,}.",
+        hint="The database was changed from outside: delete the data set and import it again.",
+    )

@@ -6,12 +6,14 @@ absent and is written again.
 
 from __future__ import annotations
 
-import json
 import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,21 +22,20 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from movierec.columns import Columns
-from movierec.data.dataset import (
-    Dataset,
-    IdMap,
-    Interactions,
-    RatingScale,
-    fingerprint_of,
-)
+from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale
+from movierec.data.grouping import Grouping, group
 from movierec.store.folders import clear_abandoned, incoming_folder, remove_folder
 from movierec.store.records import DatasetRecord
+from movierec.store.seals import is_sealed, seal
 
 __all__ = ["Snapshots"]
 
 log = logging.getLogger(__name__)
 
 ARRAYS = ("user", "movie", "rating", "timestamp")
+GROUPED_FROM = 1_000_000  # ratings; fewer are grouped in a moment
+Array: TypeAlias = npt.NDArray[Any]
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError, EOFError, pa.ArrowException)
 
 
 @dataclass(frozen=True)
@@ -45,47 +46,72 @@ class Snapshots:
 
     def read(self, record: DatasetRecord) -> Dataset | None:
         """Return the data set, its arrays mapped read-only; None when there is no good copy."""
-        folder = self.root / record.fingerprint
+        folder = self._folder(record)
         try:
-            if json.loads((folder / "stamp.json").read_text()) != _stamp(record):
-                return None
-            dataset = _read(folder, record)
-        except (OSError, ValueError, KeyError, EOFError, pa.ArrowException) as error:
+            return _read(folder, record) if is_sealed(folder, _purpose(record)) else None
+        except _UNUSABLE as error:
             log.info("snapshot unusable", extra={"dataset": record.name, "cause": str(error)})
             return None
-        return dataset if _is_whole(dataset) else None
 
     def write(self, record: DatasetRecord, dataset: Dataset) -> None:
         """Write a snapshot in one step; a full or read-only disk costs only the speed."""
+        self._put(record, self._folder(record), lambda incoming: _write(incoming, dataset))
+
+    def kept(self, record: DatasetRecord, name: str) -> dict[str, Array] | None:
+        """Return arrays that `keep` wrote, mapped read-only; None when there are no good ones."""
+        folder = self._beside(record, name)
+        try:
+            if is_sealed(folder, _purpose(record)):
+                return {path.stem: _array(folder, path.stem) for path in folder.glob("*.npy")}
+        except _UNUSABLE as error:
+            log.info("arrays unusable", extra={"arrays": folder.name, "cause": str(error)})
+        return None
+
+    def keep(self, record: DatasetRecord, name: str, arrays: Mapping[str, Array]) -> None:
+        """Keep arrays that were computed from a data set beside its snapshot, till it goes."""
+        self._put(record, self._beside(record, name), lambda incoming: _save(incoming, arrays))
+
+    def remove(self, record: DatasetRecord) -> None:
+        """Remove a data set's snapshot if there is one, and what was kept beside it."""
+        for folder in (self._folder(record), *self.root.glob(f"{record.fingerprint}.*")):
+            remove_folder(folder)
+
+    def _folder(self, record: DatasetRecord) -> Path:
+        return self.root / record.fingerprint
+
+    def _beside(self, record: DatasetRecord, name: str) -> Path:
+        return self.root / f"{record.fingerprint}.{name}"
+
+    def _put(self, record: DatasetRecord, folder: Path, write: Callable[[Path], None]) -> None:
+        """Put a folder there in one step; trouble with the disk is only logged."""
         try:
             clear_abandoned(self.root)
             with incoming_folder(self.root) as incoming:
-                _write(incoming, record, dataset)
-                self.remove(record)
-                incoming.rename(self.root / record.fingerprint)
+                write(incoming)
+                seal(incoming, _purpose(record))
+                remove_folder(folder)
+                incoming.rename(folder)
         except OSError as error:
             log.warning("snapshot not written", extra={"dataset": record.name, "cause": str(error)})
 
-    def remove(self, record: DatasetRecord) -> None:
-        """Remove a data set's snapshot if there is one."""
-        remove_folder(self.root / record.fingerprint)
 
-
-def _stamp(record: DatasetRecord) -> dict[str, object]:
+def _purpose(record: DatasetRecord) -> dict[str, object]:
     """Return what ties a snapshot to one import: the same ratings can come with other users."""
     moment: datetime = record.imported_at
-    return {"layout": 1, "dataset": record.id, "imported_at": moment.isoformat()}
+    return {"layout": 2, "dataset": record.id, "imported_at": moment.isoformat()}
 
 
-def _write(folder: Path, record: DatasetRecord, dataset: Dataset) -> None:
-    for name in ARRAYS:
-        array = getattr(dataset.ratings, name)
-        if array is not None:
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+def _write(folder: Path, dataset: Dataset) -> None:
+    arrays = {name: getattr(dataset.ratings, name) for name in ARRAYS}
+    _save(folder, {name: array for name, array in arrays.items() if array is not None})
+    if dataset.n_ratings >= GROUPED_FROM:
+        for name, size in (("user", dataset.n_users), ("movie", dataset.n_movies)):
+            found = group(getattr(dataset.ratings, name), size)  # not kept in memory
+            _save(folder, {f"{name}_start": found.start, f"{name}_order": found.order})
     for name, frame in (("users", dataset.user_frame), ("movies", dataset.movie_frame)):
         table = pa.Table.from_pandas(frame, preserve_index=False)
-        parquet.write_table(table, folder / f"{name}.parquet", write_page_checksum=True)
-    (folder / "stamp.json").write_text(json.dumps(_stamp(record)))
+        with _synced(folder / f"{name}.parquet") as file:
+            parquet.write_table(table, file, write_page_checksum=True)
 
 
 def _read(folder: Path, record: DatasetRecord) -> Dataset:
@@ -97,19 +123,39 @@ def _read(folder: Path, record: DatasetRecord) -> Dataset:
         scale=RatingScale(record.rating_low, record.rating_high, record.rating_step),
         users=IdMap(user_frame[Columns.USER], kind="user"),
         movies=IdMap(movie_frame[Columns.MOVIE], kind="movie"),
-        ratings=Interactions(
-            _array(folder, "user"),
-            _array(folder, "movie"),
-            _array(folder, "rating"),
-            _array(folder, "timestamp") if timed else None,
-        ),
+        ratings=_ratings(folder, timed=timed),
         user_frame=user_frame,
         movie_frame=movie_frame,
         source=record.source,
     )
 
 
-def _array(folder: Path, name: str) -> npt.NDArray[Any]:
+def _ratings(folder: Path, *, timed: bool) -> Interactions:
+    names = ARRAYS if timed else ARRAYS[:-1]
+    ratings = Interactions(*(_array(folder, name) for name in names))
+    for name in ("user", "movie"):
+        if (folder / f"{name}_order.npy").exists():
+            start, order = _array(folder, f"{name}_start"), _array(folder, f"{name}_order")
+            ratings.groupings[name] = Grouping(start, order)
+    return ratings
+
+
+def _save(folder: Path, arrays: Mapping[str, Array]) -> None:
+    for name, array in arrays.items():
+        with _synced(folder / f"{name}.npy") as file:
+            np.save(file, array, allow_pickle=False)
+
+
+@contextmanager
+def _synced(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file; after a power cut it has not only the stamp's size and time."""
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _array(folder: Path, name: str) -> Array:
     return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
 
 
@@ -117,7 +163,3 @@ def _frame(folder: Path, name: str) -> pd.DataFrame:
     path = folder / f"{name}.parquet"
     frame: pd.DataFrame = parquet.read_table(path, page_checksum_verification=True).to_pandas()
     return frame
-
-
-def _is_whole(dataset: Dataset) -> bool:
-    return dataset.fingerprint == fingerprint_of(dataset.users, dataset.movies, dataset.ratings)
