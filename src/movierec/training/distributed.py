@@ -19,6 +19,7 @@ class TorchGroup:
     def __init__(self) -> None:
         self.rank = dist.get_rank()
         self.size = dist.get_world_size()
+        self._on_cuda = dist.get_backend() == "nccl"
 
     def sum(self, part: Tensor) -> Tensor:
         """Return the sum of all workers' tensors."""
@@ -34,11 +35,12 @@ class TorchGroup:
         gloo takes only equal sizes: shorter parts are filled up on the way.
         """
         lengths = self._lengths(part)
-        filled = part.new_zeros(max(lengths), *part.shape[1:])
+        filled = self._moved(part).new_zeros(max(lengths), *part.shape[1:])
         filled[: len(part)] = part.detach()
         found = [torch.empty_like(filled) for _ in lengths]
         dist.all_gather(found, filled)
-        return torch.cat([rows[:length] for rows, length in zip(found, lengths, strict=True)])
+        rows = [each[:length] for each, length in zip(found, lengths, strict=True)]
+        return torch.cat(rows).to(part.device)
 
     def agree(self, value: T) -> T:
         """Return the first worker's value."""
@@ -47,12 +49,16 @@ class TorchGroup:
         return box[0]
 
     def _reduced(self, part: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
-        total = part.detach().clone(memory_format=torch.contiguous_format)
+        total = self._moved(part.detach().clone(memory_format=torch.contiguous_format))
         dist.all_reduce(total, operation)
-        return total
+        return total.to(part.device)
+
+    def _moved(self, part: Tensor) -> Tensor:
+        """Return a tensor where the backend can read it: NCCL sees only its GPU."""
+        return part.cuda() if self._on_cuda else part
 
     def _lengths(self, part: Tensor) -> list[int]:
-        own = torch.tensor([len(part)], device=part.device)
+        own = self._moved(torch.tensor([len(part)]))
         found = [torch.empty_like(own) for _ in range(self.size)]
         dist.all_gather(found, own)
         return [int(length) for length in found]

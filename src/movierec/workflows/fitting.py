@@ -26,6 +26,7 @@ from movierec.workflows.requests import TrainRequest
 from movierec.workflows.residuals import choose_kernel
 
 if TYPE_CHECKING:
+    from movierec.group import Group
     from movierec.training.members import MembersFit
     from movierec.training.trainer import FitResult
 
@@ -90,7 +91,7 @@ def fit_model(
 
 def learnable(dataset: Dataset, split: Split) -> Interactions:
     """Return the ratings of the train and validation part, in source order."""
-    return dataset.ratings.take(np.sort(np.concatenate([split.train, split.validation])))
+    return dataset.ratings.take(split.learnable)
 
 
 def _fit_sage(
@@ -141,14 +142,16 @@ def fit_here(
     *,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
+    group: Group | None = None,
 ) -> MembersFit:
-    """Do the steps of a GraphSAGE's training in this process.
+    """Do the steps of a GraphSAGE's training in this process, which may be one of a `group`.
 
     Raises:
         EmptyDataError, NonFiniteError, ArtifactError: see `fit_sage`.
 
     """
-    from movierec.training.members import fit_members  # brings torch, which no baseline needs
+    from movierec.group import ALONE  # brings torch, which no baseline needs
+    from movierec.training.members import fit_members
 
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
@@ -157,6 +160,7 @@ def fit_here(
         dataset, train, validation, _config(request, dataset, split), circumstances,
         members=request.members, refit_on=learnable(dataset, split) if request.refit else None,
         measure=lambda factors: _headline(measure(factors)), hooks=hooks, resume=resume,
+        group=group or ALONE,
     )  # fmt: skip
 
 

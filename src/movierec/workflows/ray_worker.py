@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import platform
-import shutil
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -88,30 +87,27 @@ def _fitted(task: Task, group: TorchGroup, folder: Path) -> MembersFit:
             f"The data set {dataset.name} is another one on the machine {platform.node()}.",
             hint="All machines need the same database: set MOVIEREC_DATABASE_URL on each.",
         )
-    own = folder / str(group.rank)
-    resumes = _take_up(own)
     return fit_here(
         task.request, dataset, make_split(dataset, task.request.split),
-        task.circumstances.model_copy(
-            update={"checkpoint": own / "checkpoint.pt", "device": _own_device(task.circumstances)}
-        ),
-        hooks=[_Reporter(task.post, group.rank, folder)], resume=resumes,
+        _own(task.circumstances, folder), hooks=[_Reporter(task.post, group.rank, folder)],
+        resume=_take_up(folder), group=group,
     )  # fmt: skip
 
 
-def _own_device(circumstances: Circumstances) -> str:
-    return str(get_device()) if circumstances.device == "cuda" else circumstances.device
+def _own(circumstances: Circumstances, folder: Path) -> Circumstances:
+    """Return the circumstances of this worker: its own device, checkpoints beside Ray's."""
+    device = str(get_device()) if circumstances.device == "cuda" else circumstances.device
+    return circumstances.model_copy(
+        update={"checkpoint": folder / "checkpoint.pt", "device": device}
+    )
 
 
-def _take_up(own: Path) -> bool:
-    """Fetch the last checkpoint of this worker; one that was not there before has the first's."""
+def _take_up(folder: Path) -> bool:
+    """Fetch the last checkpoint, and return whether there is one."""
     checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return False
-    with checkpoint.as_directory() as kept:
-        found = Path(kept) / own.name
-        shutil.copytree(found if found.exists() else Path(kept) / "0", own)
-    return True
+    if checkpoint is not None:
+        checkpoint.to_directory(folder)
+    return checkpoint is not None
 
 
 def _light(fit: MembersFit) -> MembersFit:
@@ -139,8 +135,9 @@ class _Reporter:
             self._tell("on_step", epoch, step)
 
     def on_epoch(self, result: EpochResult) -> None:
-        # every worker does: Ray waits for all of them, and puts their folders together
-        ray.train.report({"epoch": result.epoch}, Checkpoint.from_directory(self.folder))
+        # every worker does: Ray waits for all of them
+        kept = Checkpoint.from_directory(self.folder) if self.rank == 0 else None
+        ray.train.report({"epoch": result.epoch}, kept)
         self._tell("on_epoch", result)
 
     def _tell(self, name: str, *facts: Any) -> None:
