@@ -176,9 +176,12 @@ def _columns(
 def _tell(outcome: ImportOutcome, as_json: bool) -> None:
     facts = _facts(outcome.record) | {
         "already_there": outcome.already_there,
+        "resumed": outcome.resumed,
         "report": outcome.report.as_dict(),
     }
     emit(as_json, facts, lambda: _drawing(outcome.record, outcome.report))
+    if outcome.resumed and not as_json:
+        console().print(f"Resumed at {outcome.resumed:,} rows, read by an import that was stopped.")
     if outcome.already_there and not as_json:
         console().print(f"The same data was there already, as {escape(repr(outcome.record.name))}.")
 

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 ARROW_BLOCK = 32 << 20  # bytes; pyarrow splits no block of ours
+MAX_HIDDEN = 1000  # lines within malformed rows; more of them were lost unseen
 UNIT_SEPARATOR = "\x1f"  # stands for "::", since the parser takes one character
 
 
@@ -180,7 +181,11 @@ def _parse(data: bytes, layout: Layout, first: int) -> RawTable:
     malformed = np.array(odd, np.int64)
     rows = np.delete(np.arange(1, table.num_rows + len(odd) + 1), malformed - 1)
     keep = _not_blank(table)
-    breaks = _breaks_before(data, table, len(odd)) + first - 1
+    line_count = data.count(b"\n") + (not data.endswith(b"\n"))
+    breaks = _breaks_before(table, line_count - len(odd))
+    if line_count - len(rows) - len(odd) - breaks[-1] > MAX_HIDDEN:
+        raise _open_quote(layout, first, malformed)
+    breaks += first - 1
     bad_lines = malformed + breaks[np.searchsorted(rows, malformed)]
     kept = table if len(keep) == table.num_rows else table.take(pa.array(keep))
     return RawTable(layout.file, kept, (rows + breaks[:-1])[keep], bad_lines)
@@ -217,11 +222,18 @@ def _arrow(data: bytes, layout: Layout, delimiter: str, odd: list[int]) -> Any:
         ) from error
 
 
-def _breaks_before(data: bytes, table: Any, n_malformed: int) -> IntArray:
+def _open_quote(layout: Layout, first: int, malformed: IntArray) -> FormatError:
+    return FormatError(
+        f"A quote in {layout.file} opens after line {first + int(malformed[0]) - 2} and hides "
+        f"more than {MAX_HIDDEN:,} lines.",
+        hint="Close that quote, or remove it.",
+    )
+
+
+def _breaks_before(table: Any, line_count: int) -> IntArray:
     """Count the line breaks inside the values of the rows before each row, (n + 1,)."""
     breaks = np.zeros(table.num_rows + 1, np.int64)
-    line_count = data.count(b"\n") + (not data.endswith(b"\n"))
-    if line_count == table.num_rows + n_malformed:
+    if line_count == table.num_rows:
         return breaks
     for column in table.columns:
         breaks[1:] += pc.count_substring(column, "\n").to_numpy()

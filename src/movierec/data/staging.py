@@ -6,6 +6,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,17 +50,28 @@ class Staging:
         self._writable = True
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks of an earlier import, up to the first that is not whole."""
-        while True:
-            try:
-                block = _read(self._path(self._count))
-            except FileNotFoundError:
-                return
-            except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-                log.info("staged block unusable", extra={"cause": str(error)})
-                return
+        """Yield the blocks of an earlier import, up to the first that is not whole.
+
+        Those behind it are removed: what is written in its place may end elsewhere.
+        """
+        while (block := self._found()) is not None:
             self._count += 1
             yield block
+        self._remove_from(self._count)
+
+    def _remove_from(self, number: int) -> None:
+        with suppress(OSError):  # nor can anything be written then
+            while self._path(number).exists():
+                self._path(number).unlink()
+                number += 1
+
+    def _found(self) -> Block | None:
+        path = self._path(self._count)
+        try:
+            return _read(path) if path.exists() else None
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            log.info("staged block unusable", extra={"cause": str(error)})
+            return None
 
     def keep(self, block: Block) -> Block:
         """Write the next block, in one step, and return it as it lies on disk."""
