@@ -99,9 +99,9 @@ def test_known_movies_are_never_candidates(planted):
     split = split_of(planted, "cold-users", given=3)
     known, _ = tables(planted, split)
     memory = TableModel(known + 0.001 * random_model(planted).scores)
-    held_out = protocols.HeldOut.of(planted, split)
-    lists = protocols.rank_full(memory, held_out, planted.n_movies).lists
-    for user, movies in zip(held_out.users, lists, strict=True):
+    ranked = protocols.Ranked.of(planted, split, protocols.HeldOut.of(planted, split))
+    lists = protocols.rank_full(memory, ranked, planted.n_movies).lists
+    for user, movies in zip(ranked.users, lists, strict=True):
         shown = movies[movies >= 0]
         assert sorted(shown) == np.flatnonzero(known[user] == 0).tolist()
 

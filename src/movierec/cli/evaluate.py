@@ -52,7 +52,9 @@ def _drawn(version: str, found: Evaluation, facts: dict[str, Any]) -> Renderable
 
 def _ranking(found: Evaluation) -> Table:
     names = tuple(map(_heading, found.full))
-    drawn = table("Ranking", "Protocol", *names, right=names)
+    who = found.protocol.get("users_ranked")
+    title = f"Ranking, {who}" if who else "Ranking"
+    drawn = table(title, "Protocol", *names, right=names)
     for label in ("full", "full_4", "rated"):
         drawn.add_row(label, *(number(value) for value in getattr(found, label).values()))
     return drawn

@@ -136,6 +136,8 @@ def _measured_on(record: VersionRecord) -> str:
     ratings, users = evaluation.get("n_ratings"), protocol.get("n_test_users")
     parts = [f"{ratings:,} held-out ratings" if isinstance(ratings, int) else "held-out ratings"]
     parts += [f"of {users:,} users"] if isinstance(users, int) else []
+    if "users_ranked" in protocol:
+        parts.append(f"(ranking: {protocol['users_ranked']})")
     text = f"Measured on {' '.join(parts)} of {record.dataset_name}, split {record.split_label}"
     if record.metadata.get("measured_together"):
         return f"{text}: ratings that none of these versions has seen."

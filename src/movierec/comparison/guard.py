@@ -131,6 +131,9 @@ def _rules(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
         values = [_mapping(protocol.get(key)) for protocol in found]
         if values[0] != values[1]:
             yield _differs(key, what, [_listed(v, values) for v in values], "again", sides)
+    ranked = [str(protocol.get("users_ranked", "all test users")) for protocol in found]
+    if ranked[0] != ranked[1]:
+        yield _differs("ranked", "who is ranked", ranked, "again", sides)
     meant = [{name: protocol.get(name) for name in _DEFINITIONS} for protocol in found]
     if meant[0] != meant[1]:
         words = [_listed(each, meant) for each in meant]

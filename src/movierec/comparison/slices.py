@@ -112,13 +112,16 @@ def _sums(
             yield value, counts, PairedSums("rmse", errors[0][:, group], errors[1][:, group], size)
         if members.user_group is None:
             a, b = (each[:, group] for each in hits)
-            yield value, counts, PairedSums(_RECALL.key, a, b, size)
+            yield value, counts, PairedSums(_RECALL.key, a, b, grid.ranked[:, group])
         else:
             yield value, counts, _ndcg(baseline, version, members.user_group == group)
 
 
 class _Grid:
-    """Sums by user and group of what each held-out rating came to."""
+    """Sums by user and group of what each held-out rating came to.
+
+    `size` counts the ratings, `ranked` those of users who were ranked: the others have no hits.
+    """
 
     def __init__(self, members: Members, evidence: Evidence) -> None:
         assert evidence.per_user is not None  # `_groups` found some
@@ -129,6 +132,9 @@ class _Grid:
         self._shape = len(users), len(members.names)
         self._cell: IntArray = user[members.rating] * self._shape[1] + members.group
         self.size = self._total(None)
+        self.ranked = self._total(
+            np.asarray(evidence.per_rating["recommended"].notna(), np.float64)
+        )
 
     def sums(self, baseline: Evidence, version: Evidence, what: str) -> list[Float64Array]:
         """Return (n_users, n_groups) sums of squared errors or of hits, of both versions."""
@@ -144,7 +150,7 @@ def _values(side: Evidence, what: str) -> Float64Array:
     assert side.per_rating is not None
     frame = side.per_rating
     if what == "hit":
-        return frame["recommended"].to_numpy(np.float64)
+        return frame["recommended"].to_numpy(np.float64, na_value=0.0)
     error = (frame["prediction"] - frame[Columns.RATING]).to_numpy(np.float64)
     return error**2
 

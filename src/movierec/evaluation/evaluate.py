@@ -17,6 +17,7 @@ from movierec.evaluation.protocols import (
     RELEVANT_RATING,
     FullRanking,
     HeldOut,
+    Ranked,
     rank_full,
     rank_rated,
 )
@@ -53,16 +54,19 @@ def evaluate(
     timed, without_time = heeds_time(model, held_out.ratings), prediction
     if timed:
         without_time = predict_ratings(model, dataset, held_out.ratings, timed=False)
-    full = rank_full(model, held_out, k)
-    rated, ranked_by = rank_rated(held_out, prediction, full.score, k)
+    ranked = Ranked.of(dataset, split, held_out)
+    full = rank_full(model, ranked, k)
+    rated, ranked_by = rank_rated(ranked, prediction[ranked.pairs], full.score, k)
     rankings = {"full": full.everything, "full_4": full.liked, "rated": rated}
-    per_rating = _per_rating(split, held_out, prediction, full)
-    per_user = _per_user(dataset, held_out, prediction, rankings)
-    popularity = np.bincount(held_out.known.indices, minlength=dataset.n_movies)
-    n_raters = int((np.diff(held_out.known.indptr) > 0).sum())
+    per_rating = _per_rating(split, held_out, prediction, ranked, full)
+    per_user = _per_user(dataset, held_out, prediction, ranked, rankings)
     distribution = measure_calibration(model, dataset.scale, held_out.ratings)
     return Evaluation(
-        protocol=_protocol(dataset, split, k, held_out, ranked_by) | {"rating_time": _TIME[timed]},
+        protocol={
+            **_protocol(dataset, split, k, held_out, ranked_by),
+            "rating_time": _TIME[timed],
+            **_sample(held_out, ranked),
+        },
         rmse=rmse(prediction, held_out.ratings.rating),
         mae=mae(prediction, held_out.ratings.rating),
         without_time={
@@ -73,8 +77,10 @@ def evaluate(
         full=full.everything.summary(),
         full_4=full.liked.summary(),
         rated=rated.summary(),
-        beyond=beyond_accuracy(full.lists, popularity, n_raters, dataset.genre_matrix),
-        slices=slice_table(dataset, popularity, per_user, per_rating, k),
+        beyond=beyond_accuracy(
+            full.lists, held_out.popularity, held_out.n_raters, dataset.genre_matrix
+        ),
+        slices=slice_table(dataset, held_out.popularity, per_user, per_rating, k),
         per_user=per_user,
         per_rating=per_rating,
         calibration=distribution.numbers,
@@ -94,7 +100,7 @@ def _require_fit(model: Recommender, dataset: Dataset, k: int) -> None:
 
 
 def _per_rating(
-    split: Split, held_out: HeldOut, prediction: FloatArray, full: FullRanking
+    split: Split, held_out: HeldOut, prediction: FloatArray, ranked: Ranked, full: FullRanking
 ) -> pd.DataFrame:
     return pd.DataFrame(
         {
@@ -103,15 +109,27 @@ def _per_rating(
             Columns.MOVIE_INDEX: held_out.ratings.movie,
             Columns.RATING: held_out.ratings.rating,
             "prediction": prediction,
-            "recommended": full.place < full.lists.shape[1],
+            "recommended": _recommended(len(prediction), ranked, full),
         }
     )
+
+
+def _recommended(n_test: int, ranked: Ranked, full: FullRanking) -> Any:
+    """Return which test ratings are in their user's list, missing where there is no list."""
+    listed = full.place < full.lists.shape[1]
+    if len(ranked.pairs) == n_test:
+        return listed
+    found = pd.array(np.zeros(n_test, bool), dtype="boolean")
+    found[:] = pd.NA
+    found[ranked.pairs] = listed
+    return found
 
 
 def _per_user(
     dataset: Dataset,
     held_out: HeldOut,
     prediction: FloatArray,
+    ranked: Ranked,
     rankings: dict[str, UserRanking],
 ) -> pd.DataFrame:
     error = prediction.astype(np.float64) - held_out.ratings.rating
@@ -120,15 +138,25 @@ def _per_user(
     columns: dict[str, Any] = {
         Columns.USER: dataset.users.ids[held_out.users],
         Columns.USER_INDEX: held_out.users,
-        "n_train": held_out.n_known,
+        "n_train": held_out.n_known[held_out.users],
         "n_test": n_test,
         "sq_error_sum": squared,
         "abs_error_sum": np.bincount(held_out.row, weights=np.abs(error), minlength=len(n_test)),
         "rmse": np.sqrt(squared / n_test),
     }
     for protocol, ranking in rankings.items():
-        columns |= ranking.columns(protocol)
+        for name, values in ranking.columns(protocol).items():
+            columns[name] = np.full(len(n_test), np.nan)
+            columns[name][ranked.place] = values
     return pd.DataFrame(columns)
+
+
+def _sample(held_out: HeldOut, ranked: Ranked) -> dict[str, str]:
+    """Return what the protocol says of who is ranked; nothing where everybody is."""
+    if len(ranked.users) == len(held_out.users):
+        return {}
+    counts = f"{len(ranked.users):,} of {len(held_out.users):,}"
+    return {"users_ranked": f"{counts} test users, drawn with a fixed seed"}
 
 
 def _protocol(

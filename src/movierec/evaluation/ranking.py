@@ -17,6 +17,7 @@ import numpy.typing as npt
 from movierec.data.dataset import FloatArray, IntArray
 from movierec.errors import EvaluationError
 from movierec.evaluation.ratings import Float64Array
+from movierec.models.topk import below_kth
 
 __all__ = [
     "METRICS",
@@ -36,6 +37,8 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 METRICS = ("precision", "recall", "ndcg", "hit_rate", "map", "mrr")
 TIE_SEED = 20_240_607  # any constant does; changing it moves the metrics of models with ties
 MASKED = np.iinfo(np.int64).min
+LOWEST = np.finfo(np.float32).min  # stands for -inf, which no candidate has but those left out
+MOST_SORTED = 16  # times k; where more scores are near the top, as among equals, none is sorted
 
 
 def metric_key(metric: str, k: int) -> str:
@@ -107,29 +110,33 @@ def _require_shape(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -
 class RankedCandidates:
     """The candidates of a block of users, in the order of their scores.
 
-    One int64 key per user and movie holds the score's bits above the movie's rank among equals,
-    so all keys of a user differ and a larger key is a better place. Partitioning the keys finds
-    the top k and their movies at once, without an argsort.
+    An int64 key of a user and a movie holds the score's bits above the movie's rank among equals,
+    so all keys of a user differ and a larger key is a better place. Keys are made only of what may
+    be in a list: the scores alone leave out nearly everything.
     """
 
     def __init__(
         self, scores: FloatArray, seen_row: IntArray, seen_movie: IntArray, order: IntArray
     ) -> None:
-        if np.isnan(scores).any():
+        self._scores = np.maximum(scores, LOWEST, dtype=np.float32)  # a copy; NaN stays NaN
+        if np.isnan(self._scores.min(initial=0)):
             raise EvaluationError(
                 "A ranking score is NaN.", hint="score() must rank every movie; use -inf for last."
             )
-        self.keys = _sortable(scores) << 32 | order
-        self.keys[seen_row, seen_movie] = MASKED
+        self._scores[seen_row, seen_movie] = -np.inf
+        self._order = order
         self._movie_of = np.argsort(order)
 
     def top_keys(self, k: int) -> IntArray:
         """Return the k largest keys of each user, best first; MASKED where candidates run out."""
-        n_users, n_movies = self.keys.shape
-        taken = min(k, n_movies)
-        top = np.full((n_users, k), MASKED)
-        best = np.partition(self.keys, n_movies - taken, axis=1)[:, n_movies - taken :]
-        top[:, :taken] = np.sort(best, axis=1)[:, ::-1]
+        found = self._scores >= below_kth(self._scores, k)[:, None]
+        count = np.count_nonzero(found, axis=1)
+        top = np.full((len(found), k), MASKED)
+        crowded = count > MOST_SORTED * k
+        for row in np.flatnonzero(crowded).tolist():
+            top[row] = self._best_of(row, k)
+        found[crowded] = False
+        self._place(top, *np.divmod(np.flatnonzero(found), found.shape[1]))
         return top
 
     def movies(self, keys: IntArray) -> IntArray:
@@ -139,17 +146,47 @@ class RankedCandidates:
 
     def places(self, row: IntArray, movie: IntArray, top: IntArray) -> IntArray:
         """Return the place of each (row, movie) in its user's top k, from 0; k when not in it."""
-        own = self.keys[row, movie]
+        own = self._keys(row, movie)
         place = np.count_nonzero(top[row] > own[:, None], axis=1)
         placed: IntArray = np.where(own == MASKED, top.shape[1], place)
         return placed
 
     def first_ranks(self, row: IntArray, movie: IntArray) -> Float64Array:
         """Return the rank of each user's best pair among all candidates, from 1; inf for none."""
-        best = np.full(len(self.keys), MASKED)
-        np.maximum.at(best, row, self.keys[row, movie])
-        rank = np.count_nonzero(self.keys > best[:, None], axis=1) + 1.0
-        return np.where(best == MASKED, np.inf, rank)
+        best = np.full(len(self._scores), MASKED)
+        np.maximum.at(best, row, self._keys(row, movie))
+        ranks, movies = np.full(len(best), np.inf), self.movies(best)
+        for at in np.flatnonzero(movies >= 0).tolist():
+            ranks[at] = self._rank(self._scores[at], movies[at])
+        return ranks
+
+    def _keys(self, row: IntArray, movie: IntArray) -> IntArray:
+        score = self._scores[row, movie]
+        keys = _sortable(score) << 32 | self._order[movie]
+        return np.where(score == -np.inf, MASKED, keys)
+
+    def _best_of(self, row: int, k: int) -> IntArray:
+        """Return `top_keys` of a user many of whose scores are equal, (k,)."""
+        n_movies = len(self._order)
+        keys = self._keys(np.full(n_movies, row), np.arange(n_movies))
+        best: IntArray = np.partition(keys, n_movies - k)[n_movies - k :]
+        best.sort()
+        return best[::-1]
+
+    def _place(self, top: IntArray, row: IntArray, movie: IntArray) -> None:
+        """Put the best of some pairs, ascending by row, where they belong."""
+        keys = self._keys(row, movie)
+        order = np.lexsort((keys, row))
+        row, keys = row[order], keys[order]
+        place = np.searchsorted(row, row, side="right") - 1 - np.arange(len(row))
+        kept = place < top.shape[1]
+        top[row[kept], place[kept]] = keys[kept]
+
+    def _rank(self, scores: FloatArray, movie: int) -> int:
+        above, equal = np.count_nonzero(scores > scores[movie]), scores == scores[movie]
+        if np.count_nonzero(equal) > 1:
+            above += np.count_nonzero(self._order[equal] > self._order[movie])
+        return 1 + int(above)
 
 
 def _sortable(scores: FloatArray) -> IntArray:

@@ -29,9 +29,11 @@ class Evaluation:
     Frames:
         slices: see `slices.slice_table`.
         per_user: user_id, user_index, n_train, n_test, sq_error_sum, abs_error_sum, rmse, and
-            `<protocol>_<metric>` for each protocol; one row per user with test ratings.
+            `<protocol>_<metric>` for each protocol, NaN where only a sample is ranked and the user
+            is not in it; one row per user with test ratings.
         per_rating: position, user_index, movie_index, rating, prediction, recommended (is it in
-            the user's `full` list); one row per test rating, in the order of `Split.test`.
+            the user's `full` list; missing where the user is not ranked); one row per test
+            rating, in the order of `Split.test`.
         reliability: see `calibration.DistributionQuality`, as for `calibration`.
     """
 

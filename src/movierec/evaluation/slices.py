@@ -201,12 +201,18 @@ def _hits(
     ndcg, recall = metric_key("ndcg", k), metric_key("recall", k)
     size = len(members.names)
     if members.user_group is None:
-        hit = per_rating["recommended"].to_numpy(np.float64)[members.rating]
-        return {ndcg: np.full(size, np.nan), recall: _group_means(members.group, hit, size)}
+        hit = per_rating["recommended"].to_numpy(np.float64, na_value=np.nan)[members.rating]
+        return {ndcg: np.full(size, np.nan), recall: _means_of_ranked(members.group, hit, size)}
     return {
-        key: _group_means(members.user_group, per_user[f"full_{key}"].to_numpy(), size)
+        key: _means_of_ranked(members.user_group, per_user[f"full_{key}"].to_numpy(), size)
         for key in (ndcg, recall)
     }
+
+
+def _means_of_ranked(group: IntArray, values: Float64Array, size: int) -> Float64Array:
+    """Return `_group_means` of those who were ranked; the others have NaN."""
+    ranked = ~np.isnan(values)
+    return _group_means(group[ranked], values[ranked], size)
 
 
 def _distinct_users(members: Members, per_rating: pd.DataFrame) -> IntArray:

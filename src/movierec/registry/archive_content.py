@@ -24,7 +24,8 @@ __all__ = ["check_contents", "is_known"]
 
 GRAPHSAGE = ("graphsage_model.pth", "preprocessor.pkl")
 FRAMES = ("per_user.parquet", "per_rating.parquet")
-_MAY_MISS = ("prediction",)  # a model that only ranks predicts no rating
+# a model that only ranks predicts no rating, and of many users only a sample has lists
+_MAY_MISS = ("prediction", "recommended")
 MAX_ID = 500  # characters of a user's id
 
 # What pandas writes, and nothing that makes much out of little: snappy at most some 20 times.

@@ -139,6 +139,7 @@ def protocol(record: VersionRecord) -> dict[str, str]:
         "Split": record.split_label,
         "Held-out ratings": integer(rules.get("n_test")),
         "Users": integer(rules.get("n_test_users")),
+        **({"Users ranked": str(rules["users_ranked"])} if "users_ranked" in rules else {}),
         "Length of lists": str(rules.get("k", "–")),
         **{f"Candidates, {name}": str(said) for name, said in candidates.items()},
         **{

@@ -106,7 +106,7 @@ def protocol(version: VersionRecord) -> str:
     ratings = f"{count:,} held-out ratings" if isinstance(count, int) else "held-out ratings"
     return (
         f"{ratings} of {version.dataset_name}, split {version.split_label}, scored once at the end"
-        f"{_told(evaluation)}"
+        f"{_told(evaluation)}{_ranked(evaluation)}"
     )
 
 
@@ -124,6 +124,12 @@ def _told(evaluation: Mapping[str, Any]) -> str:
     return (
         f"; each prediction knew when the rating was given (RMSE {without:.4f} where it does not)"
     )
+
+
+def _ranked(evaluation: Mapping[str, Any]) -> str:
+    """Say that only a sample of the test users was ranked, where it was."""
+    who = (evaluation.get("protocol") or {}).get("users_ranked")
+    return f"; ranking measured on {who}" if who else ""
 
 
 def _values(evaluation: Mapping[str, Any]) -> dict[str, float]:

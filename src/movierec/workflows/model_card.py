@@ -168,6 +168,7 @@ def _protocol(record: VersionRecord) -> str:
         "Ratings": ", ".join(f"{facts[key]:,} {name}" for name, key in parts.items()
                              if isinstance(facts.get(key), int)),
         "Test users": facts.get("n_test_users"),
+        "Ranked": facts.get("users_ranked"),
         "Lists": f"the top {facts['k']}" if "k" in facts else "",
         **{f"Candidates, {name}": text for name, text in _items(facts, "candidates")},
         "Counts as a hit": "; ".join(
