@@ -23,7 +23,7 @@ from movierec.graph import RatingGraph
 from movierec.models.hyperparameters import PRESETS, SageHyperparameters, hyperparameters
 from movierec.training.config import Circumstances
 from movierec.training.fit import fit_sage
-from movierec.workflows.fitting import validation_metrics
+from movierec.workflows.validating import validation_metrics
 from tests.factories import make_dataset
 from tests.sage_cases import nothing, parts_of
 

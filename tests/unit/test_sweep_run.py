@@ -17,7 +17,7 @@ from movierec.errors import NonFiniteError, NotFoundError, SplitError, StoreErro
 from movierec.models.baselines import make_baseline
 from movierec.store import open_store
 from movierec.workflows.data import import_data
-from movierec.workflows.fitting import fit_model, learnable, validation_metrics
+from movierec.workflows.fitting import fit_model, learnable
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.sweep import sweep
 from movierec.workflows.sweep_command import full_hyperparameters
@@ -29,6 +29,7 @@ from movierec.workflows.sweep_report import delete_sweep, sweep_record, sweep_re
 from movierec.workflows.sweep_request import SweepRequest
 from movierec.workflows.sweep_store import SweepStore
 from movierec.workflows.train import circumstances_of
+from movierec.workflows.validating import validation_metrics
 from tests.factories import make_dataset
 from tests.integration.project import project_in, write_csvs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -121,6 +121,21 @@ class Interactions:
         return Interactions(
             self.user[positions], self.movie[positions], self.rating[positions], time
         )
+
+    def among(
+        self, users: IntArray, n_users: int, *, without: IntArray | None = None
+    ) -> Interactions:
+        """Return the ratings of some of `n_users`, whose places in `users` are then their indices.
+
+        `users` are in ascending order; `without`: positions of ratings that are left out.
+        """
+        is_one = np.zeros(n_users, bool)
+        is_one[users] = True
+        theirs = is_one[self.user]
+        if without is not None:
+            theirs[without] = False
+        found = self.take(np.flatnonzero(theirs))
+        return replace(found, user=(np.cumsum(is_one) - 1)[found.user])
 
     def grouped(self, name: str, size: int) -> Grouping:
         """Return the grouping by "user" or "movie", of which there are `size`; made once."""

@@ -7,7 +7,7 @@ support part). `rated`: the candidates are the user's own held-out movies.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,9 @@ class Ranked:
             row_of[held_out.row[pairs]],
             held_out.ratings.movie[pairs],
             held_out.ratings.rating[pairs] >= RELEVANT_RATING,
-            _known(dataset, split, users),
+            dataset.ratings.among(users, dataset.n_users, without=split.test).matrix(
+                len(users), dataset.n_movies
+            ),
         )
 
     @property
@@ -133,17 +135,6 @@ def _chosen(n_users: int, n_movies: int) -> IntArray:
         return np.arange(n_users)
     drawn = np.random.default_rng(SAMPLE_SEED).choice(n_users, size, replace=False, shuffle=False)
     return np.sort(drawn)
-
-
-def _known(dataset: Dataset, split: Split, users: IntArray) -> Any:
-    """Return the known ratings of users, CSR (n, n_movies)."""
-    is_ranked = np.zeros(dataset.n_users, bool)
-    is_ranked[users] = True
-    theirs = is_ranked[dataset.ratings.user]
-    theirs[split.test] = False
-    ratings = dataset.ratings.take(np.flatnonzero(theirs))
-    rows = (np.cumsum(is_ranked) - 1)[ratings.user]
-    return replace(ratings, user=rows).matrix(len(users), dataset.n_movies)
 
 
 @dataclass(frozen=True, eq=False)

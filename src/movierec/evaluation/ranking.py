@@ -7,7 +7,7 @@ a constant score ranks like chance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -61,6 +61,13 @@ class UserRanking:
     k: int
     values: Mapping[str, Float64Array]
     n_relevant: IntArray
+
+    @classmethod
+    def joined(cls, parts: Sequence[UserRanking]) -> UserRanking:
+        """Return the rankings of several blocks of users as one, in this order."""
+        values = {name: np.concatenate([part.values[name] for part in parts]) for name in METRICS}
+        relevant = np.concatenate([part.n_relevant for part in parts])
+        return cls(parts[0].k, values, relevant)
 
     def summary(self) -> RankingMetrics:
         """Return the means over users with a relevant movie, and how many `users` those are."""

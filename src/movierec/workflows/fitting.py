@@ -6,16 +6,11 @@ import math
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from movierec.data.dataset import Dataset, Interactions
 from movierec.data.splits import Split
-from movierec.errors import NonFiniteError
-from movierec.evaluation.ranking import RankingMetrics, ranking_at_k
 from movierec.models.baselines import BASELINES, GRAPHSAGE, make_baseline
 from movierec.models.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.protocol import Recommender
@@ -24,15 +19,14 @@ from movierec.training.hooks import EpochResult, Hook
 from movierec.workflows.calibrating import calibrate
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.residuals import choose_kernel
+from movierec.workflows.validating import Validation
 
 if TYPE_CHECKING:
     from movierec.group import Group
     from movierec.training.members import MembersFit
     from movierec.training.trainer import FitResult
 
-__all__ = ["Fitted", "Fitter", "fit_here", "fit_model", "learnable", "validation_metrics"]
-
-VALIDATED_USERS = 10_000  # ranking more of them each epoch would take longer than training
+__all__ = ["Fitted", "Fitter", "fit_here", "fit_model", "learnable"]
 
 # the first report's fields of `metadata.json`, and NDCG; a baseline has no validation part
 METRICS = (
@@ -104,15 +98,16 @@ def _fit_sage(
     fitter: Fitter,
 ) -> Fitted:
     config = _config(request, dataset, split)
+    # before any part is taken here: it has parts of its own, and there may be no room for both
+    fit = fitter(request, dataset, split, circumstances, hooks=hooks, resume=resume)
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
-    measure = partial(validation_metrics, dataset=dataset, train=train, validation=validation)
-    fit = fitter(request, dataset, split, circumstances, hooks=hooks, resume=resume)
-    known = learnable(dataset, split)
     held_out = fit.held_out(dataset, train)
-    at_best = measure(held_out.factors)
+    at_best = Validation.of(dataset, train, validation).metrics(held_out.factors)
     chosen = choose_kernel(held_out.factors, train, validation, config.residuals)
     calibration, gain = calibrate(held_out.corrected(chosen.kernel).serving, validation)
+    del held_out, train  # some GB of a large data set
+    known = learnable(dataset, split)
     return Fitted(
         kind=GRAPHSAGE,
         recommender=fit.recommender(dataset, known)
@@ -155,11 +150,11 @@ def fit_here(
 
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
-    measure = partial(validation_metrics, dataset=dataset, train=train, validation=validation)
+    part = Validation.of(dataset, train, validation)
     return fit_members(
         dataset, train, validation, _config(request, dataset, split), circumstances,
         members=request.members, refit_on=learnable(dataset, split) if request.refit else None,
-        measure=lambda factors: _headline(measure(factors)), hooks=hooks, resume=resume,
+        measure=lambda factors: _headline(part.metrics(factors)), hooks=hooks, resume=resume,
         group=group or ALONE,
     )  # fmt: skip
 
@@ -179,37 +174,6 @@ def _settled(config: SageHyperparameters, dataset: Dataset, split: Split) -> Sag
     elif config.residuals == "taste+time" and dataset.ratings.timestamp is None:
         changes["residuals"] = "taste"
     return config.model_copy(update=changes)
-
-
-def validation_metrics(
-    model: Recommender, *, dataset: Dataset, train: Interactions, validation: Interactions
-) -> dict[str, float]:
-    """Return RMSE and MAE in stars and the `full` ranking metrics (threshold 0) on validation.
-
-    The candidates are all movies but the user's train ones. At most 10,000 users are ranked.
-
-    Raises:
-        NonFiniteError: a score is NaN or infinite: the last update blew the weights up.
-
-    """
-    error = model.predict(validation.user, validation.movie) - validation.rating
-    users = np.unique(validation.user)[:VALIDATED_USERS]
-    scores = model.score(users)
-    if not np.isfinite(scores).all():
-        raise NonFiniteError(
-            "The scores of the validation users became NaN or infinite at the end of an epoch.",
-            hint="Lower learning_rate or set gradient_clip to 1.",
-        )
-    shape = (dataset.n_users, dataset.n_movies)
-    seen, relevant = train.matrix(*shape)[users], validation.matrix(*shape)[users]
-    ranking: RankingMetrics = ranking_at_k(scores, seen, relevant, 10).summary()
-    return {
-        "rmse": float(np.sqrt(np.mean(error.astype(np.float64) ** 2))),
-        "mae": float(np.mean(np.abs(error.astype(np.float64)))),
-        "ndcg": ranking["ndcg_at_10"],
-        "precision": ranking["precision_at_10"],
-        "recall": ranking["recall_at_10"],
-    }
 
 
 def _headline(measured: Mapping[str, float]) -> dict[str, float]:

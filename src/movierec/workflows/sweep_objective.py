@@ -17,11 +17,12 @@ from movierec.errors import HyperparameterError, NonFiniteError
 from movierec.models.baselines import make_baseline
 from movierec.training.config import Circumstances
 from movierec.training.hooks import EpochResult, Hook, Plan
-from movierec.workflows.fitting import fit_model, validation_metrics
+from movierec.workflows.fitting import fit_model
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.sweep_command import full_hyperparameters
 from movierec.workflows.sweep_request import Metric, SweepRequest
 from movierec.workflows.sweep_space import Choices, Dimension
+from movierec.workflows.validating import validation_metrics
 
 __all__ = ["METRICS", "Objective", "Reported", "Tell", "drawn", "keep", "without_test"]
 
