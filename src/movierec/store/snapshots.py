@@ -28,7 +28,7 @@ from movierec.store.folders import clear_abandoned, incoming_folder, remove_fold
 from movierec.store.records import DatasetRecord
 from movierec.store.seals import is_sealed, seal
 
-__all__ = ["Snapshots"]
+__all__ = ["GROUPED_FROM", "Array", "Snapshots"]
 
 log = logging.getLogger(__name__)
 
@@ -105,13 +105,17 @@ def _write(folder: Path, dataset: Dataset) -> None:
     arrays = {name: getattr(dataset.ratings, name) for name in ARRAYS}
     _save(folder, {name: array for name, array in arrays.items() if array is not None})
     if dataset.n_ratings >= GROUPED_FROM:
-        for name, size in (("user", dataset.n_users), ("movie", dataset.n_movies)):
-            found = group(getattr(dataset.ratings, name), size)  # not kept in memory
-            _save(folder, {f"{name}_start": found.start, f"{name}_order": found.order})
+        _save(folder, _grouped(dataset, "user", dataset.n_users))
+        _save(folder, _grouped(dataset, "movie", dataset.n_movies))
     for name, frame in (("users", dataset.user_frame), ("movies", dataset.movie_frame)):
         table = pa.Table.from_pandas(frame, preserve_index=False)
         with _synced(folder / f"{name}.parquet") as file:
             parquet.write_table(table, file, write_page_checksum=True)
+
+
+def _grouped(dataset: Dataset, name: str, size: int) -> dict[str, Array]:
+    found = group(getattr(dataset.ratings, name), size)  # in memory no longer than it is written
+    return {f"{name}_start": found.start, f"{name}_order": found.order}
 
 
 def _read(folder: Path, record: DatasetRecord) -> Dataset:
