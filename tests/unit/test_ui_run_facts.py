@@ -235,3 +235,13 @@ def test_bytes_that_are_no_text_are_marked(tmp_path: Path) -> None:
 def test_a_letter_that_the_cut_halves_breaks_nothing(tmp_path: Path) -> None:
     tail = log_tail(log(tmp_path, "ü".encode() * 20_001))
     assert set(tail) <= {"ü", "�"}
+
+
+def test_workers_on_ray_are_among_the_facts() -> None:
+    engine = {"name": "ray", "workers": 4, "address": None}
+    assert facts(run_of(request={"engine": engine}), [])["Engine"] == "Ray, 4 workers"
+    # one of a cluster was lost for good
+    assert (
+        facts(run_of({"workers": 1}, request={"engine": engine}), [])["Engine"] == "Ray, 1 worker"
+    )
+    assert "Engine" not in facts(run_of({"workers": 1}, request={}), [])

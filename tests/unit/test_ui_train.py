@@ -351,6 +351,38 @@ def test_the_whole_form_is_in_the_address(store: Store, data: DatasetRecord) -> 
     }
 
 
+def test_workers_on_ray_are_chosen_and_taken_over(store: Store, data: DatasetRecord) -> None:
+    at = opened(**{"preset": "default", "train-engine": "ray", "train-workers": "3"})
+    at.text_input(key="train-address").set_value("ray://head:10001").run()
+    assert at.button(key="submit").disabled
+    assert "own host and port, as in 10.0.0.1:6379" in shown(at)
+    at.text_input(key="train-address").set_value("head:6379").run()
+    assert "--engine ray --workers 3 --address head:6379" in at.code[0].value
+    at.button(key="submit").click().run()
+    run = store.runs.latest()
+    assert run is not None
+    engine = {"name": "ray", "workers": 3, "address": "head:6379"}
+    assert run.request["engine"] == engine
+    store.runs.finish(run.id, "failed", error="no cluster")
+    at = opened(view="Runs", run=str(run.id))
+    at.button(key=f"clone-{run.id}").click().run()
+    assert at.selectbox(key="train-engine").value == "ray"
+    assert (at.number_input(key="train-workers").value, labels(at)) == (3, ["Train"])
+
+
+def test_where_ray_is_missing_the_form_says_how_to_get_it(
+    store: Store, data: DatasetRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    at = opened(**{"preset": "default", "train-engine": "ray"})
+    assert at.selectbox(key="train-engine").disabled
+    assert "make ray" in shown(at)
+    at.button(key="submit").click().run()
+    run = store.runs.latest()
+    assert run is not None
+    assert run.request["engine"]["name"] == "local"
+
+
 NUMBERS = ("default-hidden_dim", "default-dropout", "seed", "split_seed", "members")
 CHOICES = (
     "preset", "split", "train-data", "device", "default-loss_type", "default-feature_bands", "view",

@@ -48,6 +48,7 @@ class Watcher:
                     "steps_per_epoch": plan.steps_per_epoch,
                     "n_parameters": plan.n_parameters,
                     "fits": plan.stage.count,
+                    "workers": plan.workers,
                     "cpus": os.cpu_count(),
                 },
             )

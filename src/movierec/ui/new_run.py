@@ -10,7 +10,7 @@ from movierec import jobs
 from movierec.errors import MovierecError
 from movierec.jobs.estimate import estimate
 from movierec.store.records import DatasetRecord, RunRecord
-from movierec.ui import cache, fields, train_form, widgets
+from movierec.ui import cache, engine_form, fields, train_form, widgets
 from movierec.ui.text import literal
 from movierec.ui.train_form import Draft
 from movierec.workflows import form
@@ -44,6 +44,7 @@ def fill_in(run: RunRecord) -> None:
     device = str(request.get("device") or train_form.AS_SET)
     # the form offers kinds of devices, not each card
     state["device"] = device if device in train_form.DEVICES else device.partition(":")[0]
+    engine_form.fill_in("train", request.get("engine") or {})
     for name, value in _values(run).items():
         key = fields.key_of(run.preset, name)
         state[key] = value.split("+") if name == "aggregator" else value

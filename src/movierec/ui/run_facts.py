@@ -98,6 +98,7 @@ def facts(run: RunRecord, epochs: Sequence[EpochRecord]) -> dict[str, str]:
         "Per epoch": f"{decimal(median(seconds), 2)} s" if seconds else "",
         "Patience left": f"{patience[0]} of {patience[1]} epochs" if patience else "",
         "Device": str(run.facts.get("device", "")),
+        "Engine": _engine(run),
         "Memory": f"{integer(memory)} MB at most" if math.isfinite(memory) else "",
         "Parameters": integer(run.facts["n_parameters"]) if "n_parameters" in run.facts else "",
         "Measured on": str(run.facts.get("measured_on", "")),
@@ -118,6 +119,15 @@ def log_tail(run: RunRecord, lines: int = 40) -> str:
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def _engine(run: RunRecord) -> str:
+    """Return who works on a run, "Ray, 4 workers"; empty for one process."""
+    engine = run.request.get("engine") or {}
+    if engine.get("name") != "ray":
+        return ""
+    count = run.facts.get("workers", engine.get("workers", 1))
+    return f"Ray, {count} worker{'s' * (count != 1)}"
 
 
 def _left_of_bar(run: RunRecord) -> float:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from movierec.data.splits import SPLIT_NAMES
 from movierec.store import DatasetRecord
-from movierec.ui import fields, widgets
+from movierec.ui import engine_form, fields, widgets
 from movierec.ui.sweep_charts import METRICS
 from movierec.ui.text import literal
 from movierec.workflows import form, sweep_form
@@ -36,11 +36,13 @@ def form_of(datasets: Sequence[DatasetRecord], submit: Callable[[Mapping[str, An
         search = _space(preset, slots)
     with st.container(border=True, key="sweep-how"):
         around = _around(slots)
+        around["engine"], refused = engine_form.choose("sweep", "try points at the same time")
     training = {"preset": preset, "dataset": data.name, "split": split, "seed": around.pop("seed")}
     request = {"training": training, "search": search, **around}
-    wrong = {**sweep_form.complaints(request), **_split_wrong(data, split)}
-    for name, text in wrong.items():
+    others = {**sweep_form.complaints({**request, "engine": {}}), **_split_wrong(data, split)}
+    for name, text in others.items():
         fields.said(slots, name, text, wrong=True)
+    wrong = {**others, **refused}
     _button(request, wrong, submit)
 
 

@@ -13,7 +13,7 @@ from movierec.data.splits import SPLIT_NAMES
 from movierec.jobs.estimate import Estimate
 from movierec.models.hyperparameters import PRESETS
 from movierec.store import DatasetRecord
-from movierec.ui import fields, widgets
+from movierec.ui import engine_form, fields, widgets
 from movierec.ui.fields import kept_as
 from movierec.ui.text import NOT_MEASURED, duration, integer
 from movierec.workflows import form
@@ -51,6 +51,9 @@ def draft(datasets: Sequence[DatasetRecord], models: Sequence[str]) -> Draft:
     values = _hyperparameters(preset, groups, slots)
     extra = _around(preset)
     wrong = {**form.complaints(preset, values), **_split_wrong(data, split)}
+    if preset in PRESETS:
+        extra["engine"], refused = engine_form.choose("train", "share the users of one training")
+        wrong |= refused
     changed = form.changes(preset, values)
     _annotate(preset, values, changed, wrong, slots)
     request = {"preset": preset, "dataset": data.name, "split": split, **extra}

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from movierec.errors import HyperparameterError, SettingsError
 
-__all__ = ["ENGINES", "HINT", "MOST_WORKERS", "Engine", "EngineName", "has_ray", "require_ray"]
+__all__ = [
+    "HINT",
+    "MOST_WORKERS",
+    "Engine",
+    "EngineName",
+    "engine_trouble",
+    "has_ray",
+    "require_ray",
+]
 
 EngineName = Literal["local", "ray"]
-ENGINES: tuple[EngineName, ...] = ("local", "ray")
 MOST_WORKERS = 1024
 HINT = "Install it: `make ray`, or movierec with its extra `ray`."
 
@@ -62,6 +70,17 @@ class Engine(BaseModel):
     def facts(self) -> dict[str, Any]:
         """What a run and a version say of it; the address is nobody else's business."""
         return {"engine": self.name, "workers": self.workers} if self.is_ray else {}
+
+
+def engine_trouble(fields: Mapping[str, Any]) -> str:
+    """Return what is wrong with the fields of an engine; empty if nothing is."""
+    try:
+        Engine(**fields).check()
+    except ValidationError as error:
+        return str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+    except HyperparameterError as error:
+        return error.message
+    return ""
 
 
 def has_ray() -> bool:

@@ -23,11 +23,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGUSR1", signal.SIGT
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of settings mean the project's folder
+    "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # how soon a lost worker is noticed
     "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints tables whatever it is told
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
 }
+
+LOCAL_ENVIRONMENT = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0"}  # nobody takes this machine away
 
 
 @contextmanager
@@ -52,7 +55,8 @@ def cluster(engine: Engine, worker: Mapping[str, float]) -> Iterator[Path]:
         )
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # short: Ray's sockets are in it
     try:
-        for name, value in ENVIRONMENT.items():
+        local = {} if engine.address else LOCAL_ENVIRONMENT
+        for name, value in {**ENVIRONMENT, **local}.items():
             os.environ.setdefault(name, value)
         restore = own_signals()
         try:

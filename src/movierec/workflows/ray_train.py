@@ -107,7 +107,7 @@ class _Watch:
             self._pass_on()
         self._pass_on()
         if isinstance(found[0], Exception):
-            raise _spoken(found[0]) from found[0]
+            raise _spoken(found[0])
         return found[0]
 
     def _pass_on(self) -> None:
@@ -117,6 +117,9 @@ class _Watch:
             getattr(self, name)(*facts)
 
     def on_start(self, plan: Plan) -> None:
+        if self._stage == plan.stage.number:  # lost before they could tell of what Ray kept
+            for result in plan.done:
+                self.on_epoch(result)
         self._stage = plan.stage.number
         for hook in self.hooks:
             hook.on_start(plan)
@@ -151,12 +154,19 @@ def _keep(wait: Callable[[], Any], found: list[Any], ended: threading.Event) -> 
         ended.set()
 
 
-def _spoken(error: Exception) -> MovierecError:
+def _spoken(error: Exception) -> Exception:
+    """Return what to say of Ray's giving up; any other error as it is."""
+    from ray.train import TrainingFailedError
+
+    if not isinstance(error, TrainingFailedError):
+        return error
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return TrainingError(
-        f"The workers on Ray were lost {RESTARTS + 1} times: {lines[-1]}",
+    spoken = TrainingError(
+        f"Ray gave up after replacing lost workers {RESTARTS} times: {lines[-1]}",
         hint="Look for machines without memory; resuming goes on from the last checkpoint.",
     )
+    spoken.__cause__ = error
+    return spoken
 
 
 def _complete(fit: MembersFit, dataset: Dataset) -> MembersFit:
