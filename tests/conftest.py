@@ -51,7 +51,7 @@ def settings(tmp_path: Path) -> Settings:
 def _isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Point the default settings at the temporary folder, for code and processes under test."""
     monkeypatch.setenv("MOVIEREC_HOME", str(tmp_path))
-    for name in ("DATABASE_URL", "DATA_DIR", "MODELS_DIR", "RUNS_DIR"):
+    for name in ("DATABASE_URL", "ARTIFACTS_URL", "DATA_DIR", "MODELS_DIR", "RUNS_DIR"):
         monkeypatch.delenv(f"MOVIEREC_{name}", raising=False)
 
 

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     models_dir: Path = Field(Path("models"), description="one folder per version")
     runs_dir: Path = Field(Path("data/runs"), description="checkpoints and logs of runs")
     database_url: str = Field("", description="any SQLAlchemy URL; empty: SQLite in data_dir")
+    artifacts_url: str = Field(
+        "", description="where machines share versions, any fsspec URL; empty: models_dir alone"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 or mps")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads of torch; 0: all cores")
     worker_slots: int = Field(1, ge=1, le=64, description="runs that a worker does at once")

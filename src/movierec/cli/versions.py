@@ -10,7 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from movierec.cli import version_current, version_files
+from movierec.cli import version_current, version_files, version_shared
 from movierec.cli.output import JsonOption, emit, number, table
 from movierec.cli.summary import headline, metrics_table
 from movierec.cli.version_measure import measure
@@ -49,9 +49,13 @@ def show(name: Name = "current", as_json: JsonOption = False) -> None:
     with opened() as (registry, store):
         record = registry.get(name)
         problems, origin = registry.verify(record.name), lineage(store, record)
+        place = registry.where(record.name)
     sizes = {file: int(facts["bytes"]) for file, facts in record.metadata["files"].items()}
-    facts = {"version": record, "problems": problems, "lineage": origin, "files": sizes}
-    emit(as_json, facts, lambda: _shown(record, problems, origin.facts(), sizes))
+    facts = {
+        "version": record, "problems": problems, "lineage": origin, "files": sizes, "place": place,
+    }  # fmt: skip
+    told = {**origin.facts(), "Place": place}
+    emit(as_json, facts, lambda: _shown(record, problems, told, sizes))
 
 
 @app.command()
@@ -145,6 +149,7 @@ def empty_trash(
 
 version_current.add_to(app)
 version_files.add_to(app)
+version_shared.add_to(app)
 app.command()(measure)
 
 

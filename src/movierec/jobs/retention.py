@@ -1,17 +1,18 @@
-"""Dropping checkpoints that nobody came back for, and versions whose time in the trash is over."""
+"""What a worker tidies before it works: old checkpoints, the trash, versions to be pushed."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from movierec.errors import MovierecError
 from movierec.registry import Registry
 from movierec.settings import Settings
-from movierec.store import RunState, Store
+from movierec.store import RunState, Store, open_store
 
-__all__ = ["drop_expired_versions", "drop_old_checkpoints"]
+__all__ = ["drop_expired_versions", "drop_old_checkpoints", "push_waiting_versions"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,3 +65,28 @@ def drop_expired_versions(settings: Settings, store: Store) -> list[str]:
     if names:
         logger.info("trash deleted=%s", ",".join(names))
     return names
+
+
+def push_waiting_versions(settings: Settings) -> threading.Thread | None:
+    """Push what this machine alone has to the place that machines share, while others work.
+
+    A place that cannot be reached is no reason not to work: it is tried again next time.
+    Returns the thread that does it; None where nothing is shared.
+    """
+    if not settings.artifacts_url:
+        return None
+    # whoever ends meanwhile need not wait: half a version counts as none
+    pushing = threading.Thread(target=_push, args=(settings,), name="push", daemon=True)
+    pushing.start()
+    return pushing
+
+
+def _push(settings: Settings) -> None:
+    try:
+        with open_store(settings) as store:
+            names = Registry(settings, store).push()
+    except MovierecError:
+        logger.warning("versions cannot be pushed", exc_info=True)
+        return
+    if names:
+        logger.info("versions pushed=%s", ",".join(names))

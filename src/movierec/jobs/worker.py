@@ -21,7 +21,11 @@ from filelock import FileLock, Timeout
 
 from movierec.errors import MovierecError, StoreError
 from movierec.jobs.launch import start_process, start_run
-from movierec.jobs.retention import drop_expired_versions, drop_old_checkpoints
+from movierec.jobs.retention import (
+    drop_expired_versions,
+    drop_old_checkpoints,
+    push_waiting_versions,
+)
 from movierec.runtime import configure_logging
 from movierec.settings import Settings, load_settings
 from movierec.store import RunRecord, Store, WorkerRecord, open_store
@@ -89,6 +93,7 @@ class Worker:
             try:
                 drop_old_checkpoints(self.settings, store)
                 drop_expired_versions(self.settings, store)
+                push_waiting_versions(self.settings)
                 self._loop(store, me)
             finally:
                 store.queue.remove_worker(me.id)

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from movierec.errors import ArtifactError, NotFoundError
-from movierec.registry.alias import point_alias
 from movierec.registry.history import PROMOTED, ROLLED_BACK
 from movierec.registry.reading import VersionReader
-from movierec.runtime import own_user
 from movierec.store import VersionRecord
 
 __all__ = ["CurrentMover"]
@@ -37,6 +35,7 @@ class CurrentMover(VersionReader):
             ArtifactError: its files are not whole, or `current` moved meanwhile.
 
         """
+        self._ready(name)
         with self._writing(), self._lock():
             self._require_still_current(replaces)
             return self._move(name, how=PROMOTED, who=who, reason=reason, checks=checks)
@@ -48,15 +47,24 @@ class CurrentMover(VersionReader):
             NotFoundError: there is none before, or none that still exists.
 
         """
+        self._ready(self._before())
         with self._writing(), self._lock():
-            name = self.previous()
-            if name is None:
-                raise NotFoundError(
-                    "There is no version to roll back to: none was current before that is still "
-                    "there.",
-                    hint="`movierec versions history` shows the moves; promote one you choose.",
-                )
-            return self._move(name, how=ROLLED_BACK, who=who, reason=reason)
+            return self._move(self._before(), how=ROLLED_BACK, who=who, reason=reason)
+
+    def _before(self) -> str:
+        name = self.previous()
+        if name is None:
+            raise NotFoundError(
+                "There is no version to roll back to: none was current before that is still there.",
+                hint="`movierec versions history` shows the moves; promote one you choose.",
+            )
+        return name
+
+    def _ready(self, name: str) -> None:
+        """Have a version here and where all machines have it; other work goes on meanwhile."""
+        record = self.get(name)
+        self._place.bring(record)
+        self._place.share(record.name)
 
     def _require_still_current(self, expected: Sequence[str | None]) -> None:
         record = self._versions.current()
@@ -76,10 +84,5 @@ class CurrentMover(VersionReader):
                 f"Version {record.name} cannot become current: {problems[0]}",
                 hint="Restore its files from a backup, or train it again.",
             )
-        self._point(record.name, how=how, **note)
+        self._place.point(record.name, how=how, **note)
         return self.get(record.name)
-
-    def _point(self, name: str, *, how: str, who: str = "", **note: Any) -> None:
-        self._store.promotions.plan(name, how=how, who=who or own_user(), **note)
-        point_alias(self._root, name)
-        self._versions.set_current(name)

@@ -10,12 +10,13 @@ from typing import Any, TypeAlias
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError, NotFoundError
-from movierec.registry.files import check_content, problems_of, read_array
+from movierec.registry.files import check_content, read_array
 from movierec.registry.history import previous_of
 from movierec.registry.locking import locked, writing
 from movierec.registry.manifest import read_manifest
 from movierec.registry.measurements import Measurements
 from movierec.registry.names import CURRENT, array_of, check_name, is_folder
+from movierec.registry.shared import place_of
 from movierec.registry.trash import bytes_in_trash
 from movierec.settings import Settings
 from movierec.store import PromotionRecord, Store, VersionRecord
@@ -34,6 +35,7 @@ class VersionReader:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._root = settings.models_path
         self._trash_time = timedelta(days=settings.trash_days)
+        self._place = place_of(settings, store)
         self._store = store
         self._versions = store.versions
 
@@ -67,8 +69,10 @@ class VersionReader:
         return self._versions.current()
 
     def path(self, name: str = CURRENT) -> Path:
-        """Return a version's folder, which exists and is no link."""
-        folder = self._root / self.get(name).name
+        """Return a version's folder, which exists and is no link; it is fetched if need be."""
+        record = self.get(name)
+        self._place.bring(record)
+        folder = self._root / record.name
         if not is_folder(folder):
             raise ArtifactError(
                 f"The folder of version {folder.name} is missing.",
@@ -76,13 +80,13 @@ class VersionReader:
             )
         return folder
 
+    def is_here(self, name: str) -> bool:
+        """Return whether a version's files should lie on this machine."""
+        return not self._place.is_shared or is_folder(self._root / name)
+
     def verify(self, name: str = CURRENT) -> Problems:
         """Return what is wrong with a version's files; an empty list when all is well."""
-        record = self.get(name)
-        problems = problems_of(self._root / record.name)
-        if not problems and read_manifest(self._root / record.name).metadata != record.metadata:
-            problems.append("metadata.json differs from the copy in the database.")
-        return problems
+        return self._place.problems(self.get(name))
 
     def file(self, name: str, file: str) -> Path:
         """Return the path of one file of a version, its size and hash checked."""

@@ -24,7 +24,7 @@ from movierec.store import Store, VersionRecord
 from movierec.store.folders import REMOVED, clear_abandoned
 from movierec.store.versions import VersionStore
 
-__all__ = ["add_row", "reconcile"]
+__all__ = ["add_row", "folders", "forget_measurements", "reconcile"]
 
 
 def reconcile(root: Path, store: Store, trash_time: timedelta) -> list[str]:
@@ -39,7 +39,7 @@ def reconcile(root: Path, store: Store, trash_time: timedelta) -> list[str]:
         *_adopt(root, versions),
         *_mark_missing(root, versions),
         *_empty_trash(root, versions),
-        *_forget_measurements(root, versions),
+        *forget_measurements(root, versions),
         *_repair_alias(root, versions),
     ]
     store.promotions.forget_plans()
@@ -65,7 +65,8 @@ def add_row(versions: VersionStore, manifest: Manifest, **words: Any) -> Version
     )
 
 
-def _folders(root: Path) -> set[str]:
+def folders(root: Path) -> set[str]:
+    """Return the names of the versions whose folders lie in another one."""
     if not is_folder(root):
         return set()
     return {path.name for path in root.iterdir() if is_name(path.name) and is_folder(path)}
@@ -81,7 +82,7 @@ def _trashed(versions: VersionStore) -> set[str]:
 
 def _finish_removals(root: Path, versions: VersionStore) -> Iterator[str]:
     """Rows first: once the leftover is gone, nothing tells a deletion from a lost folder."""
-    names = _listed(versions) - _folders(root) | _trashed(versions) - _folders(root / TRASH)
+    names = _listed(versions) - folders(root) | _trashed(versions) - folders(root / TRASH)
     for path in root.glob(f"{REMOVED}*"):
         match = re.fullmatch(rf"{re.escape(REMOVED)}(v[\d.]+)-\w+", path.name)
         if match and match[1] in names:
@@ -93,10 +94,10 @@ def _finish_removals(root: Path, versions: VersionStore) -> Iterator[str]:
 
 def _settle_trash(root: Path, versions: VersionStore, until: datetime) -> Iterator[str]:
     """Where a version's folder is decides whether it is in the trash."""
-    for name in sorted(_trashed(versions) & _folders(root)):
+    for name in sorted(_trashed(versions) & folders(root)):
         versions.restore(name)
         yield f"{name} is listed again: its move into or out of the trash was cut short."
-    strays = _folders(root / TRASH) - _trashed(versions) - _folders(root) - _listed(versions)
+    strays = folders(root / TRASH) - _trashed(versions) - folders(root) - _listed(versions)
     for name in sorted(strays):
         problems = problems_of(root / TRASH / name)
         if problems:
@@ -107,7 +108,7 @@ def _settle_trash(root: Path, versions: VersionStore, until: datetime) -> Iterat
 
 
 def _adopt(root: Path, versions: VersionStore) -> Iterator[str]:
-    for name in sorted(_folders(root) - _listed(versions)):
+    for name in sorted(folders(root) - _listed(versions)):
         problems = problems_of(root / name)
         if problems:
             yield f"{name} is not taken up: {problems[0]}"
@@ -117,7 +118,7 @@ def _adopt(root: Path, versions: VersionStore) -> Iterator[str]:
 
 
 def _mark_missing(root: Path, versions: VersionStore) -> Iterator[str]:
-    present, kept = _folders(root), _folders(root / TRASH)
+    present, kept = folders(root), folders(root / TRASH)
     for record in [*versions.summaries(()), *versions.trashed()]:
         is_missing = record.name not in (present if record.trashed_at is None else kept)
         if is_missing != record.is_missing:
@@ -133,7 +134,8 @@ def _empty_trash(root: Path, versions: VersionStore) -> Iterator[str]:
     tidy(root)
 
 
-def _forget_measurements(root: Path, versions: VersionStore) -> list[str]:
+def forget_measurements(root: Path, versions: VersionStore) -> list[str]:
+    """Remove what was measured of versions that are gone; return a line for each thing done."""
     trashed = (record.name for record in versions.trashed())  # they may come back
     return Measurements(root).forget({*_listed(versions), *trashed})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,21 +12,22 @@ from typing import Any
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError, NotFoundError
-from movierec.registry.alias import read_alias
 from movierec.registry.files import Content, write_files
 from movierec.registry.history import SAVED
 from movierec.registry.manifest import FileFacts, Manifest, write_manifest
-from movierec.registry.moving import CurrentMover
-from movierec.registry.names import is_folder, is_name, next_name
+from movierec.registry.names import is_name, next_name
 from movierec.registry.reading import Problems, Versions
-from movierec.registry.reconcile import add_row, reconcile
-from movierec.registry.trash import bring_back, is_expired, remove, throw_away
+from movierec.registry.reconcile import add_row
+from movierec.registry.sharing import Sharer
+from movierec.registry.trash import is_expired
 from movierec.registry.words import changed_tags, checked_notes
 from movierec.store import VersionRecord
 from movierec.store.folders import incoming_folder, sync
 from movierec.store.plain import plain_dict
 
 __all__ = ["Registry", "VersionDraft"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class VersionDraft:
     name: str | None = None
 
 
-class Registry(CurrentMover):
+class Registry(Sharer):
     """The versions of one project.
 
     Every method that takes a name also takes "current". They raise NotFoundError when there
@@ -62,11 +64,10 @@ class Registry(CurrentMover):
         """Keep a version: written aside, flushed, then renamed into place in one step."""
         with self._writing(), incoming_folder(self._root) as incoming:
             files = write_files(incoming, draft.files, draft.arrays)
-            with self._lock():
-                name = self._free_name(draft.name)
-                manifest = write_manifest(incoming, _metadata(draft, name, files))
-                self._put_in_place(incoming, name)
-                return self._register(manifest, draft.make_current)
+            return self._keep(
+                incoming, draft.name, lambda name: _metadata(draft, name, files),
+                make_current=draft.make_current,
+            )  # fmt: skip
 
     def take_in(
         self,
@@ -84,12 +85,11 @@ class Registry(CurrentMover):
         """
         with self._writing(), incoming_folder(self._root) as incoming:
             metadata = unpack(incoming)
-            with self._lock():
-                free = self._free_name(name if name or wish in self._taken() else wish)
-                own = {"model_version": free, "run_id": None}  # a run of the other project
-                manifest = write_manifest(incoming, {**metadata, **own})
-                self._put_in_place(incoming, free)
-                return self._register(manifest, make_current=False, **words)
+            own = {"run_id": None}  # a run of the other project
+            return self._keep(
+                incoming, name, lambda free: {**metadata, **own, "model_version": free},
+                wish=wish, make_current=False, **words,
+            )  # fmt: skip
 
     def require_writable(self) -> None:
         """Raise ArtifactError unless a version could be kept: better before a long training."""
@@ -130,16 +130,15 @@ class Registry(CurrentMover):
         """
         with self._writing(), self._lock():
             record = self.get(name)
-            if record.is_current or read_alias(self._root) == record.name:
+            if record.is_current or self._place.current() == record.name:
                 raise ArtifactError(
                     f"Version {record.name} is the current one and cannot be deleted.",
                     hint="Promote another version first: `movierec versions promote NAME`.",
                 )
-            if now or not self._trash_time or not is_folder(self._root / record.name):
-                remove(self._root, self._versions, record)
+            if now or not self._trash_time or not self._place.has(record.name):
+                self._place.remove(record)
             else:
-                until = datetime.now(UTC) + self._trash_time
-                throw_away(self._root, self._versions, record.name, until)
+                self._place.throw_away(record.name, datetime.now(UTC) + self._trash_time)
 
     def restore(self, name: str) -> VersionRecord:
         """Bring a version back from the trash with its tags and notes; it is not made current.
@@ -154,7 +153,7 @@ class Registry(CurrentMover):
             if name not in names:
                 there = f"There is {', '.join(names)}." if names else "The trash is empty."
                 raise NotFoundError(f"{name[:100]!r} is not in the trash.", hint=there)
-            bring_back(self._root, self._versions, name)
+            self._place.bring_back(name)
             return self.get(name)
 
     def empty_trash(self, *, expired_only: bool = False) -> Versions:
@@ -162,7 +161,7 @@ class Registry(CurrentMover):
         with self._writing(), self._lock():
             gone = [record for record in self.trash() if is_expired(record) or not expired_only]
             for record in gone:
-                remove(self._root, self._versions, record)
+                self._place.remove(record)
             return gone
 
     def reconcile(self) -> Problems:
@@ -171,11 +170,41 @@ class Registry(CurrentMover):
         Cheap when there is nothing to do: call it once when a program starts.
         """
         with self._writing(), self._lock():
-            return reconcile(self._root, self._store, self._trash_time)
+            return self._place.reconcile()
+
+    def _keep(
+        self,
+        incoming: Path,
+        name: str | None,
+        describe: Callable[[str], dict[str, Any]],
+        *,
+        wish: str | None = None,
+        make_current: bool | None,
+        **words: Any,
+    ) -> VersionRecord:
+        """Give written files their name and place, share them, and list them."""
+        with self._place.keeping() as share:
+            with self._lock():
+                free = self._free_name(name if name or wish in self._taken() else wish)
+                manifest = write_manifest(incoming, describe(free))
+                self._put_in_place(incoming, free)
+                if not self._place.is_shared:
+                    return self._register(manifest, make_current, **words)
+            try:
+                share(free)
+            except ArtifactError as error:
+                logger.warning("version=%s stays on this machine: %s", free, error)
+                with self._lock():  # not as current: others could not have it
+                    return self._register(manifest, make_current=False, **words)
+            with self._lock():
+                record = self._register(manifest, make_current, **words)
+                self._place.note(free)  # no sooner: a copy without a row is removed
+                return record
 
     def _free_name(self, wanted: str | None) -> str:
         if wanted is None:
-            return next_name([*self._taken(), *self._versions.names_ever()])
+            taken = self._taken()
+            return self._place.next_name(lambda ever: next_name([*taken, *ever]))
         if not is_name(wanted):
             raise ArtifactError(
                 f"{wanted[:100]!r} cannot be a version's name.", hint="Names look like v1.2.0."
@@ -202,8 +231,8 @@ class Registry(CurrentMover):
         self, manifest: Manifest, make_current: bool | None, **words: Any
     ) -> VersionRecord:
         record = add_row(self._versions, manifest, **words)
-        if make_current or (make_current is None and read_alias(self._root) is None):
-            self._point(record.name, how=SAVED)
+        if make_current or (make_current is None and self._place.current() is None):
+            self._place.point(record.name, how=SAVED)
         return self.get(record.name)
 
 

@@ -72,6 +72,7 @@ class Loader:
 
         """
         record = self._registry.get(name)
+        self._registry.path(record.name)  # has it fetched before its files are marked
         mark = mark_of(self._root, record.name) or (record.name, 0, 0)
         dataset = loaded(record.fingerprint) or data_of(self._store, record)
         version = load_from(self._registry, record, dataset)

@@ -11,6 +11,7 @@ from movierec.errors import MovierecError, NotFoundError, StoreError
 from movierec.registry.names import CURRENT
 from movierec.server.answers import Answer, AnswerCache
 from movierec.server.errors import Refused
+from movierec.server.following import Follower
 from movierec.server.held import Held
 from movierec.server.metrics import Metrics
 from movierec.server.served import Served
@@ -39,18 +40,21 @@ class Service:
         self.served = Served(self.store)
         # explanations and newcomers may take tens of milliseconds: others are answered meanwhile
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="answer")
+        self._follower = Follower(settings, traffic.names)
         self._ended = asyncio.Event()
         self._flushing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Load what answers first, and begin to write counts."""
+        """Load what answers first, and begin to write counts and to follow other machines."""
         self._flushing = asyncio.create_task(self.served.keep_flushing(self._ended))
+        self._follower.start()
         for name in self.traffic.names:
             await self._try(name)
 
     async def close(self) -> None:
         """Write the last counts and let go of everything."""
         self._ended.set()
+        self._follower.close()
         if self._flushing is not None:
             await self._flushing
         self.versions.close()

@@ -65,14 +65,24 @@ class PromotionStore:
                 _forget_plans(session)
 
 
-def note_move(session: Session, before: str | None, now: str | None, *, how: str, who: str) -> None:
-    """Write a move into the history, with all that was planned of it; a standstill is none."""
+def note_move(
+    session: Session,
+    before: str | None,
+    now: str | None,
+    *,
+    how: str,
+    who: str,
+    reason: str = "",
+    checks: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write a move into the history, or what was planned of it instead; a standstill is none."""
     row = session.scalar(select(PromotionRow).where(_IS_PLANNED, PromotionRow.version == now))
     if before == now:
         _forget_plans(session)
         return
     if row is None:
-        row = PromotionRow(version=now, who=who, how=how, reason="", checks=[])
+        found = [plain_dict(check) for check in checks]
+        row = PromotionRow(version=now, who=who, how=how, reason=reason, checks=found)
         session.add(row)
     row.at, row.previous, row.is_done = datetime.now(UTC), before, True
     session.flush()

@@ -128,6 +128,22 @@ class VersionStore:
             session.flush()
             return _record(row)
 
+    def reserve(self, choose: Callable[[Sequence[str]], str]) -> str:
+        """Return what `choose` makes of all names ever given; no other machine gets it as well.
+
+        The name counts as that of a deleted version until one is added under it.
+        """
+        now = datetime.now(UTC)
+        with self._database.writing(alone_in="versions") as session:
+            name = choose(list(session.scalars(select(VersionRow.name))))
+            row = VersionRow(
+                name=name, model="", preset="", dataset_name="", fingerprint="", split_label="",
+                created_at=now, deleted_at=now, is_current=False, is_missing=False,
+                size_bytes=0, parameters=0, facts={},
+            )  # fmt: skip
+            session.add(row)
+        return name
+
     def delete(self, name: str) -> None:
         """Forget a version, in the trash or not, but not its name."""
         with self._database.writing() as session:
@@ -159,7 +175,15 @@ class VersionStore:
             row = _require(session, name, or_trashed=True)
             row.trashed_at = row.trashed_until = None
 
-    def set_current(self, name: str | None, *, how: str = "repaired", who: str = "") -> None:
+    def set_current(
+        self,
+        name: str | None,
+        *,
+        how: str = "repaired",
+        who: str = "",
+        reason: str = "",
+        checks: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """Make a version the one in use, or none; the history gets a line in the same step.
 
         A move of this kind that was planned becomes that line.
@@ -172,7 +196,7 @@ class VersionStore:
             if chosen is not None:
                 query = update(VersionRow).where(VersionRow.id == chosen.id)
                 session.execute(query.values(is_current=True))
-            note_move(session, before, name, how=how, who=who)
+            note_move(session, before, name, how=how, who=who, reason=reason, checks=checks)
 
     def set_missing(self, name: str, *, is_missing: bool) -> None:
         """Note whether a version's folder is there."""

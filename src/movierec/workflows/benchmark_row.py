@@ -150,7 +150,7 @@ def _scratch(settings: Settings) -> Iterator[tuple[Settings, Store]]:
     """Open a project in a temporary folder: nothing of the user's is written."""
     with tempfile.TemporaryDirectory(prefix="movierec-benchmark-") as folder:
         places = {name: Path(name) for name in ("data_dir", "models_dir", "runs_dir")}
-        changed = {"home": Path(folder), "database_url": "", **places}
+        changed = {"home": Path(folder), "database_url": "", "artifacts_url": "", **places}
         scratch = settings.model_copy(update=changed)
         with open_store(scratch) as store:
             yield scratch, store

@@ -14,7 +14,7 @@ from movierec.registry import Registry
 from movierec.registry.names import listed
 from movierec.runtime import library_versions, pick_device
 from movierec.settings import Settings
-from movierec.store import Store, open_store
+from movierec.store import Store, VersionRecord, open_store
 from movierec.store.engine import shown_url
 
 __all__ = ["Finding", "Health", "diagnose"]
@@ -35,7 +35,13 @@ class Finding:
 
 def diagnose(settings: Settings) -> list[Finding]:
     """Look at everything; a check that fails becomes a finding and stops no other."""
-    checks: list[Callable[[Settings], Iterator[Finding]]] = [_libraries, _device, _disk, _store]
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [
+        _libraries,
+        _device,
+        _disk,
+        _store,
+        _artifacts,
+    ]
     return [finding for check in checks for finding in _guarded(check, settings)]
 
 
@@ -112,15 +118,36 @@ def _versions(registry: Registry) -> Iterator[Finding]:
         yield Finding("version", "note", repair)
     records = registry.list()
     for record in records:
-        problems = registry.verify(record.name)
-        current = " (current)" if record.is_current else ""
-        text = f"{record.name}{current}: " + (" ".join(problems) or "all files are whole")
-        hint = f"Restore it or run `movierec versions delete {record.name}`." if problems else ""
-        yield Finding("version", "wrong" if problems else "ok", text, hint)
+        if registry.is_here(record.name):
+            yield _version(record, registry.verify(record.name))
     if not records:
         yield Finding("version", "note", "none yet", "Run `movierec train`.")
     yield from _measurements(registry)
     yield from _trash(registry)
+
+
+def _version(record: VersionRecord, problems: list[str]) -> Finding:
+    current = " (current)" if record.is_current else ""
+    text = f"{record.name}{current}: " + (" ".join(problems) or "all files are whole")
+    hint = f"Restore it or run `movierec versions delete {record.name}`." if problems else ""
+    return Finding("version", "wrong" if problems else "ok", text, hint)
+
+
+def _artifacts(settings: Settings) -> Iterator[Finding]:
+    """Look at the place that machines share, which is asked once."""
+    with open_store(settings) as store:
+        registry = Registry(settings, store)
+        if registry.location is None:
+            return
+        there, place = registry.whole_there(), registry.location
+        yield Finding("artifacts", "ok", f"{place}: {len(there)} versions")
+        for name in registry.waiting():
+            hint = f"Push it: `movierec versions push {name}`."
+            yield Finding("artifacts", "note", f"{name} is on this machine alone", hint)
+        for record in registry.list():
+            if not registry.is_here(record.name):
+                problems = [] if record.name in there else [f"It is neither here nor in {place}."]
+                yield _version(record, problems)
 
 
 def _measurements(registry: Registry) -> Iterator[Finding]:

@@ -1,0 +1,57 @@
+"""`movierec versions push` and `pull`: versions that several machines share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from movierec.cli.output import JsonOption, emit, progress_bar
+from movierec.cli.version_rooms import opened
+from movierec.registry.names import listed
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to `movierec versions`."""
+    for command in (push, pull):
+        app.command()(command)
+
+
+def push(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Versions; without any, those that wait.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put versions into MOVIEREC_ARTIFACTS_URL, from where every machine can fetch them.
+
+    A new version is pushed when it is kept; what could not be pushed then waits. One that is
+    named is pushed again, which mends what was changed there.
+    """
+    with opened() as (registry, _), progress_bar("Pushing") as tell:
+        pushed, place = registry.push(names or (), tell), registry.location
+    said = f"{listed(pushed)} {_is(pushed)} in {place}." if pushed else "No version waits."
+    emit(as_json, {"pushed": pushed, "location": place}, lambda: said)
+
+
+def pull(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Versions; without any, the current one.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch versions from MOVIEREC_ARTIFACTS_URL; a damaged copy here is replaced.
+
+    Whatever needs a version fetches it by itself: this is for before, and for repairs.
+    """
+    with opened() as (registry, _), progress_bar("Fetching") as tell:
+        here = [registry.pull(name, tell).name for name in names or ["current"]]
+        place = registry.location
+    said = f"{listed(here)} {_is(here)} on this machine, whole."
+    emit(as_json, {"here": here, "location": place}, lambda: said)
+
+
+def _is(names: list[str]) -> str:
+    return "are" if len(names) > 1 else "is"
