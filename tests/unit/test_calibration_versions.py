@@ -18,7 +18,7 @@ from movierec.models.factors import FactorModel
 from movierec.settings import Settings
 from movierec.store import VersionRecord
 from movierec.training.config import Circumstances
-from movierec.workflows import fitting
+from movierec.workflows import calibrating
 from movierec.workflows.data import load_dataset
 from movierec.workflows.fitting import Fitted, fit_model
 from movierec.workflows.requests import TrainRequest
@@ -130,8 +130,8 @@ def test_the_graph_it_is_fitted_on_has_no_validation_rating(data, monkeypatch, c
         seen.append((factors, ratings))
         return original(factors, ratings)
 
-    original = fitting.calibrate
-    monkeypatch.setattr(fitting, "calibrate", listening)
+    original = calibrating.calibrate
+    monkeypatch.setattr(calibrating, "calibrate", listening)
     made = fitted_on(data, **how)
     ((factors, ratings),) = seen
     assert set(zip(ratings.user, ratings.movie, strict=True)) == set(

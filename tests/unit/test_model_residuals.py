@@ -10,7 +10,7 @@ import pytest
 from movierec.data.dataset import Interactions, RatingScale
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import ArtifactError
-from movierec.evaluation import evaluate
+from movierec.evaluation import evaluate, ratings
 from movierec.evaluation.calibration import measure_calibration
 from movierec.evaluation.ratings import predict_ratings
 from movierec.inference.similar import Likeness
@@ -18,7 +18,15 @@ from movierec.models import residuals
 from movierec.models.baselines import GRAPHSAGE, load_recommender
 from movierec.models.factors import FactorModel
 from movierec.models.protocol import PredictsAtTime, PredictsDistribution, Recommender
-from movierec.models.residuals import KERNEL, ResidualKernel, ResidualModel, fit_residuals
+from movierec.models.residuals import (
+    KERNEL,
+    ResidualKernel,
+    ResidualModel,
+    fit_residuals,
+    most_ratings,
+)
+from movierec.workflows import calibrating
+from movierec.workflows.calibrating import calibrate_on
 from movierec.workflows.residuals import choose_kernel
 from tests.factories import assemble
 
@@ -197,6 +205,56 @@ def test_only_the_newest_ratings_of_a_busy_user_count(monkeypatch):
     newest = np.sort(known.timestamp[known.user == 4])[-10:]
     np.testing.assert_array_equal(model.time[model.known.of(4)], newest)
     assert np.diff(model.known.start).max() == 10
+
+
+def test_where_there_is_no_time_for_everybody_fewer_ratings_of_each_count(monkeypatch):
+    factors = factors_of()
+    known = sittings(factors)  # 24 of each user
+    assert most_ratings(known, N_USERS) == residuals.MOST_RATINGS
+    monkeypatch.setattr(residuals, "MOST_CELLS", (N_USERS - 1) * 15**2)
+    assert most_ratings(known, N_USERS) == 15  # 2000, 1000, … 31, 15
+    model = fit_residuals(factors, known)
+    assert np.diff(model.known.start)[1:].tolist() == [15] * (N_USERS - 1)
+    newest = np.sort(known.timestamp[known.user == 4])[-15:]
+    np.testing.assert_array_equal(model.time[model.known.of(4)], newest)
+    chosen = choose_kernel(factors, *halves(known), "taste")
+    assert chosen.facts["residuals"]["most_ratings"] == 15
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_many_predictions_are_made_user_by_user(monkeypatch, size):
+    factors = factors_of()
+    known, new = halves(sittings(factors))
+    model = fit_residuals(factors, known)
+    data = assemble(new.user, new.movie, new.rating, new.timestamp, N_USERS, N_MOVIES)
+    whole = predict_ratings(model, data, new)
+    asked = []
+
+    def listening(user, movie, time):
+        asked.append(user)
+        return original(user, movie, time)
+
+    original = model.predict_at
+    object.__setattr__(model, "predict_at", listening)
+    monkeypatch.setattr(ratings, "PAIRS_AT_ONCE", size)
+    np.testing.assert_allclose(predict_ratings(model, data, new), whole, atol=1e-6)
+    together = np.concatenate(asked)
+    assert (np.diff(together) >= 0).all()
+    assert len(together) == len(new)
+
+
+def test_of_many_validation_ratings_those_of_whole_users_calibrate(monkeypatch):
+    factors = factors_of()
+    train, validation = halves(sittings(factors))
+    every, facts = calibrate_on(factors, KERNEL, train, validation)
+    assert facts["calibration"]["validation_ratings"] == len(validation)
+    monkeypatch.setattr(calibrating, "MOST_FITTED", 90)
+    some, _ = calibrate_on(factors, KERNEL, train, validation)
+    kept = validation.take(np.flatnonzero(validation.user % 2 == 0))
+    assert some.n_ratings == len(kept) <= 90 < len(validation)
+    # the residuals of those users are the same as among all
+    expected, _ = calibrating.calibrate(fit_residuals(factors, train, KERNEL), kept)
+    assert some.nll_before == expected.nll_before != every.nll_before
 
 
 def test_arrays_bring_it_back_to_the_bit():

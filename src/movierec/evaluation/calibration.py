@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions, RatingScale
 from movierec.errors import EvaluationError
-from movierec.evaluation.ratings import Float64Array
+from movierec.evaluation.ratings import Float64Array, by_user
 from movierec.models.calibration import level_of
 from movierec.models.protocol import PredictsAtTime, PredictsDistribution, Recommender
 
@@ -80,20 +79,14 @@ def measure_calibration(
     """
     found = _Found(scale)
     if isinstance(model, PredictsDistribution) and model.has_distribution:
-        for part in _blocks(len(held_out), len(scale.levels)):
+        for part in by_user(held_out, max(1, CELLS_AT_ONCE // len(scale.levels))):
             chances = _chances(model, scale, held_out, part)
             found.add(chances, level_of(scale, held_out.rating[part]))
     return DistributionQuality(found.numbers(), found.reliability())
 
 
-def _blocks(size: int, n_levels: int) -> Iterator[slice]:
-    step = max(1, CELLS_AT_ONCE // n_levels)
-    for start in range(0, size, step):
-        yield slice(start, start + step)
-
-
 def _chances(
-    model: PredictsDistribution, scale: RatingScale, held_out: Interactions, part: slice
+    model: PredictsDistribution, scale: RatingScale, held_out: Interactions, part: IntArray
 ) -> Float64Array:
     user, movie = held_out.user[part], held_out.movie[part]
     time = held_out.timestamp

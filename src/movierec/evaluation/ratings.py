@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from movierec.data.dataset import Dataset, FloatArray, Interactions
+from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from movierec.errors import EvaluationError
 from movierec.models.protocol import PredictsAtTime, Recommender
 
-__all__ = ["Float64Array", "heeds_time", "mae", "predict_ratings", "rmse"]
+__all__ = ["Float64Array", "by_user", "heeds_time", "mae", "predict_ratings", "rmse"]
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -38,14 +39,27 @@ def predict_ratings(
         EvaluationError: the model returns another number of predictions than it was asked for.
 
     """
-    starts = range(0, len(held_out), PAIRS_AT_ONCE)
     if not timed:
         held_out = replace(held_out, timestamp=None)
-    parts = [_predict(model, held_out, slice(start, start + PAIRS_AT_ONCE)) for start in starts]
-    return dataset.scale.clip(np.concatenate(parts) if parts else np.zeros(0, np.float32))
+    predicted = np.empty(len(held_out), np.float32)
+    for part in by_user(held_out, PAIRS_AT_ONCE):
+        predicted[part] = _predict(model, held_out, part)
+    return dataset.scale.clip(predicted)
 
 
-def _predict(model: Recommender, held_out: Interactions, part: slice) -> FloatArray:
+def by_user(held_out: Interactions, size: int) -> Iterator[IntArray]:
+    """Yield positions, `size` at a time, with those of a user side by side where there are more.
+
+    What a model does once for a user and a call it then does once in all.
+    """
+    order = np.arange(len(held_out))
+    if len(held_out) > size:
+        order = np.argsort(held_out.user, kind="stable")
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def _predict(model: Recommender, held_out: Interactions, part: IntArray) -> FloatArray:
     user, movie = held_out.user[part], held_out.movie[part]
     time = held_out.timestamp
     if time is not None and isinstance(model, PredictsAtTime) and model.heeds_time:

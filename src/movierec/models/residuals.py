@@ -15,81 +15,19 @@ from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError
 from movierec.models.factors import FactorModel
 from movierec.models.protocol import Arrays
+from movierec.models.residual_kernel import KERNEL, ResidualKernel
 from movierec.models.serving import NamedArrays, RatingLists, floats, integers
 from movierec.models.threads import one_thread
 
-__all__ = ["KERNEL", "ResidualKernel", "ResidualModel", "fit_residuals"]
+__all__ = ["KERNEL", "ResidualKernel", "ResidualModel", "fit_residuals", "most_ratings"]
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 MOST_RATINGS = 2000  # of one user, the newest: the cost grows with their cube
+# of all users' covariances; two minutes or so. Beyond, fewer ratings of one user count
+MOST_CELLS = 4 * 10**9
 CELLS_AT_ONCE = 2**22
-# variance and scale in turn
-_NAMES = ("taste", "length", "short", "short_seconds", "long", "long_seconds")
-
-
-@dataclass(frozen=True)
-class ResidualKernel:
-    """How alike the residuals of two ratings of one user are expected to be.
-
-        taste * exp((cos(i, j) - 1) / length)                             whatever the time
-        + short * exp(-|t - t'| / short_seconds) + long * exp(-|t - t'| / long_seconds)
-
-    with the cosine of the movies' centred rating vectors. The first term is the squared-exponential
-    kernel on directions, the others Ornstein and Uhlenbeck's (Rasmussen and Williams 2006, Gaussian
-    Processes for Machine Learning, section 4.2): ratings given in one sitting err alike. Variances
-    are in units of the rating noise, times in seconds.
-    """
-
-    taste: float
-    length: float
-    short: float
-    short_seconds: float
-    long: float
-    long_seconds: float
-
-    def __post_init__(self) -> None:
-        for name in _NAMES:  # as they are stored, so that a round trip is lossless
-            object.__setattr__(self, name, float(np.float32(getattr(self, name))))
-
-    @property
-    def heeds_time(self) -> bool:
-        """Whether the time of a rating matters."""
-        return self.short > 0 or self.long > 0
-
-    def scaled(self, taste: float, time: float) -> ResidualKernel:
-        """Return the kernel with its variances multiplied."""
-        return replace(
-            self, taste=self.taste * taste, short=self.short * time, long=self.long * time
-        )
-
-    def numbers(self) -> FloatArray:
-        """Return the six numbers, (6,)."""
-        return np.array([getattr(self, name) for name in _NAMES], np.float32)
-
-    @classmethod
-    def of(cls, arrays: NamedArrays) -> ResidualKernel:
-        """Bring a kernel back from a model's `arrays()`; ArtifactError when it is no kernel."""
-        numbers = floats(arrays, "residual_kernel", len(_NAMES))
-        if not (np.isfinite(numbers).all() and (numbers >= 0).all() and numbers[1::2].all()):
-            raise ArtifactError("The model's residual kernel holds numbers that cannot be.")
-        return cls(*(float(value) for value in numbers))
-
-    def of_taste(self, cosine: FloatArray) -> Float64Array:
-        """Return the first term for a matrix of cosines."""
-        return self.taste * np.exp((cosine.astype(np.float64) - 1) / self.length)
-
-    def of_time(self, one: IntArray, other: IntArray) -> Float64Array:
-        """Return the other terms for every pair of times in seconds, (m,), (n,) -> (m, n)."""
-        apart = np.abs(one[:, None] - other).astype(np.float64)
-        short = self.short * np.exp(-apart / self.short_seconds)
-        return np.asarray(short + self.long * np.exp(-apart / self.long_seconds))
-
-
-# chosen on validation parts of MovieLens 100K: docs/LOG.md
-KERNEL = ResidualKernel(
-    taste=0.165, length=1 / 3, short=0.11, short_seconds=30, long=0.105, long_seconds=10_000
-)
+LINKED_AT_ONCE = 2**18  # scores whose stars are found at a time: a number per level each
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,15 +194,16 @@ def fit_residuals(
     kernel: ResidualKernel = KERNEL,
     *,
     near: FloatArray | None = None,
+    most: int | None = None,
 ) -> ResidualModel:
     """Solve every user's Gaussian process on the known ratings.
 
-    `near`: the movies' `directions`, where they are at hand.
-
-    Where a user has more than 2,000 of them, the newest count (without times, the last ones).
+    `near`: the movies' `directions`, where they are at hand. Where a user has more ratings than
+    `most`, by default `most_ratings` of them all, the newest count (without times, the last ones).
     Time and memory per user grow with the cube and the square of their number.
     """
-    lists, time = _newest(known, factors.n_users, heeds_time=kernel.heeds_time)
+    most = most_ratings(known, factors.n_users) if most is None else most
+    lists, time = _newest(known, factors.n_users, most, heeds_time=kernel.heeds_time)
     model = ResidualModel(factors, kernel, lists, time, np.zeros(len(time), np.float32), near)
     with one_thread():
         weight, timed = _solved(model)
@@ -272,13 +211,19 @@ def fit_residuals(
     return replace(model, known=known_weights, timed_weight=timed, near=model.directions)
 
 
+def most_ratings(known: Interactions, n_users: int) -> int:
+    """Return how many ratings of one user count: 2,000, halved until there is time for all."""
+    counts, most = np.bincount(known.user, minlength=n_users).astype(np.float64), MOST_RATINGS
+    while most > 1 and (np.minimum(counts, most) ** 2).sum() > MOST_CELLS:
+        most //= 2
+    return most
+
+
 def _solved(model: ResidualModel) -> tuple[FloatArray, FloatArray]:
     """Return the weights of every known rating, without and with its time."""
-    factors, kernel, lists, time = model.factors, model.kernel, model.known, model.time
-    raw = factors.raw(lists.rows, lists.index).astype(np.float32)
-    error = (lists.rating - factors.stars(raw)).astype(np.float64)
-    slope = factors.slopes(raw).astype(np.float64)
-    weight, timed = np.zeros(len(raw), np.float32), np.zeros(len(time), np.float32)
+    kernel, lists, time = model.kernel, model.known, model.time
+    error, slope = _unexplained(model.factors, lists)
+    weight, timed = np.zeros(len(error), np.float32), np.zeros(len(time), np.float32)
     for user in np.flatnonzero(np.diff(lists.start)).tolist():
         rows = lists.of(user)
         near = model.directions[lists.index[rows]]
@@ -290,14 +235,27 @@ def _solved(model: ResidualModel) -> tuple[FloatArray, FloatArray]:
     return weight, timed
 
 
-def _newest(known: Interactions, n_users: int, *, heeds_time: bool) -> tuple[RatingLists, IntArray]:
+def _unexplained(factors: FactorModel, lists: RatingLists) -> tuple[Float64Array, Float64Array]:
+    """Return the residual and the sensitivity of every known rating."""
+    raw = factors.raw(lists.rows, lists.index)
+    error, slope = np.empty(len(raw)), np.empty(len(raw))
+    for start in range(0, len(raw), LINKED_AT_ONCE):
+        part = slice(start, start + LINKED_AT_ONCE)
+        error[part] = lists.rating[part] - factors.stars(raw[part])
+        slope[part] = factors.slopes(raw[part])
+    return error, slope
+
+
+def _newest(
+    known: Interactions, n_users: int, most: int, *, heeds_time: bool
+) -> tuple[RatingLists, IntArray]:
     """Return each user's newest ratings, oldest first, and their times; none without times."""
     time = known.timestamp
     order = np.lexsort((known.user,) if time is None else (time, known.user))
-    user = known.user[order]
-    end = np.searchsorted(user, user, side="right")
-    kept = order[end - np.arange(len(user)) <= MOST_RATINGS]
-    start = np.searchsorted(known.user[kept], np.arange(n_users + 1)).astype(np.int64)
+    counts = np.bincount(known.user, minlength=n_users)
+    end = np.repeat(np.cumsum(counts), counts)
+    kept = order[end - np.arange(len(order)) <= most]
+    start = np.append(0, np.cumsum(np.minimum(counts, most)))
     lists = RatingLists(start, known.movie[kept], known.rating[kept])
     return lists, time[kept] if heeds_time and time is not None else np.zeros(0, np.int64)
 

@@ -149,7 +149,12 @@ class SageRecommender:
     def _changed(
         self, known: Interactions, calibration: FloatArray, kernel: ResidualKernel | None
     ) -> SageRecommender:
-        return SageRecommender(self.members, self.features, known, self.scale, calibration, kernel)
+        changed = SageRecommender(
+            self.members, self.features, known, self.scale, calibration, kernel
+        )
+        if known is self.known and "_states" in vars(self):  # a pass over the graph takes a while
+            vars(changed)["_states"] = self._states
+        return changed
 
 
 def export_factors(

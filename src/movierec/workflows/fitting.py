@@ -16,7 +16,7 @@ from movierec.models.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.protocol import Recommender
 from movierec.training.config import Circumstances
 from movierec.training.hooks import EpochResult, Hook
-from movierec.workflows.calibrating import calibrate
+from movierec.workflows.calibrating import calibrate_on
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.residuals import choose_kernel
 from movierec.workflows.validating import Validation
@@ -105,7 +105,7 @@ def _fit_sage(
     held_out = fit.held_out(dataset, train)
     at_best = Validation.of(dataset, train, validation).metrics(held_out.factors)
     chosen = choose_kernel(held_out.factors, train, validation, config.residuals)
-    calibration, gain = calibrate(held_out.corrected(chosen.kernel).serving, validation)
+    calibration, gain = calibrate_on(held_out.factors, chosen.kernel, train, validation)
     del held_out, train  # some GB of a large data set
     known = learnable(dataset, split)
     return Fitted(

@@ -10,7 +10,13 @@ import numpy as np
 from movierec.data.dataset import FloatArray, Interactions
 from movierec.models.factors import FactorModel
 from movierec.models.hyperparameters import Residuals
-from movierec.models.residuals import KERNEL, ResidualKernel, ResidualModel, fit_residuals
+from movierec.models.residuals import (
+    KERNEL,
+    ResidualKernel,
+    ResidualModel,
+    fit_residuals,
+    most_ratings,
+)
 
 __all__ = ["ChosenKernel", "choose_kernel"]
 
@@ -50,25 +56,29 @@ def choose_kernel(
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """The ratings of the users looked at."""
+    """The ratings of the users looked at, and how many of one user count."""
 
     factors: FactorModel
     train: Interactions
     validation: Interactions
+    most: int
 
     @classmethod
     def of(cls, factors: FactorModel, train: Interactions, validation: Interactions) -> _Parts:
+        most = most_ratings(train, factors.n_users)  # as it will be for all users
         users = np.unique(validation.user)
         chosen = np.linspace(0, len(users) - 1, min(len(users), MOST_USERS)).round().astype(int)
-        own = (np.flatnonzero(np.isin(p.user, users[chosen])) for p in (train, validation))
-        return cls(
-            factors, *(p.take(rows) for p, rows in zip((train, validation), own, strict=True))
-        )
+        is_chosen = np.zeros(factors.n_users, bool)
+        is_chosen[users[chosen]] = True
+        mine, held_out = (p.take(np.flatnonzero(is_chosen[p.user])) for p in (train, validation))
+        return cls(factors, mine, held_out, most)
 
     def error(self, kernel: ResidualKernel | None) -> float:
         """Return the mean squared error in stars²."""
         part = self.validation
-        model = self.factors if kernel is None else fit_residuals(self.factors, self.train, kernel)
+        model: FactorModel | ResidualModel = self.factors
+        if kernel is not None:
+            model = fit_residuals(self.factors, self.train, kernel, most=self.most)
         error = _predict(model, part).astype(np.float64) - part.rating
         return float(np.mean(error**2))
 
@@ -85,6 +95,7 @@ def _facts(
     return {
         "taste": best[0],
         "time": best[1],
+        "most_ratings": data.most,
         "validation_ratings": len(data.validation),
         "val_rmse_without": float(np.sqrt(errors[0.0, 0.0])),
         "val_rmse_with_taste": float(np.sqrt(errors[best[0], 0.0])),
