@@ -8,7 +8,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from movierec.data.dataset import Dataset
 from movierec.jobs.foreground import queue_train, train_run
 from movierec.settings import Settings
 from movierec.store import RunRecord, VersionRecord, open_store
+from movierec.training.hooks import Hook
 from movierec.workflows.data import import_data
 from movierec.workflows.requests import TrainRequest
 from tests.conftest import refuse_user_paths
@@ -29,7 +30,7 @@ from tests.factories import make_dataset
 
 # small enough that an epoch takes some hundredths of a second
 SMALL = {"hidden_dim": 8, "num_layers": 1, "epochs": 3}
-PLACES = ("HOME", "DATA_DIR", "MODELS_DIR", "RUNS_DIR", "DATABASE_URL", "ARTIFACTS_URL", "DEVICE")
+PLACES = ("HOME", "DATA_DIR", "MODELS_DIR", "RUNS_DIR", "DATABASE_URL", "DEVICE")
 
 
 def project_in(root: Path, *, with_data: bool = True) -> Settings:
@@ -67,12 +68,14 @@ def import_tiny(settings: Settings, name: str = "tiny", seed: int = 0) -> None:
     import_data(ratings, settings, name=name, users=users, movies=movies)
 
 
-def train_version(settings: Settings, preset: str = "report", **request: Any) -> VersionRecord:
+def train_version(
+    settings: Settings, preset: str = "report", hooks: Sequence[Hook] = (), **request: Any
+) -> VersionRecord:
     """Train as the command line does; a GraphSAGE is a small one."""
     if preset in ("report", "default"):
         request["hyperparameters"] = {**SMALL, **request.get("hyperparameters", {})}
     queued = queue_train(settings, TrainRequest.of(preset=preset, **request))
-    return train_run(settings, queued.id)
+    return train_run(settings, queued.id, hooks=hooks)
 
 
 def end_processes(settings: Settings) -> None:

@@ -92,6 +92,10 @@ class _Search(Searcher):  # type: ignore[misc]
         self._trials: dict[str, Trial] = {}
         self._epochs: dict[str, int] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune keeps a copy for going on with its search; the study has it all."""
+        return {}
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         """Return the next point; points that the model does not allow count as tried."""
         self.restore_signals()  # Tune has set its own by now
