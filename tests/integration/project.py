@@ -30,7 +30,7 @@ from tests.factories import make_dataset
 
 # small enough that an epoch takes some hundredths of a second
 SMALL = {"hidden_dim": 8, "num_layers": 1, "epochs": 3}
-PLACES = ("HOME", "DATA_DIR", "MODELS_DIR", "RUNS_DIR", "DATABASE_URL", "DEVICE")
+PLACES = ("HOME", "DATA_DIR", "MODELS_DIR", "RUNS_DIR", "DATABASE_URL", "ARTIFACTS_URL", "DEVICE")
 
 
 def project_in(root: Path, *, with_data: bool = True) -> Settings:
