@@ -34,6 +34,8 @@ FIRST_LINES = 5  # lines shown per reason
 MALFORMED = "malformed line (another number of fields)"
 MISSING = "missing value"
 BAD_ID = "bad id (line break, control character or over 255 characters)"
+OFF_SCALE = "rating off the scale"
+UNKNOWN_MOVIE = "unknown movie"
 
 
 def checked(raw: RawData) -> tuple[Dataset, ImportReport]:
@@ -203,9 +205,9 @@ def _texts(raw: RawData, rows: CheckedRows, scale: RatingScale) -> dict[Reason, 
         Reason.BAD_RATING: "bad number",
         Reason.NO_TIME: MISSING,
         Reason.BAD_TIME: "bad timestamp (neither seconds from 1970 on nor ISO 8601)",
-        Reason.OFF_SCALE: f"rating off the scale {scale.low:g} to {scale.high:g}",
+        Reason.OFF_SCALE: f"{OFF_SCALE} {scale.low:g} to {scale.high:g}",
         Reason.UNKNOWN_USER: f"unknown user (not in {raw.users.file if raw.users else ''})",
-        Reason.UNKNOWN_MOVIE: f"unknown movie (not in {raw.movies.file if raw.movies else ''})",
+        Reason.UNKNOWN_MOVIE: f"{UNKNOWN_MOVIE} (not in {raw.movies.file if raw.movies else ''})",
         Reason.TWIN: f"duplicate pair (the {newest} is kept)",
     }
 
