@@ -18,7 +18,7 @@ from movierec.group import ALONE, Group
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
-__all__ = ["Elsewhere", "Layout", "RatingGraph"]
+__all__ = ["Elsewhere", "Layout", "RatingGraph", "Whole"]
 
 INT32_EDGES = 2**31  # fewer are numbered in 32 bits: half the memory, and what MKL computes in
 
@@ -77,6 +77,20 @@ class Layout:
         )
 
 
+@dataclass(frozen=True)
+class Whole:
+    """The graph that another one is a part of.
+
+    Of its visible ratings those from the moment `newest_from` on are the newest, `n_newest` of
+    them; None where nobody asks.
+    """
+
+    n_users: int
+    n_movies: int
+    newest_from: int | None = None
+    n_newest: int | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Elsewhere:
     """What is visible of each movie outside the graph at hand, each (n_movies,) float32.
@@ -111,13 +125,13 @@ class RatingGraph:
     Edge `e` of `by_movie` is edge `to_movie_order[e]` of `by_user`.
 
     The graph may be a part of a larger one: some of its users with all their ratings, of which
-    one worker of a `group` may hold only its own. Then `elsewhere` tells of the others' ratings.
+    one worker of a `group` may hold only its own. Then `whole` says of what it is a part, and
+    `elsewhere` tells of the others' ratings.
 
     Shapes:
         user, movie, to_movie_order: (n_edges,) int32, or int64 from 2^31 edges on;
         rating: (n_edges,) float32 stars; moment: (n_edges,) place of each edge in time, oldest
-        lowest; None without times. `newest_from` is the first moment that counts as newest, None
-        where the edges at hand decide it.
+        lowest; None without times.
     """
 
     by_user: Layout
@@ -126,7 +140,7 @@ class RatingGraph:
     user: Tensor
     rating: Tensor
     moment: Tensor | None = None
-    newest_from: int | None = None
+    whole: Whole | None = None
     elsewhere: Elsewhere | None = None
 
     @classmethod
@@ -206,7 +220,7 @@ class RatingGraph:
         return replace(
             graph,
             moment=None if self.moment is None else self.moment[edges],
-            newest_from=self.newest_from,
+            whole=self.whole,
         )
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from movierec.graph import Layout
 from movierec.models.sparse import neighbour_max, neighbour_sum
@@ -18,6 +19,7 @@ __all__ = ["aggregate"]
 POWER = 2.0
 # torch-geometric's bounds of the power mean, before and after the mean
 POWER_RANGE = (1e-4, 100.0)
+LARGEST = torch.finfo(torch.float32).max
 LOWEST_EXPONENT = -80.0  # exp(-87) is about the smallest float32 that keeps its precision
 SMALLEST_VARIANCE = 1e-5  # torch-geometric's: below it the deviation is 0, without a gradient
 
@@ -59,7 +61,8 @@ def _softmax(rows: Layout, back: Layout, x: Tensor) -> Tensor:
     States more than 80 below the channel's maximum count equally among themselves.
     """
     # any shift cancels in the ratio; the channel's maximum keeps exp() finite
-    weight = (x - x.detach().amax(0)).clamp(min=LOWEST_EXPONENT).exp()
+    peak = rows.group.maximum(F.pad(x.detach(), (0, 0, 0, 1), value=-LARGEST).amax(0))
+    weight = (x - peak).clamp(min=LOWEST_EXPONENT).exp()
     total = _sum(rows, back, torch.cat([weight * x, weight], dim=1))
     weighted, norm = total.chunk(2, dim=1)
     return weighted / norm.clamp(min=torch.finfo(norm.dtype).tiny)

@@ -42,7 +42,7 @@ class SideContext:
     bias: Tensor
     residual: Tensor
     back_residual: Tensor
-    count_newest: Callable[[], Tensor]  # most models never ask, and every step would pay
+    share_newest: Callable[[], Tensor]  # most models never ask, and every step would pay
 
     @cached_property
     def trend(self) -> Tensor:
@@ -50,8 +50,7 @@ class SideContext:
 
         log(1 + its share of them, times the number of nodes).
         """
-        count = self.count_newest()
-        return (count / count.sum().clamp(min=1) * len(count)).log1p()
+        return self.share_newest().log1p()
 
     @property
     def log_degree(self) -> Tensor:
@@ -114,11 +113,11 @@ class GraphContext:
         return (
             SideContext(
                 users.degree, users.degree, user_bias, residual, by_movie,
-                lambda: row_sum(users, self._newest),
+                lambda: self._share(row_sum(users, self._newest), of_users=True),
             ),
             SideContext(
                 movies.full_degree, movies.degree, movie_bias, by_movie, residual,
-                self._newest_of_movies,
+                lambda: self._share(self._newest_of_movies(), of_users=False),
             ),
         )  # fmt: skip
 
@@ -127,14 +126,21 @@ class GraphContext:
         count = row_sum(graph.by_movie, self._newest[graph.to_movie_order])
         return count if graph.elsewhere is None else count + graph.elsewhere.newest
 
+    def _share(self, count: Tensor, *, of_users: bool) -> Tensor:
+        """Return counts over their mean among the nodes of the whole graph."""
+        whole = self._graph.whole
+        if whole is None or whole.n_newest is None:
+            return count / count.sum().clamp(min=1) * len(count)
+        return count / max(whole.n_newest, 1) * (whole.n_users if of_users else whole.n_movies)
+
     @cached_property
     def _newest(self) -> Tensor:
         """1 for the newest tenth of the edges and 0 for the others; without times all 1."""
         graph = self._graph
         if graph.moment is None or not graph.n_edges:
             return torch.ones_like(graph.rating)
-        if graph.newest_from is not None:
-            return (graph.moment >= graph.newest_from).to(graph.rating.dtype)
+        if graph.whole is not None and graph.whole.newest_from is not None:
+            return (graph.moment >= graph.whole.newest_from).to(graph.rating.dtype)
         older = first_newest(graph.n_edges) + 1
         return (graph.moment >= graph.moment.kthvalue(older).values).to(graph.rating.dtype)
 

@@ -110,11 +110,16 @@ class _NeighbourMax(Function):
 
 
 def _best_of_all(rows: Layout, best: Tensor, winner: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the greatest values of all workers' neighbours; -1 where the winner is elsewhere."""
-    own = best.masked_fill((rows.pointer.diff() == 0)[:, None], float("-inf"))
-    greatest = rows.group.maximum(own)
-    winner = winner.masked_fill(own < greatest, -1)
-    return greatest.masked_fill(greatest == float("-inf"), 0.0), winner
+    """Return the greatest values of all workers' neighbours; -1 where the winner is elsewhere.
+
+    Of several workers with the same value the last one's neighbour wins.
+    """
+    group, lowest = rows.group, float("-inf")
+    own = best.masked_fill((rows.pointer.diff() == 0)[:, None], lowest)
+    greatest = group.maximum(own)
+    claim = torch.where(own == greatest, float(group.rank), -1.0)
+    winner = winner.masked_fill(claim < group.maximum(claim), -1)
+    return greatest.masked_fill(greatest == lowest, 0.0), winner
 
 
 class _EdgeDot(Function):

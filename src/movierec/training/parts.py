@@ -138,9 +138,8 @@ class PartDraw:
         if self.config.foresees:
             shown, asked, cut = self._later(part)
             elsewhere = self._before(cut).without(self._newest(part, shown, cut))
-            newest_from = first_newest(cut)
         else:
-            asked, newest_from = self._asked(part, turn[part.edges] == number), None
+            asked, cut = self._asked(part, turn[part.edges] == number), None
             shown = ~asked if self.config.target_fraction else asked
             elsewhere = self._everything.without(self._counts(part.movie, part.rating))
         degree = elsewhere.count + self._counts(part.movie[shown], part.rating[shown]).count
@@ -152,7 +151,8 @@ class PartDraw:
             part.graph(which, place, len(movies)).shared(self.shard.group)
             for which in (shown, asked)
         )
-        visible = replace(visible.beside(elsewhere.of(movies)), newest_from=newest_from)
+        whole = self.shard.before(cut, self.graph.n_movies)
+        visible = replace(visible.beside(elsewhere.of(movies)), whole=whole)
         before = int((users < self.shard.first_user).sum())
         ranking = ranking.within(before, before + len(part.users)).renamed(place)
         return Step(visible, targets, ranking, (part.users, movies))

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from movierec.data.dataset import IntArray, Interactions
-from movierec.graph import RatingGraph
+from movierec.graph import RatingGraph, Whole
 from movierec.group import ALONE, Group
 from movierec.models.context import first_newest
 
@@ -60,5 +60,14 @@ class Shard:
         assert everything.moment is not None
         own = slice(self.first_edge, self.first_edge + graph.n_edges)
         return replace(
-            graph, moment=everything.moment[own].clone(), newest_from=first_newest(self.n_edges)
+            graph,
+            moment=everything.moment[own].clone(),
+            whole=self.before(self.n_edges, graph.n_movies),
         )
+
+    def before(self, cut: int | None, n_movies: int) -> Whole:
+        """Describe the graph of all workers' ratings before a moment; None: of any time."""
+        if cut is None:
+            return Whole(self.n_users, n_movies)
+        first = first_newest(cut)
+        return Whole(self.n_users, n_movies, first, cut - first)

@@ -12,7 +12,6 @@ from torch import Tensor
 from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
 from movierec.models.asked import RankingDraw
-from movierec.models.context import first_newest
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.training.optimisation import steps_per_epoch
 from movierec.training.shard import Shard
@@ -120,7 +119,8 @@ class TargetDraw:
         share = float(self._uniform(1))
         cut, end = moment_bounds(share, self.shard.n_edges, self.config.target_fraction)
         asked = (graph.moment >= cut) & (graph.moment < end)
-        visible = replace(graph.keep(graph.moment < cut), newest_from=first_newest(cut))
+        before = self.shard.before(cut, graph.n_movies)
+        visible = replace(graph.keep(graph.moment < cut), whole=before)
         return visible, graph.select(asked.nonzero()[:, 0])
 
     def _permutation(self) -> Tensor:
