@@ -133,8 +133,9 @@ def _unreachable(engine: Engine, error: Exception) -> SettingsError:
         )
     return SettingsError(
         f"The Ray cluster at {engine.address} cannot be reached: {cause[0]}",
-        hint="`ray status` on one of its machines says whether it lives; its Python and Ray must "
-        "be the same as here. Without --address a cluster is started for the run.",
+        hint="`ray status` on one of its machines says whether it lives. Its Python and Ray must "
+        "be the same as here; where it asks for a token, set RAY_AUTH_MODE=token and put the "
+        "token into ~/.ray/auth_token. Without --address a cluster is started for the run.",
     )
 
 
