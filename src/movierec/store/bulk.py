@@ -1,17 +1,18 @@
-"""Rows from arrays to the database in bulk, without an object per row."""
+"""Rows from arrays to the database and back in bulk, without an object of ours per row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import BigInteger, Connection, Float, insert
+from sqlalchemy import BigInteger, Connection, Float, Select, insert
 
 from movierec.store.tables import Base
 
-__all__ = ["CHUNK", "Rows", "insert_rows"]
+__all__ = ["CHUNK", "Rows", "fetch_rows", "insert_rows"]
 
 CHUNK = 20_000  # rows sent or fetched at once: bounds memory, costs no speed
 TOGETHER = 50  # rows per INSERT of SQLite: half the time of one by one
@@ -62,6 +63,25 @@ def insert_rows(
         write(connection, rows, start, stop)
         if on_chunk is not None:
             on_chunk(stop)
+
+
+def fetch_rows(connection: Connection, query: Select[Any]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows of a query in chunks, as its driver makes them.
+
+    SQLAlchemy's own rows cost six times as much.
+    """
+    dialect = connection.dialect
+    if dialect.driver not in ("pysqlite", "psycopg"):
+        for part in connection.execute(query).yield_per(CHUNK).partitions():
+            yield [tuple(row) for row in part]
+        return
+    statement = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    driver: Any = connection.connection
+    # PostgreSQL sends all rows at once unless the cursor has a name
+    with closing(driver.cursor(*["rows"] * (dialect.driver == "psycopg"))) as cursor:
+        cursor.execute(statement)
+        while rows := cursor.fetchmany(CHUNK):
+            yield rows
 
 
 def _insert(connection: Connection, rows: Rows, start: int, stop: int) -> None:

@@ -16,7 +16,7 @@ from movierec.columns import Columns
 from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale, fingerprint_of
 from movierec.errors import DataError, NotFoundError, StoreError
 from movierec.progress import Progress, silent
-from movierec.store.bulk import CHUNK, Rows, insert_rows
+from movierec.store.bulk import Rows, fetch_rows, insert_rows
 from movierec.store.engine import Database
 from movierec.store.plain import plain_dict
 from movierec.store.records import DatasetRecord
@@ -261,8 +261,8 @@ def _ratings(session: Session, row: DatasetRow) -> Interactions:
     query = query.where(RatingRow.dataset_id == row.id).order_by(RatingRow.position)
     columns = {name: np.empty(row.n_ratings, _RATING_TYPE[name]) for name in names}
     found = 0
-    for part in session.execute(query).yield_per(CHUNK).partitions():
-        chunk = np.fromiter(map(tuple, part), _RATING_TYPE[names], len(part))
+    for part in fetch_rows(session.connection(), query):
+        chunk = np.fromiter(part, _RATING_TYPE[names], len(part))
         if found + len(chunk) > row.n_ratings:
             raise _changed(row, "more")
         for name, column in columns.items():
