@@ -13,8 +13,16 @@ from movierec.registry.files import problems_of
 from movierec.server import following
 from movierec.settings import Settings
 from movierec.store import open_store
+from movierec.ui import cache
 from movierec.workflows.doctor import diagnose
-from tests.integration.project import Said, import_tiny, movierec, one_line, train_version
+from tests.integration.project import (
+    Said,
+    environment,
+    import_tiny,
+    movierec,
+    one_line,
+    train_version,
+)
 from tests.places import settings_of
 from tests.serving import Api
 
@@ -105,8 +113,9 @@ def test_a_worker_pushes_what_waits(place):
     a = machine(place, "a")
     (place / "mounted").rename(place / "away")
     try:
-        kept = train_version(a, "popular")
-        assert kept.name == "v1.2.0"
+        said = movierec(a, "train", "--preset", "popular", "--current")
+        assert "v1.2.0 could not be pushed" in said.err
+        assert "versions push" in said.err
         found = {finding.text: finding for finding in diagnose(a)}
         away = f"The versions in file://{place / 'mounted'} cannot be reached"
         assert [f.health for text, f in found.items() if text.startswith(away)] == ["wrong"]
@@ -120,6 +129,21 @@ def test_a_worker_pushes_what_waits(place):
     assert problems_of(place / "mounted" / "v1.2.0") == []
     with open_store(a) as store:
         assert Registry(a, store).waiting() == []
+
+
+def test_a_page_compares_as_soon_as_the_place_is_back(place, b):
+    (place / "mounted").rename(place / "away")
+    with environment(b), open_store(b) as store:
+        record = store.versions.get("v1.0.0")
+        try:
+            (found,) = cache.evidence([record])[0].values()
+            assert found.problem.startswith("The versions in file://")
+            assert not found.record.is_missing
+        finally:
+            (place / "away").rename(place / "mounted")
+        (found,) = cache.evidence([record])[0].values()
+        assert found.problem == ""
+        assert found.per_user is not None
 
 
 def test_nothing_is_pushed_where_nothing_is_shared(settings):

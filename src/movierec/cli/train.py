@@ -19,6 +19,7 @@ from movierec.cli.options import (
 )
 from movierec.cli.output import JsonOption, console, emit, progress_bar
 from movierec.cli.summary import headline, metrics_table
+from movierec.cli.version_shared import tell_what_waits
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
 from movierec.jobs import submit_train
@@ -93,6 +94,7 @@ def train(
         emit(as_json, run, lambda: f"Run {run.id} waits in the queue.")
         return
     record = train_here(settings, request) if resume is None else _resume(settings, resume, request)
+    tell_what_waits(settings, record.name)
     emit(as_json, record, lambda: _drawn(record))
 
 

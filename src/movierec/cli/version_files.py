@@ -10,8 +10,10 @@ import typer
 
 from movierec.cli.output import JsonOption, emit, progress_bar
 from movierec.cli.version_rooms import Name, opened
+from movierec.cli.version_shared import tell_what_waits
 from movierec.cli.version_tables import mib
 from movierec.errors import SettingsError
+from movierec.settings import load_settings
 
 if TYPE_CHECKING:
     from movierec.registry import Registry
@@ -80,6 +82,7 @@ def import_(
     with opened() as (registry, store):
         record = import_archive(registry, file, name=name)
         is_data_here = lineage(store, record).is_data_here
+    tell_what_waits(load_settings(), record.name)
     there = record.origin.get("name")
     other = f" It was {there} where it comes from." if there != record.name else ""
     missing = "" if is_data_here else _missing_data(record.dataset_name, record.fingerprint)

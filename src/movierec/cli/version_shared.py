@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
-from movierec.cli.output import JsonOption, emit, progress_bar
+from movierec.cli.output import JsonOption, console, emit, progress_bar
 from movierec.cli.version_rooms import opened
+from movierec.registry import Registry
 from movierec.registry.names import listed
+from movierec.settings import Settings
+from movierec.store import open_store
 
-__all__ = ["add_to"]
+__all__ = ["add_to", "tell_what_waits"]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,6 +54,20 @@ def pull(
         place = registry.location
     said = f"{listed(here)} {_is(here)} on this machine, whole."
     emit(as_json, {"here": here, "location": place}, lambda: said)
+
+
+def tell_what_waits(settings: Settings, name: str) -> None:
+    """Say on stderr that a version which was just kept could not be pushed, if so."""
+    if not settings.artifacts_url:
+        return
+    with open_store(settings) as store:
+        is_alone = name in Registry(settings, store).waiting()
+    if is_alone:
+        message = (
+            f"{name} could not be pushed: it lies on this machine alone and is not current. "
+            "Try again: movierec versions push"
+        )
+        console(stderr=True).print(message, markup=False, soft_wrap=True)
 
 
 def _is(names: list[str]) -> str:

@@ -36,19 +36,17 @@ def read_evidence(registry: Registry, name: str) -> Evidence:
         NotFoundError: there is no such version.
 
     """
-    record = _as_it_lies(registry, registry.get(name))
+    record = registry.get(name)
+    try:
+        registry.path(record.name)
+    except ArtifactError as error:
+        # what other machines have is not missing because it cannot be fetched now
+        missing = replace(record, is_missing=registry.location is None)
+        return Evidence(missing, None, None, error.message)
+    record = replace(record, is_missing=False)  # as it is now, not when somebody last looked
     per_user, wrong = _tried(registry, record.name, PER_USER)
     per_rating, also_wrong = _tried(registry, record.name, PER_RATING)
     return Evidence(record, per_user, per_rating, wrong or also_wrong)
-
-
-def _as_it_lies(registry: Registry, record: VersionRecord) -> VersionRecord:
-    """Return the row with `is_missing` as it is now, not when somebody last looked."""
-    try:
-        registry.path(record.name)
-    except ArtifactError:
-        return replace(record, is_missing=True)
-    return replace(record, is_missing=False)
 
 
 def _tried(registry: Registry, name: str, file: str) -> tuple[pd.DataFrame | None, str]:

@@ -102,7 +102,7 @@ def evidence(records: Sequence[VersionRecord]) -> tuple[dict[str, Evidence], tup
 
     Where they were not measured alike, it is what was measured of them together, if it was.
     """
-    found = {record.name: _evidence(*_where(), *_mark(record)) for record in records}
+    found = {record.name: _evidence_of(record) for record in records}
     marks = [part for record in records for part in _mark(record)]
     kept = Registry(settings(), store()).measurements
     together = measured_together(kept, [*found.values()])
@@ -110,6 +110,14 @@ def evidence(records: Sequence[VersionRecord]) -> tuple[dict[str, Evidence], tup
         marks += [together.key, together.created_at.isoformat()]
         found = {name: _from(together, own) for name, own in found.items()}
     return found, (*_where(), *marks)
+
+
+def _evidence_of(record: VersionRecord) -> Evidence:
+    """Return a version's own evidence; what cannot be used now is tried again the next time."""
+    found = _evidence(*_where(), *_mark(record))
+    if found.per_user is None:
+        _evidence.clear(*_where(), *_mark(record))
+    return found
 
 
 def loaded(record: VersionRecord) -> LoadedVersion:
@@ -174,7 +182,7 @@ def _epochs(url: str, home: str, run_id: int) -> tuple[EpochRecord, ...]:  # noq
     return tuple(store().runs.epochs(run_id))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner="Reading what was measured …")
 def _evidence(url: str, home: str, name: str, made: str) -> Evidence:  # noqa: ARG001 - the key
     return read_evidence(Registry(settings(), store()), name)
 
