@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -28,8 +29,10 @@ from live.scale_page import page
 
 from movierec.errors import MovierecError
 from movierec.settings import Settings, project_root
+from movierec.store import open_store
 
-CHILD = Path(__file__).resolve().parent / "live" / "scale_child.py"
+FOLDER = Path(__file__).resolve().parent
+CHILD, WORKERS = FOLDER / "live" / "scale_child.py", FOLDER / "workers.py"
 # millions of ratings
 SIZES = {"0.1": "ml-100k", "1": "ml-1m", "10": "ml-10m", "25": "ml-25m", "32": "ml-32m"}
 BASE = {"hidden_dim": 64, "num_layers": 2}
@@ -73,12 +76,21 @@ class Bench:
         """Measure in a process of its own."""
         home = self.settings.home / "projects" / SIZES[size]
         told = {"home": str(home), "name": SIZES[size], **told}
-        command = [sys.executable, str(CHILD), work, json.dumps(told)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise MovierecError(f"{work} of {SIZES[size]} failed.", hint="Its error stands above.")
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        found: dict[str, Any] = json.loads(_said(CHILD, work, json.dumps(told)).splitlines()[-1])
         return found
+
+
+def _said(script: Path, *words: str, **environment: str) -> str:
+    """Return what a script prints."""
+    done = subprocess.run(
+        [sys.executable, str(script), *words], stdout=subprocess.PIPE, text=True, check=False,
+        env=os.environ | environment,
+    )  # fmt: skip
+    if done.returncode:
+        raise MovierecError(
+            f"{script.name} {' '.join(words)} failed.", hint="Its error stands above."
+        )
+    return done.stdout
 
 
 def imported(bench: Bench, size: str) -> dict[str, Any]:
@@ -150,9 +162,31 @@ def accuracy(bench: Bench, size: str) -> dict[str, Any]:
     return found
 
 
+def workers(bench: Bench, size: str) -> dict[str, Any]:
+    """Train by one and by two workers on Ray, each on a core of its own."""
+    home = bench.project(size)
+    words = ("--json", "--dataset", SIZES[size])
+    return {"rows": json.loads(_said(WORKERS, *words, MOVIEREC_HOME=str(home)))}
+
+
+def pages(bench: Bench, size: str) -> dict[str, Any]:
+    """Open every view of the dashboard, in a project with two versions at least."""
+    from live import views  # needs a browser, as no other part does
+    from live.browser import chromium
+
+    settings = Settings(home=bench.project(size))
+    with open_store(settings) as store:
+        versions = len(store.versions.list())
+    for preset in ("default", "biases")[versions:]:
+        hyperparameters = {**BASE, "epochs": 1} if preset == "default" else {}
+        bench.child("whole", size, preset=preset, hyperparameters=hyperparameters)
+    with chromium() as browser:
+        return views.measure(settings, browser, bench.options.openings, lambda _: True)
+
+
 PARTS: Mapping[str, Callable[[Bench, str], dict[str, Any]]] = {
     "import": imported, "open": opened, "train": trained, "cost": costs, "whole": whole,
-    "product": product, "accuracy": accuracy,
+    "product": product, "accuracy": accuracy, "pages": pages, "workers": workers,
 }  # fmt: skip
 FIT = "fit"
 
@@ -192,9 +226,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("part", choices=[*PARTS, FIT, "all"])
     parser.add_argument("--sizes", type=_sizes, default=["0.1", "1"], help="millions: 0.1,1,10,32")
     parser.add_argument("--missing", action="store_true", help="only what the report has not yet")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("scale.json"))
+    parser.add_argument("--out", type=Path, default=FOLDER / "scale.json")
     parser.add_argument("--page", type=Path, default=root / "docs" / "SCALE.md")
     parser.add_argument("--times", type=int, default=3, help="openings of a data set")
+    parser.add_argument("--openings", type=int, default=10, help="of each page")
     parser.add_argument("--patience", type=float, default=20.0, help="seconds of steps, at least")
     parser.add_argument("--budget", type=float, default=3600.0, help="seconds for accuracy")
     parser.add_argument(

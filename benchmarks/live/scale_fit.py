@@ -96,7 +96,8 @@ def _model(
 
 
 def _named(point: Point) -> dict[str, Any]:
-    return {name: point[name] for name in ("ratings", "hidden_dim", "num_layers")}
+    named = {name: point[name] for name in ("ratings", "hidden_dim", "num_layers")}
+    return {**named, "parts": round(_parts(point))}
 
 
 def predicted(model: Mapping[str, Any], point: Point) -> float:

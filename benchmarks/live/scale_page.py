@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from live.page import table
-from live.scale_fit import predicted
+from live.scale_cells import gib, number, ratio, seconds
+from live.scale_limits import costs, room
 from live.scale_plan import plan
 from movierec.errors import SettingsError
 from movierec.workflows.benchmark_picture import Panel, draw_curves
@@ -21,14 +22,6 @@ Found = Mapping[str, Any]
 BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOTHING = ["Not measured yet."]
 PICTURE = "pictures/scale.svg"
-GIB = (8, 16, 24, 64)
-USABLE = 0.8  # of a machine's memory; the rest is the system's and its file cache
-SHAPE = {"ratings": 32_000_204, "users": 200_948, "movies": 87_585}  # of MovieLens 32M
-TRAIN_SHARE = 0.72  # of the ratings: the test part is a fifth, validation a tenth of the rest
-PART_RATINGS = 4_000_000
-STEPS = 5  # of a pass over a whole graph
-MODELS = ((64, 2), (128, 2), (64, 3))
-MOST_MILLION = 10_000.0
 
 
 def page(report: Mapping[str, Any], *, path: Path) -> str:
@@ -70,11 +63,11 @@ def _import(parts: Parts) -> list[str]:
     ]  # fmt: skip
     rows = [
         [
-            each["size"], *(_seconds(each["stages"].get(name)) for name in stages),
-            _seconds(each["seconds"]), f"{each['ratings'] / each['seconds']:,.0f}",
-            _gib(each["peak_mb"]),
-            *(_whole_number(each[name]) for name in ("files_mb", "database_mb", "snapshot_mb")),
-            _seconds(opening.get(each["size"])),
+            each["size"], *(seconds(each["stages"].get(name)) for name in stages),
+            seconds(each["seconds"]), f"{each['ratings'] / each['seconds']:,.0f}",
+            gib(each["peak_mb"]),
+            *(number(each[name]) for name in ("files_mb", "database_mb", "snapshot_mb")),
+            seconds(opening.get(each["size"])),
         ]
         for each in _of(parts, "import")
     ]  # fmt: skip
@@ -88,10 +81,10 @@ def _train(parts: Parts) -> list[str]:
     ]  # fmt: skip
     rows = [
         [
-            each["size"], str(each["steps_per_pass"]), _seconds(each["step"]),
-            _seconds(each["pass"]), f"{1e6 * each['per_rating']:.2f}",
-            _ratio(each.get("against_smallest")), _seconds(each["validation"]),
-            _seconds(each["before"]), _gib(each["peak_mb"]),
+            each["size"], str(each["steps_per_pass"]), seconds(each["step"]),
+            seconds(each["pass"]), f"{1e6 * each['per_rating']:.2f}",
+            ratio(each.get("against_smallest")), seconds(each["validation"]),
+            seconds(each["before"]), gib(each["peak_mb"]),
         ]
         for each in _of(parts, "train")
     ]  # fmt: skip
@@ -106,8 +99,8 @@ def _whole(parts: Parts) -> list[str]:
     ]  # fmt: skip
     rows = [
         [
-            each["size"], *(_seconds(each["stages"][name]) for name in stages),
-            _seconds(each["seconds"]), f"{each['test']:,}", _gib(each["peak_mb"]),
+            each["size"], *(seconds(each["stages"][name]) for name in stages),
+            seconds(each["seconds"]), f"{each['test']:,}", gib(each["peak_mb"]),
         ]
         for each in found
     ]  # fmt: skip
@@ -124,7 +117,7 @@ def _product(parts: Parts) -> list[str]:
         speeds = [each[name]["gb_s"] for name in ("to_users", "to_movies")]
         rows.append([
             each["size"], f"{each['copy_gb_s']:.1f}", *(f"{speed:.1f}" for speed in speeds),
-            _ratio(min(speeds) / each["copy_gb_s"]), str(each["index_bytes"]),
+            ratio(min(speeds) / each["copy_gb_s"]), str(each["index_bytes"]),
             str(each["threads"]),
         ])  # fmt: skip
     return _table(head, rows)
@@ -150,80 +143,39 @@ def _accuracy(parts: Parts) -> list[str]:
 def _accuracy_cells(each: Found, of: Found) -> list[str]:
     if "refused" in of:
         return [f"refused: {of['refused']}", "–", "–", "–", "–"]
-    room = each["biases"].get("rmse")
-    share = "–" if room is None else f"{(room - of['rmse']) / (room - each['floor']):.0%}"
+    known = each["biases"].get("rmse")
+    share = "–" if known is None else f"{(known - of['rmse']) / (known - each['floor']):.0%}"
     epochs = str(of["epochs"]) if of["epochs"] else "–"
     numbers = [f"{of['rmse']:.4f}", share.replace("%", " %"), epochs]
-    return [*numbers, _seconds(of["seconds"]), _gib(of["peak_mb"])]
+    return [*numbers, seconds(of["seconds"]), gib(of["peak_mb"])]
 
 
-def _model(parts: Parts) -> list[str]:
-    fit = parts.get("fit", {}).get("found", {})
-    lines: list[str] = []
-    for name, title, unit in (("seconds", "Seconds of a pass", "s"), ("memory_mb", "Peak", "MiB")):
-        if name in fit:
-            terms = [f"{value:.3g} · {term}" for term, value in fit[name]["coefficients"].items()]
-            lines += [f"- {title} = {' + '.join(terms)} {unit}: {_errors(fit[name], fit)}."]
-    return [*lines, "", *_residuals(fit)] if lines else []
+def _pages(parts: Parts) -> list[str]:
+    found = {each["size"]: each["views"] for each in _of(parts, "pages")}
+    names = dict.fromkeys(name for views in found.values() for name in views)
+    head = ["view", *(f"{size} million" for size in found)]
+    rows = [[name, *(_opened(views.get(name)) for views in found.values())] for name in names]
+    return _table(head, rows)
 
 
-def _errors(model: Found, fit: Found) -> str:
-    median, worst = (f"{100 * model[name]:.0f} %" for name in ("median_error", "worst_error"))
-    return f"off by {median} in the median of {fit['points']} measurements and by {worst} at most"
+def _opened(view: Found | None) -> str:
+    if view is None:
+        return "–"
+    script, drawn = view["script"], view["drawn"]
+    return f"{script['median']:.2f} / {script['max']:.2f} / {drawn['median']:.2f}"
 
 
-def _residuals(fit: Found) -> list[str]:
-    head = ["ratings", "d", "L", "pass s", "model", "peak GiB", "model"]
-    both = zip(fit["seconds"]["residuals"], fit["memory_mb"]["residuals"], strict=True)
+def _workers(parts: Parts) -> list[str]:
+    head = ["million ratings", "workers", "s per epoch", "times as fast", "curves differ by"]
     rows = [
         [
-            f"{one['ratings']:,}", str(one["hidden_dim"]), str(one["num_layers"]),
-            _seconds(one["measured"]), _percent(one["error"]), _gib(other["measured"]),
-            _percent(other["error"]),
+            each["size"], str(row["workers"]), seconds(row["seconds_per_epoch"]),
+            ratio(row["times_as_fast"]), f"{row['largest_difference']:.0e}",
         ]
-        for one, other in sorted(both, key=lambda pair: _order(pair[0]))
+        for each in _of(parts, "workers")
+        for row in each["rows"]
     ]  # fmt: skip
-    return table(head, rows)
-
-
-def _order(row: Found) -> tuple[int, int, int]:
-    return row["ratings"], row["num_layers"], row["hidden_dim"]
-
-
-def _room(parts: Parts) -> list[str]:
-    model = parts.get("fit", {}).get("found", {}).get("memory_mb")
-    if model is None:
-        return []
-    ways = [(width, layers, part) for width, layers in MODELS for part in (0, PART_RATINGS)]
-    rows = [
-        [_way(*way), *(_largest(model, USABLE * 1024 * gib, *way) for gib in GIB)] for way in ways
-    ]
-    return table(["million ratings that fit", *(f"{gib} GiB" for gib in GIB)], rows)
-
-
-def _way(width: int, layers: int, part: int) -> str:
-    how = f"in parts of {part / 1e6:.0f} million" if part else "whole graph"
-    return f"d {width}, L {layers}, {how}"
-
-
-def _largest(model: Found, limit: float, width: int, layers: int, part: int) -> str:
-    """Return how many million ratings need at most so many MiB; the need grows with them."""
-    low, high = 0.0, MOST_MILLION
-    while high - low > 0.005 * high:
-        middle = (low + high) / 2
-        needed = predicted(model, _point(1e6 * middle, width, layers, part))
-        low, high = (middle, high) if needed <= limit else (low, middle)
-    return f"over {MOST_MILLION:,.0f}" if high == MOST_MILLION else f"{low:,.0f}"
-
-
-def _point(ratings: float, width: int, layers: int, part: int) -> dict[str, float]:
-    """Return a training on data of the shape of MovieLens 32M."""
-    sizes = {name: count * ratings / SHAPE["ratings"] for name, count in SHAPE.items()}
-    train = TRAIN_SHARE * ratings
-    return {
-        **sizes, "train": train, "hidden_dim": width, "num_layers": layers,
-        "steps_per_pass": STEPS * max(1.0, train / part if part else 1.0),
-    }  # fmt: skip
+    return _table(head, rows)
 
 
 def _plan(parts: Parts) -> list[str]:
@@ -287,27 +239,8 @@ def _line(found: Iterable[Found], name: str, unit: float = 1.0) -> list[tuple[fl
     return [(each["ratings"], each[name] / unit) for each in found]
 
 
-def _seconds(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
-
-
-def _ratio(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
-def _whole_number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
-
-
-def _gib(megabytes: float) -> str:
-    return f"{megabytes / 1024:.2f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:+.0f} %"
-
-
 BLOCKS: Mapping[str, Callable[[Parts], list[str]]] = {
     "import": _import, "train": _train, "whole": _whole, "product": _product,
-    "accuracy": _accuracy, "model": _model, "room": _room, "plan": _plan, "runs": _runs,
+    "accuracy": _accuracy, "model": costs, "room": room, "plan": _plan, "runs": _runs,
+    "pages": _pages, "workers": _workers,
 }  # fmt: skip
