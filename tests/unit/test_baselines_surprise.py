@@ -10,7 +10,7 @@ import pytest
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.errors import EmptyDataError, TrainingError
-from movierec.models import baselines_surprise
+from movierec.models import baselines_biases, baselines_surprise
 from movierec.models.baselines import make_baseline
 from movierec.models.neighbours import _nearest
 from tests.factories import make_dataset
@@ -116,6 +116,24 @@ def test_too_many_pairs_are_refused_before_any_work(monkeypatch, dataset, train)
         make_baseline("knn").fit(dataset, train, seed=SEED)
     with pytest.raises(TrainingError, match="60 users do not fit"):
         make_baseline("knn", {"based_on": "users"}).fit(dataset, train, seed=SEED)
+
+
+@pytest.mark.parametrize("name", ["svd", "svdpp", "knn"])
+def test_more_ratings_than_surprise_has_memory_for_are_refused(monkeypatch, dataset, train, name):
+    monkeypatch.setattr(baselines_surprise, "BYTES_A_RATING", 2**40)
+    with pytest.raises(TrainingError, match=rf"{len(train):,} ratings take about .* GiB") as told:
+        make_baseline(name).fit(dataset, train, seed=SEED)
+    assert "biases" in told.value.hint
+    make_baseline("biases").fit(dataset, train, seed=SEED)  # needs no Surprise
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_biases_of_blocks_are_those_of_all_ratings(monkeypatch, dataset, train, size):
+    whole = make_baseline("biases").fit(dataset, train, seed=SEED)
+    monkeypatch.setattr(baselines_biases, "RATINGS_AT_ONCE", size)
+    blocks = make_baseline("biases").fit(dataset, train, seed=SEED)
+    for name in ("rating_user_bias", "rating_movie_bias"):
+        np.testing.assert_allclose(getattr(blocks, name), getattr(whole, name), atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")

@@ -14,7 +14,7 @@ from movierec.evaluation.ranking import tie_order
 from movierec.evaluation.result import Evaluation
 from movierec.models.protocol import Arrays, Recommender
 
-__all__ = ["Floor", "floors"]
+__all__ = ["Floor", "floor_models", "floors"]
 
 RANDOM_SEED = 0
 
@@ -46,23 +46,29 @@ class Floor:
 
 
 def floors(dataset: Dataset, split: Split, k: int = 10) -> dict[str, Evaluation]:
-    """Measure the floors of a split: `random`, `constant` and `popular`.
+    """Measure the floors of a split: `random`, `constant` and `popular`; see `floor_models`."""
+    models = floor_models(dataset, split)
+    return {name: evaluate(model, dataset, split, k=k) for name, model in models.items()}
+
+
+def floor_models(dataset: Dataset, split: Split) -> dict[str, Recommender]:
+    """Return what knows nothing of anybody: `random`, `constant` and `popular`.
 
     `random` draws each user's scores from a fixed seed. `constant` gives every movie the mean
     known rating; its ties are broken by the one fixed random order of the movies. `popular`
     scores a movie by its number of known ratings. Only `constant` predicts ratings.
     """
-    known = dataset.ratings.take(split.known)
-    counts = np.bincount(known.movie, minlength=dataset.n_movies).astype(np.float32)
+    known = split.known
+    counts = np.bincount(dataset.ratings.movie[known], minlength=dataset.n_movies)
+    popularity, mean = counts.astype(np.float32), float(dataset.ratings.rating[known].mean())
     ties = tie_order(dataset.n_movies).astype(np.float32)  # exact up to 16 million movies
-    size, mean = (dataset.n_users, dataset.n_movies), float(known.rating.mean())
-    models: dict[str, Recommender] = {
+    size = (dataset.n_users, dataset.n_movies)
+    return {
         "random": Floor(*size, np.nan, lambda users: _random(users, dataset.n_movies)),
         # as equal scores are ranked, and quicker than finding out that they are equal
         "constant": Floor(*size, mean, lambda users: _repeat(ties, users)),
-        "popular": Floor(*size, np.nan, lambda users: _repeat(counts, users)),
+        "popular": Floor(*size, np.nan, lambda users: _repeat(popularity, users)),
     }
-    return {name: evaluate(model, dataset, split, k=k) for name, model in models.items()}
 
 
 def _random(users: IntArray, n_movies: int) -> FloatArray:

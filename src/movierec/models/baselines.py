@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from movierec.errors import ArtifactError, HyperparameterError, NotFoundError
+from movierec.models.baselines_biases import Biases
 from movierec.models.baselines_config import (
     ALSHyperparameters,
     BaselineHyperparameters,
@@ -26,7 +27,7 @@ from movierec.models.baselines_floors import GlobalMean, MostPopular, RandomMode
 from movierec.models.baselines_implicit import ALS, BPR
 from movierec.models.baselines_lightgcn import LightGCN
 from movierec.models.baselines_myfm import MyFM
-from movierec.models.baselines_surprise import SVD, Biases, NearestNeighbours, SVDpp
+from movierec.models.baselines_surprise import SVD, NearestNeighbours, SVDpp
 from movierec.models.ease import EASE, EASEModel
 from movierec.models.factors import FactorModel
 from movierec.models.neighbours import NeighbourModel

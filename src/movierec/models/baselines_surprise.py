@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 from scipy import sparse
 
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
@@ -26,32 +27,11 @@ from movierec.models.factors import FactorModel
 from movierec.models.neighbours import NeighbourModel
 from movierec.models.serving import RatingLists, require_ratings
 
-__all__ = ["NEIGHBOURS_MAX", "SVD", "Biases", "NearestNeighbours", "SVDpp"]
+__all__ = ["BYTES_A_RATING", "NEIGHBOURS_MAX", "SVD", "NearestNeighbours", "SVDpp"]
 
 NEIGHBOURS_MAX = 10_000  # Surprise fills five matrices of 8 bytes a pair: 4 GB
-
-
-@dataclass(frozen=True)
-class Biases:
-    """mu + b_u + b_i by alternating least squares (Koren 2010, section 2.1).
-
-    Each half-step is b = sum of residuals / (regularization + number of ratings).
-    """
-
-    hyperparameters: BiasesHyperparameters = field(default_factory=BiasesHyperparameters)
-
-    def fit(self, dataset: Dataset, train: Interactions, *, seed: int) -> FactorModel:  # noqa: ARG002
-        """Fit on the training part; the seed changes nothing.
-
-        Raises:
-            EmptyDataError: there are no training ratings.
-
-        """
-        import surprise
-
-        options = _bias_options(self.hyperparameters)
-        fitted = _fitted(surprise.BaselineOnly(bsl_options=options, verbose=False), dataset, train)
-        return fitted.factor_model(dataset)
+BYTES_A_RATING = 400  # Surprise keeps each as Python objects, in three lists (docs/LOG.md)
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -65,7 +45,7 @@ class SVD:
 
         Raises:
             EmptyDataError: there are no training ratings.
-            TrainingError: the descent diverged.
+            TrainingError: the descent diverged, or there is not enough memory for Surprise.
 
         """
         import surprise
@@ -88,7 +68,7 @@ class SVDpp:
 
         Raises:
             EmptyDataError: there are no training ratings.
-            TrainingError: the descent diverged.
+            TrainingError: the descent diverged, or there is not enough memory for Surprise.
 
         """
         import surprise
@@ -116,7 +96,8 @@ class NearestNeighbours:
 
         Raises:
             EmptyDataError: there are no training ratings.
-            TrainingError: more than NEIGHBOURS_MAX movies (users), too many pairs for memory.
+            TrainingError: more than NEIGHBOURS_MAX movies (users), or too many ratings: there is
+                not enough memory.
 
         """
         by_users = self.hyperparameters.based_on == "users"
@@ -197,6 +178,7 @@ def _fitted(algorithm: Any, dataset: Dataset, train: Interactions) -> _Fitted:
     import surprise
 
     require_ratings(train)
+    _require_memory(len(train))
     frame = pd.DataFrame({"user": train.user, "movie": train.movie, "rating": train.rating})
     reader = surprise.Reader(rating_scale=(dataset.scale.low, dataset.scale.high))
     trainset = surprise.Dataset.load_from_df(frame, reader).build_full_trainset()
@@ -255,6 +237,17 @@ def _descent_options(hyperparameters: SVDHyperparameters, seed: int) -> dict[str
         "reg_all": hyperparameters.regularization,
         "random_state": seed,
     }
+
+
+def _require_memory(n_ratings: int) -> None:
+    needed, free = n_ratings * BYTES_A_RATING, psutil.virtual_memory().available
+    if needed > free:
+        raise TrainingError(
+            f"Surprise keeps every rating as Python objects: {n_ratings:,} ratings take about "
+            f"{needed / GIB:,.1f} GiB of memory, and {free / GIB:,.1f} GiB are free.",
+            hint="Use biases, als or a GraphSAGE, which keep ratings as arrays, or a machine with "
+            "more memory.",
+        )
 
 
 def _require_pairs(size: int, by_users: bool) -> None:
