@@ -11,7 +11,8 @@ from movierec.graph import RatingGraph
 from movierec.models.aggregators import aggregate
 from movierec.models.asked import RankingDraw
 from movierec.models.context import GraphContext
-from movierec.models.hyperparameters import SageHyperparameters
+from movierec.models.hyperparameters import SageHyperparameters, hyperparameters
+from movierec.training.cost import graph_ratings
 from movierec.training.parts import PartDraw
 from movierec.training.targets import Step
 from tests.factories import make_dataset
@@ -167,3 +168,14 @@ def test_training_in_parts_learns_what_training_on_the_whole_does(hiding):
     whole = fit(small(**changes), dataset).result
     assert parts.best.val_loss < whole.history[0].val_loss
     assert parts.best.val_loss < 1.1 * whole.best.val_loss
+
+
+def test_the_cost_model_takes_small_graphs_whole_and_large_ones_in_parts_that_pay():
+    default = hyperparameters("default")
+    assert graph_ratings(default, 1_682, 72_000) == 72_000
+    assert graph_ratings(default, 3_883, 720_000) == 720_000
+    part = graph_ratings(default, 87_585, 23_000_000)
+    assert 1_000_000 < part < 5_000_000
+    assert graph_ratings(default, 200_000, 23_000_000) > part
+    chosen = hyperparameters("default", graph_ratings=5)
+    assert graph_ratings(chosen, 87_585, 23_000_000) == 5

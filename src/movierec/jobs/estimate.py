@@ -9,9 +9,10 @@ from statistics import median
 from types import MappingProxyType
 
 from movierec.errors import MovierecError
-from movierec.models.hyperparameters import SageHyperparameters, hyperparameters
+from movierec.models.hyperparameters import MOST_SCORES, SageHyperparameters, hyperparameters
 from movierec.store import DatasetRecord, Store
 from movierec.store.costs import PastCost
+from movierec.training.cost import NODE, graph_ratings
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["Estimate", "estimate"]
@@ -94,11 +95,25 @@ def _graphsage(request: TrainRequest, size: _Size, past: Sequence[PastCost]) -> 
 def _work(hyper: SageHyperparameters, size: _Size) -> float:
     """Return how much one epoch computes, in entries of messages."""
     weight = sum(_HEAVY_FACTOR if name in _HEAVY else 1.0 for name in hyper.aggregators)
-    step = size.n_ratings * hyper.hidden_dim * hyper.num_layers * weight
+    part = _part(hyper, size)
+    step = part * hyper.hidden_dim * hyper.num_layers * weight
+    parts = math.ceil(size.n_ratings / part)
+    if parts > 1:
+        step += NODE * size.n_movies * hyper.hidden_dim**2 / 64 * hyper.num_layers
     if hyper.ranks:
-        step += _PAIR_SHARE * size.n_users * _candidates(hyper, size) * _ranking_dim(hyper)
-    fraction = hyper.target_fraction or min(1.0, hyper.batch_size / size.n_ratings)
-    return step * math.ceil(1 / fraction)
+        step += _PAIR_SHARE * _scores(hyper, size) * _ranking_dim(hyper)
+    whole = hyper.target_fraction or (min(1.0, hyper.batch_size / part) if parts == 1 else 1.0)
+    return step * parts * math.ceil(1 / whole)
+
+
+def _part(hyper: SageHyperparameters, size: _Size) -> int:
+    """Return how many ratings a step's graph has."""
+    return min(size.n_ratings, graph_ratings(hyper, size.n_movies, size.n_ratings))
+
+
+def _scores(hyper: SageHyperparameters, size: _Size) -> int:
+    """Return how many scores a step's ranking loss makes."""
+    return min(size.n_users * min(size.n_movies, hyper.sampled_movies), MOST_SCORES)
 
 
 def _scaled(
@@ -110,13 +125,10 @@ def _scaled(
 
 def _room(hyper: SageHyperparameters, size: _Size) -> float:
     """Return how many numbers a step holds: states of every layer, messages, scores."""
-    states = (size.n_users + size.n_movies) * hyper.hidden_dim * (hyper.num_layers + 1)
-    scores = size.n_users * _candidates(hyper, size) if hyper.ranks else 0
-    return states + 10.0 * size.n_ratings + scores
-
-
-def _candidates(hyper: SageHyperparameters, size: _Size) -> int:
-    return min(size.n_movies, hyper.sampled_movies)
+    share = _part(hyper, size) / size.n_ratings
+    states = (share * size.n_users + size.n_movies) * hyper.hidden_dim * (hyper.num_layers + 1)
+    at_once = 10.0 * (size.n_ratings + _part(hyper, size))
+    return states + at_once + (_scores(hyper, size) if hyper.ranks else 0)
 
 
 def _ranking_dim(hyper: SageHyperparameters) -> int:

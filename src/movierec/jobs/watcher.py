@@ -49,6 +49,7 @@ class Watcher:
                     "n_parameters": plan.n_parameters,
                     "fits": plan.stage.count,
                     "workers": plan.workers,
+                    "parts": plan.parts,
                     "cpus": os.cpu_count(),
                 },
             )

@@ -9,12 +9,9 @@ import torch
 from torch import Tensor
 
 from movierec.graph import RatingGraph
-from movierec.models.hyperparameters import SageHyperparameters
+from movierec.models.hyperparameters import MOST_SCORES, SageHyperparameters
 
-__all__ = ["MOST_SCORES", "RankingDraw"]
-
-MOST_SCORES = 2**23  # of one step: 32 MB for each of the softmax's few buffers
-
+__all__ = ["RankingDraw"]
 
 @dataclass(frozen=True, eq=False)
 class RankingDraw:

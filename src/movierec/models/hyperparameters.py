@@ -15,6 +15,7 @@ from movierec.errors import HyperparameterError
 
 __all__ = [
     "AGGREGATORS",
+    "MOST_SCORES",
     "PRESETS",
     "RANKING_LOSSES",
     "LossType",
@@ -28,6 +29,8 @@ Residuals = Literal["none", "taste", "taste+time"]
 LossType = Literal["mse", "mae", "huber", "ordinal", "bpr", "softmax"]
 RANKING_LOSSES: tuple[LossType, ...] = ("bpr", "softmax")
 _SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
+# scores that a step's ranking loss makes at most: 32 MB for each of its few buffers
+MOST_SCORES = 2**23
 AGGREGATORS = ("max", "mean", "sum", "softmax", "powermean", "std")
 
 

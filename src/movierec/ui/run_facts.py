@@ -99,6 +99,7 @@ def facts(run: RunRecord, epochs: Sequence[EpochRecord]) -> dict[str, str]:
         "Patience left": f"{patience[0]} of {patience[1]} epochs" if patience else "",
         "Device": str(run.facts.get("device", "")),
         "Engine": _engine(run),
+        "Graph": _graph(run),
         "Memory": f"{integer(memory)} MB at most" if math.isfinite(memory) else "",
         "Parameters": integer(run.facts["n_parameters"]) if "n_parameters" in run.facts else "",
         "Measured on": str(run.facts.get("measured_on", "")),
@@ -128,6 +129,16 @@ def _engine(run: RunRecord) -> str:
         return ""
     count = run.facts.get("workers", engine.get("workers", 1))
     return f"Ray, {count} worker{'s' * (count != 1)}"
+
+
+def _graph(run: RunRecord) -> str:
+    """Return how much of the graph a step takes, "in 14 parts of users, by the cost model"."""
+    if "parts" not in run.facts:
+        return ""
+    parts = run.facts["parts"]
+    told = run.request.get("hyperparameters", {}).get("graph_ratings")
+    words = "whole" if parts == 1 else f"in {parts} parts of users"
+    return words if told else f"{words}, by the cost model"
 
 
 def _left_of_bar(run: RunRecord) -> float:

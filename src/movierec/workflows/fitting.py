@@ -15,6 +15,7 @@ from movierec.models.baselines import BASELINES, GRAPHSAGE, make_baseline
 from movierec.models.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.protocol import Recommender
 from movierec.training.config import Circumstances
+from movierec.training.cost import graph_ratings
 from movierec.training.hooks import EpochResult, Hook
 from movierec.workflows.calibrating import calibrate_on
 from movierec.workflows.requests import TrainRequest
@@ -164,8 +165,13 @@ def _config(request: TrainRequest, dataset: Dataset, split: Split) -> SageHyperp
 
 
 def _settled(config: SageHyperparameters, dataset: Dataset, split: Split) -> SageHyperparameters:
-    """Return the hyperparameters with what split and data decide: hiding, and the use of times."""
-    changes = {}
+    """Return the hyperparameters with what split and data decide.
+
+    That is what is hidden, the use of times, and whether the graph is trained on in parts.
+    """
+    changes: dict[str, Any] = {
+        "graph_ratings": graph_ratings(config, dataset.n_movies, len(split.train))
+    }
     if config.hiding == "auto":
         by_split = {"temporal": "later", "cold-users": "newcomers"}
         changes["hiding"] = by_split.get(split.spec.name, "random")

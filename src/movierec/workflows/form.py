@@ -46,6 +46,7 @@ UNITS: Mapping[str, str] = {
 _LABELS: Mapping[str, str] = {
     "early_stopping_patience": "Patience", "test_fraction": "Test part",
     "validation_fraction": "Validation", "given": "Given", "last_n": "Newest",
+    "graph_ratings": "Largest graph",
 }  # fmt: skip
 
 # What one usually turns first comes first and unfolded; the rest is grouped by what it is about.
@@ -62,7 +63,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "feature_dropout", "weight_decay", "weight_average", "shrinkage", "gradient_clip",
     ),
     "What is learned": ("ordinal_weight", "ranking_weight", "sampled_movies", "residuals"),
-    "Steps": ("optimizer", "schedule", "batch_size", "target_fraction", "hiding"),
+    "Steps": ("optimizer", "schedule", "batch_size", "target_fraction", "hiding", "graph_ratings"),
     "When to stop": ("monitor", "min_delta"),
 }  # fmt: skip
 _OF_SPLIT: Mapping[str, Sequence[str]] = {
