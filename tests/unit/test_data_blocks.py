@@ -115,6 +115,7 @@ def test_what_fills_several_blocks_is_still_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text, "BLOCK", SMALL)
+    monkeypatch.setattr(text, "MAX_LINE", 500)
 
     def reading(content: bytes) -> Path:
         path = tmp_path / "x.csv"
@@ -126,7 +127,7 @@ def test_what_fills_several_blocks_is_still_refused(
         (HEADER.encode() + b"\n" * 90, EmptyDataError, "a header and no rows"),
         (HEADER.encode() + b"\n" * 90 + b"1,2\n" * 30, FormatError, "line 92 is the first"),
         (HEADER.encode() + b"1,1,3,1\n" * 9 + b"\0", FormatError, "line 11 has a zero byte"),
-        (HEADER.encode() + b"1,1,3,1\n" * 9 + b"2" * 3_000_000, FormatError, "Line 11 of x.csv"),
+        (HEADER.encode() + b"1,1,3,1\n" * 9 + b"2" * 3000, FormatError, "Line 11 of x.csv"),
         (HEADER.encode() + "é,1,3,1\n".encode() * 9 + b"\xe9,1,3,1\n" * 9, FormatError, "line 11"),
     ):
         with pytest.raises(error, match=reason):
