@@ -221,11 +221,12 @@ def _activity(random: np.random.Generator, shape: Shape) -> IntArray:
     mean, median = excess / shape.users, shape.median - FEWEST
     drawn = random.lognormal(np.log(median), np.sqrt(2 * np.log(mean / median)), shape.users)
     most = shape.movies // 3 - FEWEST
-    for _ in range(20):
-        drawn = np.minimum(drawn * (excess / drawn.sum()), most)
+    drawn = np.minimum(drawn * (excess / drawn.sum()), most)
+    while (left := excess - drawn.sum()) > 1:
+        drawn = np.minimum(
+            drawn * np.where(drawn < most, 1 + left / drawn[drawn < most].sum(), 1), most
+        )
     whole = np.floor(drawn).astype(np.int64)
-    left = excess - int(whole.sum())
-    whole[random.choice(np.flatnonzero(whole < most), left, replace=left > shape.users // 2)] += 1
-    short = excess - int(whole.sum())
-    whole[np.argsort(whole)[:short]] += 1
+    room = np.flatnonzero(whole < most)
+    whole[random.choice(room, excess - int(whole.sum()), replace=False)] += 1
     return whole + FEWEST
