@@ -229,4 +229,5 @@ def _activity(random: np.random.Generator, shape: Shape) -> IntArray:
     whole = np.floor(drawn).astype(np.int64)
     room = np.flatnonzero(whole < most)
     whole[random.choice(room, excess - int(whole.sum()), replace=False)] += 1
-    return whole + FEWEST
+    activity: IntArray = whole + FEWEST
+    return activity
