@@ -3,13 +3,14 @@
 Users are drawn with replacement; every metric is recomputed on the same draws, so that a user's
 ratings stay together and the two models are always compared on the same people. The draws give
 the standard error of a difference, Student's t the interval and the p-value: percentiles of the
-draws are too narrow in small groups, and two users are always on one side (docs/LOG.md).
+draws are too narrow in small groups, and two users are always on one side (docs/LOG.md). Of more
+than 20,000 users none is drawn: `spread` has the formula of the same standard error.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,6 +22,7 @@ from scipy.special import stdtr, stdtrit
 from movierec.columns import Columns
 from movierec.errors import EvaluationError
 from movierec.evaluation.ratings import Float64Array
+from movierec.evaluation.spread import PairedSums, standard_errors
 
 __all__ = [
     "Difference",
@@ -38,7 +40,6 @@ ERROR_SUMS = {"rmse": "sq_error_sum", "mae": "abs_error_sum"}
 LOWER_IS_BETTER = frozenset(ERROR_SUMS)
 LEVEL = 0.05  # of the verdict, after Holm's correction; the interval is the 95 % one
 TIE = 1e-12  # sums of the same terms in another order differ by less
-WEIGHTS_AT_ONCE = 2**21  # draws of users held at a time: about 60 MB
 
 
 @dataclass(frozen=True)
@@ -59,25 +60,6 @@ class Difference:
     p_holm: float
     verdict: Verdict
     users: int
-
-
-@dataclass(frozen=True, eq=False)
-class PairedSums:
-    """A metric of A and B as ratios of sums over users; the root of it for "rmse".
-
-    Shapes: a, b, size: (n_users,) each; users left out are 0 in all three.
-    """
-
-    metric: str
-    a: Float64Array
-    b: Float64Array
-    size: Float64Array
-
-    def values(self, totals: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Return A's and B's metric for each row of totals of a, b and size, (n_draws, 3)."""
-        ratio = [_ratio(totals[:, column], totals[:, 2]) for column in (0, 1)]
-        a, b = np.sqrt(ratio) if self.metric == "rmse" else ratio
-        return a, b
 
 
 def compare_users(
@@ -132,8 +114,8 @@ def paired_bootstrap(
     if resamples < 100:
         raise EvaluationError(f"{resamples} resamples are too few.", hint="Use 2,000 or more.")
     every = [sums for family in families for sums in family]
-    draws = iter(_draw_deltas(every, resamples, seed))
-    return [_family([_difference(sums, next(draws)) for sums in family]) for family in families]
+    errors = iter(standard_errors(every, resamples, seed))
+    return [_family([_difference(sums, next(errors)) for sums in family]) for family in families]
 
 
 def _family(differences: Sequence[Difference]) -> list[Difference]:
@@ -170,40 +152,13 @@ def _metric_columns(frame: pd.DataFrame) -> list[str]:
     return [str(c) for c in frame.columns if str(c).startswith(("full_", "rated_"))]
 
 
-def _draw_deltas(sums: Sequence[PairedSums], resamples: int, seed: int) -> list[Float64Array]:
-    """Return B − A in every draw of users; one matrix product a block of draws for all sums."""
-    if not sums:
-        return []
-    columns = np.column_stack([part for one in sums for part in (one.a, one.b, one.size)])
-    deltas = np.full((len(sums), resamples), np.nan)
-    for rows, weights in _draws(len(columns), resamples, seed):
-        totals = weights @ columns
-        for place, one in enumerate(sums):
-            a, b = one.values(totals[:, 3 * place : 3 * place + 3])
-            deltas[place, rows] = b - a
-    return [*deltas]
-
-
-def _draws(n_users: int, resamples: int, seed: int) -> Iterator[tuple[slice, Float64Array]]:
-    """Yield how often each user is drawn, (n_draws, n_users) at a time."""
-    rng = np.random.default_rng(seed)
-    size = max(1, WEIGHTS_AT_ONCE // max(1, n_users))
-    for start in range(0, resamples, size):
-        n = min(size, resamples - start)
-        drawn = rng.integers(0, max(1, n_users), size=(n, n_users))
-        flat = (drawn + n_users * np.arange(n)[:, None]).ravel()
-        counts = np.bincount(flat, minlength=n * n_users).reshape(n, n_users)
-        yield slice(start, start + n), counts.astype(np.float64)
-
-
-def _difference(sums: PairedSums, deltas: Float64Array) -> Difference:
-    users = int((sums.size > 0).sum())
+def _difference(sums: PairedSums, spread: float) -> Difference:
+    users = sums.users
     (a,), (b,) = sums.values(np.array([[sums.a.sum(), sums.b.sum(), sums.size.sum()]]))
     delta = float(b - a)
-    deltas = deltas[~np.isnan(deltas)]
     reach = p_value = float("nan")
-    if users > 1 and len(deltas):
-        error = float(deltas.std()) * math.sqrt(users / (users - 1))
+    if users > 1 and not math.isnan(spread):
+        error = spread * math.sqrt(users / (users - 1))
         reach = float(stdtrit(users - 1, 1 - LEVEL / 2)) * error
         p_value = _two_sided(delta, error, users, differing=int((sums.a != sums.b).sum()))
     return Difference(
@@ -251,9 +206,3 @@ def _judge(difference: Difference, p_holm: float) -> Difference:
         gain = -difference.delta if difference.metric in LOWER_IS_BETTER else difference.delta
         verdict = "better" if gain > 0 else "worse"
     return replace(difference, p_holm=p_holm, verdict=verdict)
-
-
-def _ratio(numerator: Float64Array, denominator: Float64Array) -> Float64Array:
-    out = np.full(len(numerator), np.nan)
-    np.divide(numerator, denominator, out=out, where=denominator > 0)
-    return out
