@@ -58,13 +58,16 @@ def test_connections_are_set_up_for_several_processes(settings):
     with open_store(settings) as store, store.engine.connect() as connection:
         values = {
             name: connection.scalar(text(f"PRAGMA {name}"))
-            for name in ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")
-        }
+            for name in (
+                "journal_mode", "foreign_keys", "synchronous", "busy_timeout", "journal_size_limit",
+            )
+        }  # fmt: skip
     assert values == {
         "journal_mode": "wal",
         "foreign_keys": 1,
         "synchronous": 1,
         "busy_timeout": 15_000,
+        "journal_size_limit": 64 << 20,
     }
 
 

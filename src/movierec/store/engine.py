@@ -16,6 +16,7 @@ from movierec.store.failures import store_error
 __all__ = ["Database", "shown_url", "store_error"]
 
 BUSY_SECONDS = 15.0  # how long a writer waits for another one; an import holds it for seconds
+LOG_LIMIT = 64 << 20  # bytes; a large import's log would stay as long as the database itself
 _BEGIN = "movierec_begin"
 _MIGRATING = 0x6D6F76696572  # "movier": a lock of the server that no other program asks for
 
@@ -144,6 +145,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
         f"busy_timeout={int(1000 * BUSY_SECONDS)}",
         "journal_mode=WAL",
         "synchronous=NORMAL",
+        f"journal_size_limit={LOG_LIMIT}",
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
