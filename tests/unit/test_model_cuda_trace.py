@@ -41,6 +41,9 @@ CASES = {
     "rich": small(**{**RICH, "aggregator": "max+mean"}),
     **{name: hyperparameters("default", epochs=1, hiding=name) for name in ("newcomers", "later")},
     "sampled": hyperparameters("default", epochs=1, sampled_movies=8),
+    "parts": hyperparameters("default", epochs=1, hiding="random", graph_ratings=60),
+    "parts, later": hyperparameters("default", epochs=1, hiding="later", graph_ratings=60),
+    "parts, newcomers": hyperparameters("default", epochs=1, hiding="newcomers", graph_ratings=60),
 }
 
 
@@ -61,6 +64,8 @@ class Answers(TorchFunctionMode):
             return True
         if func in (Tensor.item, Tensor.__float__):
             return 1.0
+        if func is Tensor.__int__:
+            return 1
         if func is Tensor.backward and args[0].device.type == "cuda":
             return None
         return func(*args, **(kwargs or {}))

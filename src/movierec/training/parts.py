@@ -32,6 +32,8 @@ from movierec.training.targets import (
 
 __all__ = ["PartDraw"]
 
+BLOCK = 2_000_000  # ratings counted at a time: 64 MB
+
 
 @dataclass(frozen=True, eq=False)
 class _Part:
@@ -197,14 +199,15 @@ class PartDraw:
 
     def _counts(self, movie: Tensor, rating: Tensor, newest: Tensor | None = None) -> Elsewhere:
         """Sum up ratings by movie, those of all workers together."""
-        size = self.graph.n_movies
-        sums = [
-            torch.bincount(movie, minlength=size).float(),
-            torch.bincount(movie, rating.double(), minlength=size).float(),
-        ]
-        newest_count = None if newest is None else torch.bincount(movie[newest], minlength=size)
-        sums.append(torch.zeros_like(sums[0]) if newest_count is None else newest_count.float())
-        return Elsewhere(*self.shard.group.sum(torch.stack(sums)))
+        # of a hundred thousand ratings a sum in 32 bits would lose some stars; MPS has no others
+        kind = torch.float32 if rating.device.type == "mps" else torch.float64
+        sums = torch.zeros(self.graph.n_movies, 3, dtype=kind, device=rating.device)
+        recent = torch.zeros_like(movie, dtype=torch.bool) if newest is None else newest
+        blocks = (torch.split(values, BLOCK) for values in (movie, rating, recent))
+        for rows, stars, late in zip(*blocks, strict=True):
+            facts = torch.stack([torch.ones_like(stars), stars, late.to(stars.dtype)], dim=1)
+            sums = sums.index_add(0, rows, facts.to(kind))
+        return Elsewhere(*self.shard.group.sum(sums.t().float()))
 
     def _touched(self, movie: Tensor, sample: tuple[Tensor, Tensor] | None) -> Tensor:
         """Return the movies that a step needs, ascending, the same for all workers."""
