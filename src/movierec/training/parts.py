@@ -20,14 +20,14 @@ from movierec.graph import Elsewhere, RatingGraph
 from movierec.models.asked import RankingDraw
 from movierec.models.context import first_newest
 from movierec.models.hyperparameters import SageHyperparameters
-from movierec.training.optimisation import parts_per_pass, steps_per_epoch
+from movierec.training.optimisation import parts_per_pass
 from movierec.training.shard import Shard
 from movierec.training.targets import (
     NEWCOMER_RATINGS,
     NEWCOMER_SHARE,
+    Draw,
     Step,
     moment_bounds,
-    require_times,
 )
 
 __all__ = ["PartDraw"]
@@ -92,16 +92,12 @@ class _Part:
         return replace(graph, moment=None if moment is None else moment[edges])
 
 
-class PartDraw:
+class PartDraw(Draw):
     """Draws the steps of an epoch as `TargetDraw` does, each on a part of the users.
 
     With hiding random or newcomers an epoch goes through all users 1 / `target_fraction` times,
     and every rating is a target once; without a `target_fraction` it goes through them once, and
     everything visible is asked for.
-
-    Raises:
-        HyperparameterError: `hiding` is later and the ratings have no times.
-
     """
 
     def __init__(
@@ -111,13 +107,9 @@ class PartDraw:
         random: torch.Generator,
         shard: Shard | None = None,
     ) -> None:
-        require_times(graph, config)
-        self.graph = graph
-        self.config = config
-        self.random = random
-        self.shard = shard or Shard.whole(graph.n_users, graph.n_edges)
+        super().__init__(graph, config, random, shard)
         self.parts = parts_per_pass(config, self.shard.n_edges)
-        self.rounds = steps_per_epoch(config, self.shard.n_edges) // self.parts
+        self.rounds = self.steps // self.parts
         self._everything = self._counts(graph.movie, graph.rating)
 
     def epoch(self, steps: int) -> Iterator[Step]:
@@ -171,15 +163,16 @@ class PartDraw:
         if self.config.hiding != "newcomers":
             return drawn
         own = self.shard.first_user + part.users.cpu()
-        newcomer = (self._uniform()[own] < NEWCOMER_SHARE).to(drawn.device)
-        most = (self._uniform()[own] * (NEWCOMER_RATINGS + 1)).long().to(drawn.device)
+        newcomer = (self._uniform(self.shard.n_users)[own] < NEWCOMER_SHARE).to(drawn.device)
+        most = (
+            (self._uniform(self.shard.n_users)[own] * (NEWCOMER_RATINGS + 1))
+            .long()
+            .to(drawn.device)
+        )
         return drawn | (newcomer[part.row] & (part.rank() >= most[part.row]))
 
-    def _uniform(self) -> Tensor:
-        return torch.rand(self.shard.n_users, generator=self.random)
-
     def _later(self, part: _Part) -> tuple[Tensor, Tensor, int]:
-        share = float(torch.rand(1, generator=self.random))
+        share = float(self._uniform(1))
         cut, end = moment_bounds(share, self.shard.n_edges, self.config.target_fraction)
         moment = part.moment
         return moment < cut, (moment >= cut) & (moment < end), cut

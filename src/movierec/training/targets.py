@@ -16,7 +16,7 @@ from movierec.models.hyperparameters import SageHyperparameters
 from movierec.training.optimisation import steps_per_epoch
 from movierec.training.shard import Shard
 
-__all__ = ["Step", "TargetDraw", "moment_bounds", "require_times"]
+__all__ = ["Draw", "Step", "TargetDraw", "moment_bounds"]
 
 EARLIEST, LATEST = 0.2, 0.95  # share of the ratings before the moment that `later` draws
 NEWCOMER_SHARE = 0.1
@@ -36,15 +36,8 @@ class Step:
     nodes: tuple[Tensor, Tensor] | None = None
 
 
-class TargetDraw:
-    """Draws the visible graph and the targets of every step, by `hiding`.
-
-    - random: every train rating is a target once per epoch, and hidden then, unless nothing is
-      hidden (`target_fraction` 0);
-    - newcomers: beside that, a tenth of the users hides all but its 0 to 10 oldest ratings,
-      and all the others are targets too;
-    - later: a step draws a moment. What came before is visible and the ratings right after it,
-      a `target_fraction` of all, are the targets; what came later still is neither.
+class Draw:
+    """What every way of drawing steps starts from: the graph, and the times it may need.
 
     Of several workers each draws the same, and keeps what is of its own users.
 
@@ -60,12 +53,34 @@ class TargetDraw:
         random: torch.Generator,
         shard: Shard | None = None,
     ) -> None:
-        require_times(graph, config)
+        if config.foresees and graph.moment is None:
+            raise HyperparameterError(
+                "hiding later needs rating times, and these ratings have none.",
+                hint="Set hiding to random, or import the ratings with their timestamps.",
+            )
         self.graph = graph
         self.config = config
         self.random = random
         self.shard = shard or Shard.whole(graph.n_users, graph.n_edges)
         self.steps = steps_per_epoch(config, self.shard.n_edges)
+
+    def _permutation(self) -> Tensor:
+        return torch.randperm(self.shard.n_edges, generator=self.random)
+
+    def _uniform(self, size: int) -> Tensor:
+        return torch.rand(size, generator=self.random)
+
+
+class TargetDraw(Draw):
+    """Draws the visible graph and the targets of every step, by `hiding`.
+
+    - random: every train rating is a target once per epoch, and hidden then, unless nothing is
+      hidden (`target_fraction` 0);
+    - newcomers: beside that, a tenth of the users hides all but its 0 to 10 oldest ratings,
+      and all the others are targets too;
+    - later: a step draws a moment. What came before is visible and the ratings right after it,
+      a `target_fraction` of all, are the targets; what came later still is neither.
+    """
 
     def epoch(self, steps: int) -> Iterator[Step]:
         """Yield an epoch's first steps."""
@@ -122,21 +137,6 @@ class TargetDraw:
         before = self.shard.before(cut, graph.n_movies)
         visible = replace(graph.keep(graph.moment < cut), whole=before)
         return visible, graph.select(asked.nonzero()[:, 0])
-
-    def _permutation(self) -> Tensor:
-        return torch.randperm(self.shard.n_edges, generator=self.random)
-
-    def _uniform(self, size: int) -> Tensor:
-        return torch.rand(size, generator=self.random)
-
-
-def require_times(graph: RatingGraph, config: SageHyperparameters) -> None:
-    """Raise HyperparameterError where a model is to foresee ratings that have no times."""
-    if config.foresees and graph.moment is None:
-        raise HyperparameterError(
-            "hiding later needs rating times, and these ratings have none.",
-            hint="Set hiding to random, or import the ratings with their timestamps.",
-        )
 
 
 def moment_bounds(drawn: float, n_edges: int, fraction: float) -> tuple[int, int]:
