@@ -174,6 +174,19 @@ def test_the_state_goes_through_the_safe_unpickler(tmp_path, bands):
     )
 
 
+def test_of_very_many_values_the_most_frequent_have_columns(monkeypatch):
+    monkeypatch.setattr("movierec.models.features.MOST_VALUES", 2)
+    users = {Columns.OCCUPATION: ["painter", "cook", "cook", "nurse", "nurse"]}
+    movies = {Columns.GENRES: ["War|Drama", "Drama|Comedy", "Comedy"]}
+    rated = [(user, movie) for user in range(5) for movie in range(3)]
+    dataset = dataset_of(users, movies, rated)
+    preprocessor = fitted(dataset)
+    assert preprocessor.vocabularies[Columns.OCCUPATION] == ["cook", "nurse"]
+    assert preprocessor.vocabularies[Columns.GENRES] == ["Comedy", "Drama"]
+    found = preprocessor.users(dataset.user_frame)
+    assert found.tolist() == [[0, 0], [1, 0], [1, 0], [0, 1], [0, 1]]
+
+
 @pytest.mark.parametrize("state", [None, [], {}, {"bands": True}, {"bands": 1, "scales": {}}])
 def test_a_strange_state_is_refused(state):
     with pytest.raises(ArtifactError):

@@ -20,13 +20,18 @@ AGE_BANDS = (18.0, 25.0, 35.0, 45.0, 50.0, 56.0)
 YEAR_BANDS = (1970.0, 1980.0, 1990.0, 1995.0, 1996.0, 1997.0)
 
 
+# values of a group that get a column: a column per value of, say, a town would be dense and huge
+MOST_VALUES = 128
+
+
 @dataclass
 class FeaturePreprocessor:
     """Turns user and movie columns into float32 matrices; fitted on the train part.
 
     Users: age scaled to mean 0 and deviation 1, gender and occupation one-hot. Movies: release
     year scaled, genres multi-hot. With `bands`, age and year are also given as one-hot bands.
-    An unknown value is 0 in every column of its group. A side without any column gets a single
+    Of more than 128 values of a group the most frequent have columns. An unknown value, and one
+    without a column, is 0 in every column of its group. A side without any column gets a single
     constant one. The state is lists, strings and numbers alone, so that `preprocessor.pkl`
     needs no trust.
     """
@@ -45,12 +50,14 @@ class FeaturePreprocessor:
             if name in frame
         }
         self.vocabularies = {
-            name: sorted(users[name].dropna().astype(str).unique())
+            name: _frequent(users[name].dropna().astype(str).value_counts())
             for name in (Columns.GENDER, Columns.OCCUPATION)
             if name in users
         }
         if Columns.GENRES in movies:
-            self.vocabularies[Columns.GENRES] = list(genre_dummies(movies[Columns.GENRES]).columns)
+            self.vocabularies[Columns.GENRES] = _frequent(
+                genre_dummies(movies[Columns.GENRES]).sum()
+            )
         return self
 
     def users(self, frame: pd.DataFrame) -> FloatArray:
@@ -105,6 +112,12 @@ class FeaturePreprocessor:
                 hint="Restore the version from a backup or train it again.",
             )
         return cls(bool(state["bands"]), dict(state["scales"]), dict(state["vocabularies"]))
+
+
+def _frequent(counts: pd.Series) -> list[str]:
+    """Return the values with the highest counts, at most `MOST_VALUES`, in alphabetical order."""
+    first = counts.sort_index().sort_values(ascending=False, kind="stable").index[:MOST_VALUES]
+    return sorted(str(value) for value in first)
 
 
 def _scale(values: pd.Series) -> list[float]:
