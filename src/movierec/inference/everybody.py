@@ -75,7 +75,8 @@ def top_lists(
     """
     scores = np.array(version.recommender.score(users), np.float32)
     counts = np.diff(lists.start)[users]
-    lost = (counts == 0) & (np.ptp(scores, axis=1) == 0)
+    lost = counts == 0
+    lost[lost] = np.ptp(scores[lost], axis=1) == 0
     scores[lost] = version.popularity
     if not allowed.all():
         scores[:, ~allowed] = -np.inf

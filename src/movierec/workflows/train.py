@@ -244,7 +244,7 @@ def _metadata(trained: _Trained) -> dict[str, Any]:
 def _data_facts(trained: _Trained) -> dict[str, Any]:
     dataset, split = trained.dataset, trained.split
     return {
-        "num_users_trained": len(np.unique(dataset.ratings.user[split.train])),
+        "num_users_trained": int(np.count_nonzero(np.bincount(dataset.ratings.user[split.train]))),
         "num_movies": dataset.n_movies,
         "num_ratings": dataset.n_ratings,
         "data_source": dataset.source,
