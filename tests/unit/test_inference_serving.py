@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -153,7 +155,7 @@ def test_data_without_movie_facts_and_unknown_years_still_works():
     line = LoadedVersion("v1.0.0", model, bare, bare.ratings).recommend("u0")[0]
     assert (line.movie_id, line.title, line.year, line.genres) == ("m2", "m2", None, ())
     frame = bare.movie_frame.assign(title=["A", "", "C"], year=np.nan, genres="")
-    object.__setattr__(bare, "movie_frame", frame)
+    bare = replace(bare, movie_frame=frame)
     line = LoadedVersion("v1.0.0", model, bare, bare.ratings).recommend("u0")[0]
     assert (line.title, line.year, line.genres) == ("C", None, ())
 

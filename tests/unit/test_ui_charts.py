@@ -24,7 +24,7 @@ def all_charts() -> dict[str, Callable[[], go.Figure]]:
     history, shares = model_charts.history_frame(epochs()), frames.level_shares(DATA)
     months = frames.by_month(DATA)
     assert months is not None
-    counts = frames.user_counts(DATA)
+    counts = DATA.by_user.counts
     return {
         "levels": lambda: charts.rating_distribution(shares, shares, of="its ratings"),
         "months": lambda: charts.ratings_over_time(months),

@@ -216,7 +216,7 @@ def _line(found: Recommendation, stars: Mapping[str, float]) -> ListLine:
 
 
 def _facts(version: LoadedVersion, user: int, held_out: int) -> dict[str, str]:
-    known = int((version.known.user == user).sum())
+    known = len(version.rows_of(user))
     counts = {"Known ratings": f"{known:,}", "Held-out ratings": f"{held_out:,}"}
     return words_about(version.dataset, user) | counts
 

@@ -13,6 +13,7 @@ from movierec.comparison.guard import obstacles
 from movierec.data.common import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference import LoadedVersion
+from movierec.inference.parts import Parts
 from movierec.registry import Registry
 from movierec.registry.measurements import Frame, Measurement, Measurements
 from movierec.store import VersionRecord
@@ -93,8 +94,8 @@ def as_measured(loaded: LoadedVersion, evidence: Evidence) -> LoadedVersion:
     if "measured_together" not in evidence.record.metadata:
         return loaded
     split = recorded_split(loaded.dataset, evidence.record.metadata["split"])
-    known = loaded.dataset.ratings.take(split.known)
-    return replace(loaded, known=known, metadata=evidence.record.metadata)
+    parts = Parts.of(loaded.dataset, split)
+    return replace(loaded, known=parts.known, metadata=evidence.record.metadata, parts=parts)
 
 
 def _tried(measurement: Measurement, name: str, frame: Frame) -> tuple[pd.DataFrame | None, str]:

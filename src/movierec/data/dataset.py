@@ -195,7 +195,7 @@ class Dataset:
         """Which ratings each movie got."""
         return self.ratings.grouped("movie", self.n_movies)
 
-    @property
+    @cached_property
     def titles(self) -> list[str]:
         """Title per movie index; the id where the source has no titles."""
         if Columns.TITLE not in self.movie_frame:
@@ -206,7 +206,7 @@ class Dataset:
             for title, movie in zip(titles, self.movies.ids, strict=True)
         ]
 
-    @property
+    @cached_property
     def genre_matrix(self) -> npt.NDArray[np.float32]:
         """Multi-hot genres, (n_movies, n_genres); zero columns when the source has none."""
         if Columns.GENRES not in self.movie_frame:

@@ -199,8 +199,7 @@ class _Case:
         )
 
     def _raters_of_both(self, other: int) -> int:
-        raters = self.version.raters
-        one, two = raters.index[raters.of(self.movie)], raters.index[raters.of(other)]
+        one, two = self.version.raters_of(self.movie), self.version.raters_of(other)
         return len(np.intersect1d(one, two, assume_unique=True))
 
     def _together(self, causes: Sequence[Cause]) -> float | None:

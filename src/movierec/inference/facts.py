@@ -21,7 +21,9 @@ def movie_facts(dataset: Dataset) -> list[MovieFacts]:
     years = frame[Columns.YEAR].tolist() if Columns.YEAR in frame else [None] * len(frame)
     genres = frame[Columns.GENRES].tolist() if Columns.GENRES in frame else [None] * len(frame)
     ids = [str(movie) for movie in dataset.movies.ids]
-    return list(zip(ids, dataset.titles, map(_year, years), map(_parts, genres), strict=True))
+    split = {text: _parts(text) for text in set(genres)}  # far fewer than movies
+    parts = (split[text] for text in genres)
+    return list(zip(ids, dataset.titles, map(_year, years), parts, strict=True))
 
 
 def _year(year: float | None) -> int | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from movierec.data.dataset import Dataset
-from movierec.data.splits import Split, SplitSpec, make_split
+from movierec.data.splits import CommonSpec, Split, SplitSpec, make_split
 from movierec.errors import ArtifactError, NotFoundError
+from movierec.inference.parts import Parts, parts_of
 from movierec.inference.serving import LoadedVersion
 from movierec.models.baselines import GRAPHSAGE, load_recommender
 from movierec.models.features import FeaturePreprocessor
@@ -16,8 +17,17 @@ from movierec.registry import Registry
 from movierec.registry.trust import safe_load
 from movierec.settings import Settings, load_settings
 from movierec.store import DatasetRecord, Store, VersionRecord, open_store
+from movierec.store.datasets import DatasetStore
 
-__all__ = ["bring_back", "data_of", "data_record_of", "load_from", "load_version", "split_of"]
+__all__ = [
+    "bring_back",
+    "data_of",
+    "data_record_of",
+    "kept_parts",
+    "load_from",
+    "load_version",
+    "split_of",
+]
 
 PREPROCESSOR = "preprocessor.pkl"
 
@@ -34,17 +44,26 @@ def load_version(name: str = "current", settings: Settings | None = None) -> Loa
     with open_store(settings) as store:
         registry = Registry(settings, store)
         record = registry.get(name)
-        return load_from(registry, record, data_of(store, record))
+        return load_from(registry, record, data_of(store, record), store.datasets)
 
 
-def load_from(registry: Registry, record: VersionRecord, dataset: Dataset) -> LoadedVersion:
-    """Load a version of this data set from its files; raises as `load_version`."""
+def load_from(
+    registry: Registry,
+    record: VersionRecord,
+    dataset: Dataset,
+    datasets: DatasetStore | None = None,
+) -> LoadedVersion:
+    """Load a version of this data set from its files; raises as `load_version`.
+
+    With `datasets`, what its split tells of a large data set is kept beside the snapshot.
+    """
     preprocessor = None
     if record.model == GRAPHSAGE:
         state = safe_load(registry.file(record.name, PREPROCESSOR), {})
         preprocessor = FeaturePreprocessor.from_state(state)
     arrays = registry.arrays(record.name, mmap=True)
-    return bring_back(record, arrays, dataset, preprocessor)
+    parts = None if datasets is None else kept_parts(datasets, record, dataset)
+    return bring_back(record, arrays, dataset, preprocessor, parts)
 
 
 def data_of(store: Store, record: VersionRecord) -> Dataset:
@@ -78,8 +97,11 @@ def bring_back(
     arrays: NamedArrays,
     dataset: Dataset,
     preprocessor: FeaturePreprocessor | None = None,
+    parts: Parts | None = None,
 ) -> LoadedVersion:
     """Put a version together from its row, its arrays and its data set.
+
+    `parts`: those of its split, where they are at hand.
 
     The arrays already know the split's support part: they answer as they were evaluated.
 
@@ -88,17 +110,26 @@ def bring_back(
             the arrays do not fit.
 
     """
-    known = dataset.ratings.take(split_of(record, dataset).known)
+    parts = parts or Parts.of(dataset, split_of(record, dataset))
     sizes = (dataset.n_users, dataset.n_movies)
     return LoadedVersion(
         record.name,
         load_recommender(record.model, arrays),
         dataset,
-        known,
+        parts.known,
         {**record.metadata, "model": record.model},
-        Inductive.of(arrays, record.metadata, known, sizes),
+        Inductive.of(arrays, record.metadata, parts.known, sizes),
         preprocessor,
+        parts,
     )
+
+
+def kept_parts(datasets: DatasetStore, record: VersionRecord, dataset: Dataset) -> Parts:
+    """Return the parts of a version's split, kept for a large data set; raises as `split_of`."""
+    spec = _spec_of(record, dataset)
+    parts = parts_of(datasets, dataset, spec)
+    _require_same(record, spec, parts.sha256)
+    return parts
 
 
 def split_of(record: VersionRecord, dataset: Dataset) -> Split:
@@ -110,6 +141,12 @@ def split_of(record: VersionRecord, dataset: Dataset) -> Split:
         SplitError: the data set cannot give this split.
 
     """
+    split = make_split(dataset, _spec_of(record, dataset))
+    _require_same(record, split.spec, split.sha256)
+    return split
+
+
+def _spec_of(record: VersionRecord, dataset: Dataset) -> SplitSpec:
     if record.fingerprint != dataset.fingerprint:
         raise ArtifactError(
             f"Version {record.name} was trained on other data than the data set "
@@ -117,17 +154,23 @@ def split_of(record: VersionRecord, dataset: Dataset) -> Split:
             hint="Import the same data again, or train a new version.",
         )
     try:
-        split = make_split(dataset, SplitSpec(**record.metadata["split"]))
-        recorded = record.metadata["split_test_sha256"]
+        return SplitSpec(**record.metadata["split"])
     except (KeyError, TypeError, ValidationError) as error:
+        raise _unsaid(record) from error
+
+
+def _require_same(record: VersionRecord, spec: SplitSpec | CommonSpec, sha256: str) -> None:
+    if "split_test_sha256" not in record.metadata:
+        raise _unsaid(record)
+    if sha256 != record.metadata["split_test_sha256"]:
         raise ArtifactError(
-            f"The metadata of version {record.name} does not say how its data was split.",
-            hint="Train the version again.",
-        ) from error
-    if split.sha256 != recorded:
-        raise ArtifactError(
-            f"Version {record.name} was trained on another split than {split.spec.label} "
-            "gives today.",
+            f"Version {record.name} was trained on another split than {spec.label} gives today.",
             hint="Train a new version.",
         )
-    return split
+
+
+def _unsaid(record: VersionRecord) -> ArtifactError:
+    return ArtifactError(
+        f"The metadata of version {record.name} does not say how its data was split.",
+        hint="Train the version again.",
+    )

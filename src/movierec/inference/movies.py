@@ -22,7 +22,7 @@ def groups_of(dataset: Dataset, movie: int) -> pd.DataFrame:
     raters, `mean` stars, and `low` and `high`, the 95 % interval of the mean (normal
     approximation) as far as it lies on the scale. Empty where nothing is known of the users.
     """
-    rows = np.flatnonzero(dataset.ratings.movie == movie)
+    rows = dataset.by_movie.positions(movie)
     raters = dataset.user_frame.iloc[dataset.ratings.user[rows]].reset_index(drop=True)
     stars = pd.Series(dataset.ratings.rating[rows].astype(np.float64))
     parts = [

@@ -196,7 +196,7 @@ def known_ratings(version: LoadedVersion, person: Person) -> Ratings:
     inductive = version.inductive
     if person.reason == "newcomer" or inductive is None or not inductive.foresees:
         return ratings
-    own = np.flatnonzero(version.known.user == person.index)
+    own = version.rows_of(person.index)
     newest = version.known.movie[own[version.is_newest[own]]]
     return Ratings(person.seen, person.stars, np.isin(person.seen, newest))
 

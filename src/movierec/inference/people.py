@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from movierec.columns import Columns
 from movierec.data.common import recorded_split
 from movierec.data.dataset import Dataset, IntArray, Interactions
+from movierec.data.steps import steps
 from movierec.errors import EvaluationError
 from movierec.inference.serving import LoadedVersion
 
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _EACH = 2  # hard cases of one reason
+_ENOUGH = 5 * _EACH  # of each of five reasons: so many that some nobody else has are left
 _SEVERAL = 5  # ratings from which on a user's figure says something
 
 _LABELS = {
@@ -87,7 +90,7 @@ def profile(version: LoadedVersion, user_id: str) -> Profile:
         user_id,
         len(rows),
         float(stars.mean()) if len(rows) else float("nan"),
-        float(known.rating.mean()) if len(known) else float("nan"),
+        version.mean_rating,
         words_about(data, user),
         history_of(version, user),
         _tastes(version, rows),
@@ -120,6 +123,8 @@ def held_out_of(version: LoadedVersion) -> Interactions:
         EvaluationError: the version does not say how its data was split.
 
     """
+    if version.parts is not None:
+        return version.dataset.ratings.take(version.parts.test)
     try:
         split = recorded_split(version.dataset, version.metadata["split"])
     except (KeyError, TypeError, ValueError) as error:
@@ -168,17 +173,17 @@ def _measured(per_user: pd.DataFrame | None) -> list[list[HardCase]]:
 def _cases(users: pd.DataFrame, column: str, why: str) -> list[HardCase]:
     return [
         HardCase(str(user), why.format(value))
-        for user, value in zip(users[Columns.USER], users[column], strict=True)
+        for user, value in zip(
+            users[Columns.USER].head(_ENOUGH), users[column].head(_ENOUGH), strict=True
+        )
     ]
 
 
 def _counted(version: LoadedVersion) -> list[list[HardCase]]:
     """Return who has the fewest ratings, the most, and those of the rarest movies."""
     known, n_users = version.known, version.dataset.n_users
-    counts = np.bincount(known.user, minlength=n_users)
-    rarity = np.bincount(
-        known.user, weights=1 / version.popularity[known.movie], minlength=n_users
-    ) / np.maximum(counts, 1)
+    counts = known.grouped("user", n_users).counts
+    rarity = _rarity(version) / np.maximum(counts, 1)
     ids = version.dataset.users.ids
     reasons = []
     for values, least, why in (
@@ -187,23 +192,35 @@ def _counted(version: LoadedVersion) -> list[list[HardCase]]:
         (-rarity, _SEVERAL, "rarest taste of {:,} ratings"),
     ):
         order = np.argsort(values, kind="stable")
-        order = order[counts[order] >= least]
+        order = order[counts[order] >= least][:_ENOUGH]
         reasons.append([HardCase(str(ids[user]), why.format(counts[user])) for user in order])
     return reasons
+
+
+def _rarity(version: LoadedVersion) -> npt.NDArray[np.float64]:
+    """Return the sum of 1 / known ratings over each user's movies, (n_users,)."""
+    known, n_users = version.known, version.dataset.n_users
+    rare, total = 1 / np.maximum(version.popularity, 1), np.zeros(n_users)
+    for step in steps(len(known)):
+        total += np.bincount(known.user[step], rare[known.movie[step]], n_users)
+    return total
 
 
 def _rows(version: LoadedVersion, user: int) -> IntArray:
     """Return where a user's known ratings are, newest first."""
     known = version.known
-    rows = np.flatnonzero(known.user == user)[::-1]
+    rows = version.rows_of(user)[::-1]
     if known.timestamp is None:
         return rows
     return rows[np.argsort(-known.timestamp[rows], kind="stable")]
 
 
 def _held_out(version: LoadedVersion, user: int) -> dict[str, float]:
+    data = version.dataset
+    if version.parts is not None:
+        return stars_of(data, version.parts.held_out(data, user), user)
     try:
-        return stars_of(version.dataset, held_out_of(version), user)
+        return stars_of(data, held_out_of(version), user)
     except EvaluationError:
         return {}
 

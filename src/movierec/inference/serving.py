@@ -18,6 +18,7 @@ from movierec.inference.diversity import check_diversity, diverse, n_candidates
 from movierec.inference.everybody import Options, TopK, block_size, one_by_one, top_lists
 from movierec.inference.facts import MovieFacts, movie_facts
 from movierec.inference.filters import EVERYTHING, Filters, RankBy, allowed_movies
+from movierec.inference.parts import Parts
 from movierec.inference.person import Person
 from movierec.inference.results import Explanation, Reason, Recommendation, SimilarMovie
 from movierec.inference.similar import Likeness
@@ -40,7 +41,7 @@ class LoadedVersion:
     `known` holds the ratings the version may know (the split's train, validation and support
     parts); a user's seen movies are those. `metadata` is the version's `metadata.json`.
     `inductive` and `preprocessor` answer for people who were not in training, where the version
-    kept what that needs.
+    kept what that needs. `parts` are those of its split, where it was loaded with them.
 
     Raises:
         ArtifactError: the model and the data set do not have the same users and movies.
@@ -54,6 +55,7 @@ class LoadedVersion:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     inductive: Inductive | None = None
     preprocessor: FeaturePreprocessor | None = None
+    parts: Parts | None = None
 
     def __post_init__(self) -> None:
         model = (self.recommender.n_users, self.recommender.n_movies)
@@ -74,8 +76,7 @@ class LoadedVersion:
             none = np.zeros(0, np.int64)
             return Person(user_id, self.recommender, 0, none, none.astype(np.float32), "fallback")
         user = self.dataset.users.index(user_id)
-        rows = self._lists.of(user)
-        seen, stars = self._lists.index[rows], self._lists.rating[rows]
+        seen, stars = self._seen(user)
         reason: Reason = "known"
         if not len(seen):
             says_nothing = not np.ptp(self.recommender.score(np.array([user]))[0])
@@ -241,7 +242,12 @@ class LoadedVersion:
     @cached_property
     def popularity(self) -> IntArray:
         """Number of known ratings of each movie, (n_movies,)."""
-        return np.bincount(self.known.movie, minlength=self.dataset.n_movies)
+        return self.known.grouped("movie", self.dataset.n_movies).counts
+
+    @cached_property
+    def mean_rating(self) -> float:
+        """Mean of the known ratings in stars; NaN where there is none."""
+        return float(self.known.rating.mean()) if len(self.known) else float("nan")
 
     @cached_property
     def predicts_ratings(self) -> bool:
@@ -264,12 +270,15 @@ class LoadedVersion:
         """Every genre, in the order of `genre_table`'s columns."""
         return sorted({genre for facts in self._facts for genre in facts[3]})
 
-    @cached_property
-    def raters(self) -> RatingLists:
-        """Who rated each movie: rows are movies, indices users."""
-        known = self.known
-        n_movies = self.dataset.n_movies
-        return RatingLists.build(known.movie, known.user, known.rating, n_rows=n_movies)
+    def rows_of(self, user: int) -> IntArray:
+        """Return where a user's known ratings are, in source order."""
+        rows: IntArray = self.known.grouped("user", self.dataset.n_users).positions(user)
+        return rows
+
+    def raters_of(self, movie: int) -> IntArray:
+        """Return the users who are known to have rated a movie, ascending."""
+        rows = self.known.grouped("movie", self.dataset.n_movies).positions(movie)
+        return np.unique(self.known.user[rows])
 
     @cached_property
     def is_newest(self) -> npt.NDArray[np.bool_]:
@@ -290,6 +299,13 @@ class LoadedVersion:
     def scores_of(self, person: Person) -> FloatArray:
         """Return a person's ranking scores of every movie, (n_movies,)."""
         return self._scores(person, "ranking")
+
+    def _seen(self, user: int) -> tuple[IntArray, FloatArray]:
+        """Return a user's movies and stars; of a movie that was rated twice the later."""
+        rows = self.rows_of(user)
+        movie, stars = self.known.movie[rows], self.known.rating[rows]
+        own = RatingLists.build(np.zeros_like(movie), movie, stars, n_rows=1)
+        return own.index, own.rating
 
     @cached_property
     def _lists(self) -> RatingLists:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions
+from movierec.data.steps import steps
 from movierec.errors import ArtifactError
 from movierec.models.hyperparameters import SageHyperparameters
 from movierec.models.protocol import Arrays
@@ -232,9 +233,9 @@ class Inductive:
                 hint="Restore the version from a backup, or train again.",
             ) from error
         n_users, n_movies = sizes
-        newest = newest_ratings(known).sum() if config.foresees else 0
+        newest = n_newest(known) if config.foresees else 0
         bias = _shrunk_biases(known, mean, config.shrinkage, n_movies)
-        return cls(members, mean, bias, n_users / max(int(newest), 1))
+        return cls(members, mean, bias, n_users / max(newest, 1))
 
     @property
     def foresees(self) -> bool:
@@ -283,14 +284,25 @@ def inductive_arrays(place: int, model: GraphSage, states: NodeStates) -> Arrays
 
 def newest_ratings(known: Interactions) -> npt.NDArray[np.bool_]:
     """Return which ratings are the newest tenth, (n,), as `models.context` has it."""
+    times, n = known.timestamp, len(known)
+    if times is None or not n:
+        return np.ones(n, np.bool_)
+    count = n_newest(known)
+    cut = np.partition(times, n - count)[n - count]
+    newest = np.asarray(times > cut)
+    # of ratings given at the very time of the cut those of the last users count, then movies
+    tied = np.flatnonzero(times == cut)
+    tied = tied[np.lexsort((known.movie[tied], known.user[tied]))]
+    newest[tied[len(tied) - (count - int(newest.sum())) :]] = True
+    return newest
+
+
+def n_newest(known: Interactions) -> int:
+    """Return how many `newest_ratings` there are."""
     n = len(known)
     if known.timestamp is None or not n:
-        return np.ones(n, np.bool_)
-    order = np.lexsort((known.movie, known.user))
-    by_time = order[np.argsort(known.timestamp[order], kind="stable")]
-    newest = np.zeros(n, np.bool_)
-    newest[by_time[min(int(n * (1 - NEWEST_SHARE)) + 1, n) - 1 :]] = True
-    return newest
+        return n
+    return n - min(int(n * (1 - NEWEST_SHARE)) + 1, n) + 1
 
 
 def _member(arrays: NamedArrays, place: int, config: SageHyperparameters) -> _Member:
@@ -314,9 +326,10 @@ def _member(arrays: NamedArrays, place: int, config: SageHyperparameters) -> _Me
 def _shrunk_biases(
     known: Interactions, mean: float, shrinkage: float, n_movies: int
 ) -> Float64Array:
-    left = known.rating.astype(np.float64) - mean
-    total = np.bincount(known.movie, weights=left, minlength=n_movies)
-    count = np.bincount(known.movie, minlength=n_movies)
+    total, count = np.zeros(n_movies), known.grouped("movie", n_movies).counts
+    for step in steps(len(known)):
+        left = known.rating[step].astype(np.float64) - mean
+        total += np.bincount(known.movie[step], left, n_movies)
     return np.asarray(total / np.maximum(count + shrinkage, 1))
 
 

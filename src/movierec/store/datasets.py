@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from movierec.store.bulk import Rows, fetch_rows, insert_rows
 from movierec.store.engine import Database
 from movierec.store.plain import plain_dict
 from movierec.store.records import DatasetRecord
-from movierec.store.snapshots import Snapshots
+from movierec.store.snapshots import GROUPED_FROM, Array, Snapshots
 from movierec.store.tables import DatasetRow, MovieRow, RatingRow, UserRow
 
 __all__ = ["DatasetStore"]
@@ -110,6 +110,23 @@ class DatasetStore:
         if record.fingerprint == fingerprint_of(dataset.users, dataset.movies, dataset.ratings):
             self._snapshots.write(record, dataset)
         return dataset
+
+    def derived(
+        self, dataset: Dataset, name: str, compute: Callable[[], dict[str, Array]]
+    ) -> dict[str, Array]:
+        """Return arrays computed from a data set; of a large one, mapped, kept beside its snapshot.
+
+        `name` says what they are, and everything that they depend on beside the data.
+        """
+        record = self.find(dataset.fingerprint)
+        if record is None or record.n_ratings < GROUPED_FROM:
+            return compute()
+        kept = self._snapshots.kept(record, name)
+        if kept is not None:
+            return kept
+        arrays = compute()
+        self._snapshots.keep(record, name, arrays)
+        return self._snapshots.kept(record, name) or arrays
 
     def delete(self, name: str) -> None:
         """Remove a data set with its users, movies, ratings and snapshot.

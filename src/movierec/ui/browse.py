@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +19,8 @@ __all__ = ["movies", "users"]
 
 # A list longer than this is slow to open and nobody reads it: the search narrows it.
 LISTED = 2000
+# rows that are sent to the browser; nobody scrolls further
+SHOWN = 5000
 
 Order: TypeAlias = tuple[list[str], bool]  # columns, ascending
 
@@ -39,14 +42,19 @@ _USER_SORTS: dict[str, Order] = {
 def movies(data: Dataset) -> None:
     """Draw the movie browser: search, genres, order, table, and one movie in detail."""
     table = cache.movie_table(data)
-    found = _filter_movies(table)
+    found = _filter_movies(data, table)
     if found.empty:
         widgets.mute("No movie matches. Take a word or a genre out.")
         return
-    widgets.mute(f"{integer(len(found))} of {integer(len(table))} movies. Select one for detail.")
+    widgets.mute(_how_many(len(found), len(table), "movies"))
     _table(found, "movie", Columns.MOVIE, "Movies with their number of ratings, mean and spread")
-    labels = dict(zip(table[Columns.MOVIE], table[Columns.TITLE], strict=True))
-    chosen = _choose("Movie", "movie", list(found[Columns.MOVIE]), labels, data.movies)
+    offered = [*found[Columns.MOVIE].head(LISTED)]
+    titles = data.titles
+
+    def label(movie: str) -> str:
+        return f"{titles[data.movies.index(movie)]} · {movie}"
+
+    chosen = _choose("Movie", "movie", offered, label, data.movies)
     if chosen is not None:
         _movie(data, table, data.movies.index(chosen))
 
@@ -58,19 +66,24 @@ def users(data: Dataset) -> None:
     if found.empty:
         widgets.mute("No user matches. Search for a part of an id or of an occupation.")
         return
-    widgets.mute(f"{integer(len(found))} of {integer(len(table))} users. Select one for detail.")
+    widgets.mute(_how_many(len(found), len(table), "users"))
     _table(found, "user", Columns.USER, "Users with their profile and number of ratings")
-    chosen = _choose("User", "user", list(found[Columns.USER]), {}, data.users)
+    chosen = _choose("User", "user", [*found[Columns.USER].head(LISTED)], str, data.users)
     if chosen is not None:
         _user(data, table, data.users.index(chosen))
 
 
-def _filter_movies(table: pd.DataFrame) -> pd.DataFrame:
+def _how_many(found: int, of: int, what: str) -> str:
+    first = f" The table has the first {integer(SHOWN)}." if found > SHOWN else ""
+    return f"{integer(found)} of {integer(of)} {what}.{first} Select one for detail."
+
+
+def _filter_movies(data: Dataset, table: pd.DataFrame) -> pd.DataFrame:
     left, middle, right = st.columns([3, 3, 2])
     search = _search(left, "Search titles", "mq")
     genres = middle.multiselect(
         "Genres (movies that have all of them)",
-        frames.genres_of(table),
+        cache.genres(data),
         key="genre",
         bind="query-params",
         placeholder="Any genre",
@@ -99,7 +112,7 @@ def _sorted(
 
 
 def _table(table: pd.DataFrame, key: str, id_column: str, alt: str) -> None:
-    shown = _readable(table)
+    shown = _readable(table.head(SHOWN))
     ids = list(shown[id_column])
 
     def take_over() -> None:
@@ -119,7 +132,7 @@ def _table(table: pd.DataFrame, key: str, id_column: str, alt: str) -> None:
 
 
 def _choose(
-    label: str, key: str, ids: list[str], labels: dict[str, str], known: IdMap
+    label: str, key: str, ids: list[str], named: Callable[[str], str], known: IdMap
 ) -> str | None:
     """Offer the ids found, and the one chosen already even if the search now hides it.
 
@@ -128,14 +141,14 @@ def _choose(
     if key not in st.session_state and st.query_params.get(key) in known:
         st.session_state[key] = st.query_params[key]
     chosen = st.session_state.get(key)
-    hidden = [chosen] if chosen in known and chosen not in ids[:LISTED] else []
+    hidden = [chosen] if chosen in known and chosen not in ids else []
     chosen = st.selectbox(
         f"{label} in detail",
-        hidden + ids[:LISTED],
+        hidden + ids,
         index=None,
         key=key,
         placeholder=f"Choose a {label.lower()}, or select a row above",
-        format_func=lambda i: f"{labels[i]} · {i}" if i in labels else str(i),
+        format_func=named,
     )
     if chosen is None:
         st.query_params.pop(key, None)
@@ -148,7 +161,7 @@ def _movie(data: Dataset, table: pd.DataFrame, index: int) -> None:
     facts = table.iloc[index]
     year = "" if pd.isna(facts[Columns.YEAR]) else f" ({facts[Columns.YEAR]:.0f})"
     widgets.section(f"{facts[Columns.TITLE]}{year}")
-    own = data.ratings.rating[data.ratings.movie == index]
+    own = data.ratings.rating[data.by_movie.positions(index)]
     left, right = st.columns([2, 3], gap="large")
     with left:
         genres = str(facts[Columns.GENRES]).replace("|", ", ") or NOT_MEASURED
@@ -164,7 +177,7 @@ def _user(data: Dataset, table: pd.DataFrame, index: int) -> None:
     with left:
         widgets.facts({**_profile(facts), **_rating_facts(facts, data.users.ids[index])})
     with right:
-        own = data.ratings.rating[data.ratings.user == index]
+        own = data.ratings.rating[data.by_user.positions(index)]
         _own_distribution(data, own, "this user's ratings")
     st.dataframe(
         _readable(frames.user_history(data, index)),

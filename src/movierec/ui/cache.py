@@ -15,6 +15,7 @@ import streamlit as st
 
 from movierec.comparison.evidence import Evidence, read_evidence
 from movierec.comparison.measured import evidence_from, measured_together
+from movierec.data.aggregates import AGGREGATES, Aggregates, aggregates_of
 from movierec.data.dataset import Dataset
 from movierec.inference import LoadedVersion
 from movierec.inference.load import data_record_of, load_from
@@ -34,11 +35,13 @@ from movierec.ui import frames
 
 __all__ = [
     "active_runs",
+    "aggregates",
     "dataset",
     "drawn",
     "epochs",
     "evidence",
     "forget_runs",
+    "genres",
     "level_shares",
     "loaded",
     "model_card",
@@ -145,19 +148,29 @@ def movie_search(data: Dataset) -> MovieSearch:
     return _movie_search(data.fingerprint, data)
 
 
+def aggregates(data: Dataset) -> Aggregates:
+    """Return what is told of a whole data set in counts and means."""
+    return _aggregates(data.fingerprint, data)
+
+
 def movie_table(data: Dataset) -> pd.DataFrame:
-    """Return `frames.movie_table` of a data set."""
+    """Return `frames.movie_table` of a data set; it is shared and never changed."""
     return _movie_table(data.fingerprint, data)
 
 
 def user_table(data: Dataset) -> pd.DataFrame:
-    """Return `frames.user_table` of a data set."""
+    """Return `frames.user_table` of a data set; it is shared and never changed."""
     return _user_table(data.fingerprint, data)
+
+
+def genres(data: Dataset) -> list[str]:
+    """Return every genre of a data set's movies, in alphabetical order."""
+    return drawn(("genres", data.fingerprint), lambda: frames.genres_of(movie_table(data)))
 
 
 def level_shares(data: Dataset) -> pd.DataFrame:
     """Return `frames.level_shares` of a whole data set."""
-    return _level_shares(data.fingerprint, data)
+    return frames.level_shares(data, told=aggregates(data))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, on_release=Store.close)
@@ -191,7 +204,7 @@ def _evidence(url: str, home: str, name: str, made: str) -> Evidence:  # noqa: A
 def _loaded(url: str, home: str, name: str, made: str) -> LoadedVersion:  # noqa: ARG001 - the key
     record = store().versions.get(name)
     data = dataset(data_record_of(store(), record))
-    return load_from(Registry(settings(), store()), record, data)
+    return load_from(Registry(settings(), store()), record, data, store().datasets)
 
 
 def _mark(record: VersionRecord) -> tuple[str, str]:
@@ -214,16 +227,18 @@ def _movie_search(fingerprint: str, _data: Dataset) -> MovieSearch:  # noqa: ARG
     return MovieSearch(_data)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner="Counting the ratings …")
+def _aggregates(fingerprint: str, _data: Dataset) -> Aggregates:  # noqa: ARG001 - the key
+    found = store().datasets.derived(_data, AGGREGATES, lambda: aggregates_of(_data).arrays())
+    return Aggregates.from_arrays(found)
+
+
+# tables of 200,000 rows: cache_data would copy one for each run of a page
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _movie_table(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001 - the key
-    return frames.movie_table(_data)
+    return frames.movie_table(_data, aggregates(_data))
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _user_table(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001 - the key
-    return frames.user_table(_data)
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _level_shares(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001 - the key
-    return frames.level_shares(_data)
+    return frames.user_table(_data, aggregates(_data))

@@ -17,6 +17,7 @@ from movierec.comparison.measured import as_measured
 from movierec.comparison.results import Comparison, SliceDiff
 from movierec.comparison.slices import error_by_rating, slice_diffs
 from movierec.data.dataset import Dataset, Interactions
+from movierec.inference import LoadedVersion
 from movierec.store import DatasetRecord, VersionRecord
 from movierec.ui import cache, widgets
 from movierec.ui.theme import VersionStyle, version_style
@@ -76,12 +77,12 @@ class Compared:
         """Return a user's lists of the baseline and a version."""
         pair = self._pair(version)
         loaded = {each.record.name: cache.loaded(self.records[each.record.name]) for each in pair}
-        held_out = self._held_out(next(iter(loaded.values())).dataset)
+        data = next(iter(loaded.values())).dataset
         return cache.drawn(
             ("lists", user, *self._key(version)),
             lambda: user_lists(
-                {each.record.name: as_measured(loaded[each.record.name], each) for each in pair},
-                held_out,
+                {each.record.name: self._as_measured(loaded, each) for each in pair},
+                self._held_out(data, data.users.index(user)),
                 user,
             ),
         )
@@ -94,10 +95,18 @@ class Compared:
             ("whole", *self.mark), lambda: compare(evidence, self.found.baseline, data)
         )
 
-    def _held_out(self, data: Dataset) -> Interactions:
+    def _as_measured(self, loaded: Mapping[str, LoadedVersion], side: Evidence) -> LoadedVersion:
+        name = side.record.name
+        return cache.drawn(
+            ("as measured", *self._key(name)), lambda: as_measured(loaded[name], side)
+        )
+
+    def _held_out(self, data: Dataset, user: int) -> Interactions:
         frame = self.evidence[self.found.baseline].per_rating
-        none = np.zeros(0, np.int64)
-        return data.ratings.take(none if frame is None else frame[Columns.POSITION].to_numpy())
+        if frame is None:
+            return data.ratings.take(np.zeros(0, np.int64))
+        own = frame[Columns.USER_INDEX].to_numpy() == user
+        return data.ratings.take(frame[Columns.POSITION].to_numpy()[own])
 
     def _pair(self, version: str) -> tuple[Evidence, Evidence]:
         return self.evidence[self.found.baseline], self.evidence[version]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from movierec.columns import Columns
-from movierec.data.dataset import Dataset
+from movierec.data.aggregates import Aggregates, Spread, aggregates_of, level_counts
+from movierec.data.dataset import Dataset, IntArray
 
 __all__ = [
     "by_month",
@@ -15,62 +18,56 @@ __all__ = [
     "filter_users",
     "genres_of",
     "level_shares",
-    "movie_counts",
     "movie_table",
-    "user_counts",
     "user_history",
     "user_table",
 ]
 
 
-def user_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
-    """Ratings per user index, (n_users,)."""
-    return np.bincount(dataset.ratings.user, minlength=dataset.n_users)
-
-
-def movie_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
-    """Ratings per movie index, (n_movies,)."""
-    return np.bincount(dataset.ratings.movie, minlength=dataset.n_movies)
-
-
-def level_shares(dataset: Dataset, ratings: npt.NDArray[np.float32] | None = None) -> pd.DataFrame:
+def level_shares(
+    dataset: Dataset,
+    ratings: npt.NDArray[np.float32] | None = None,
+    told: Aggregates | None = None,
+) -> pd.DataFrame:
     """Count each level of the scale: columns `level` (stars), `count`, `share` (0–1).
 
-    `ratings`: those to count, (n,); all of the data set's when left out.
+    `ratings`: those to count, (n,); all of the data set's when left out. `told`, here and below:
+    the data set's aggregates, where they are at hand.
     """
-    stars = dataset.ratings.rating if ratings is None else ratings
     scale = dataset.scale
-    place = np.rint((stars - scale.low) / scale.step).astype(np.int64)
-    counts = np.bincount(place, minlength=len(scale.levels))
+    if ratings is None:
+        counts = (told or aggregates_of(dataset)).levels
+    else:
+        counts = level_counts(scale, ratings)
     shares = counts / max(1, counts.sum())
     return pd.DataFrame({"level": scale.levels, "count": counts, "share": shares})
 
 
-def by_month(dataset: Dataset) -> pd.DataFrame | None:
+def by_month(dataset: Dataset, told: Aggregates | None = None) -> pd.DataFrame | None:
     """Count ratings per calendar month (UTC), months without any included.
 
     Returns columns `start` (datetime) and `count`, or None when the data set has no times.
     """
     if dataset.ratings.timestamp is None:
         return None
-    times = pd.to_datetime(dataset.ratings.timestamp, unit="s")
-    counts = pd.Series(1, index=times).resample("MS").sum()
-    return pd.DataFrame({"start": counts.index, "count": counts.to_numpy()})
+    told = told or aggregates_of(dataset)
+    months = told.first_month + np.arange(len(told.months))
+    start = months.astype("datetime64[M]").astype("datetime64[s]")
+    return pd.DataFrame({"start": start, "count": told.months})
 
 
-def movie_table(dataset: Dataset) -> pd.DataFrame:
+def movie_table(dataset: Dataset, told: Aggregates | None = None) -> pd.DataFrame:
     """One row per movie: id, title, year, genres, `ratings`, `mean` and `spread` in stars.
 
     `mean` is NaN without a rating, `spread` (sample standard deviation) with fewer than two.
     """
-    table = _movie_facts(dataset)
-    return table.join(_rating_facts(dataset.ratings.movie, dataset.ratings.rating, len(table)))
+    return _movie_facts(dataset).assign(**_spread((told or aggregates_of(dataset)).movie))
 
 
-def user_table(dataset: Dataset) -> pd.DataFrame:
+def user_table(dataset: Dataset, told: Aggregates | None = None) -> pd.DataFrame:
     """One row per user: id and the profile columns there are, `ratings`, `mean`, `spread`."""
     table = dataset.user_frame.reset_index(drop=True)
-    return table.join(_rating_facts(dataset.ratings.user, dataset.ratings.rating, len(table)))
+    return table.assign(**_spread((told or aggregates_of(dataset)).user))
 
 
 def genres_of(movies: pd.DataFrame) -> list[str]:
@@ -104,25 +101,24 @@ def filter_users(users: pd.DataFrame, search: str) -> pd.DataFrame:
 
 def user_history(dataset: Dataset, user: int) -> pd.DataFrame:
     """One user's ratings, newest first where there are times: title, year, genres, rating, date."""
-    ratings = dataset.ratings
-    rows = np.flatnonzero(ratings.user == user)
-    history = _movie_facts(dataset).iloc[ratings.movie[rows]].reset_index(drop=True)
-    history = history.drop(columns=Columns.MOVIE).assign(**{Columns.RATING: ratings.rating[rows]})
+    ratings = dataset.ratings.take(dataset.by_user.positions(user))
+    history = _movie_facts(dataset, ratings.movie)
+    history = history.drop(columns=Columns.MOVIE).assign(**{Columns.RATING: ratings.rating})
     if ratings.timestamp is None:
         return history
-    history[Columns.TIMESTAMP] = pd.to_datetime(ratings.timestamp[rows], unit="s")
+    history[Columns.TIMESTAMP] = pd.to_datetime(ratings.timestamp, unit="s")
     return history.sort_values(Columns.TIMESTAMP, ascending=False, kind="stable", ignore_index=True)
 
 
-def _movie_facts(dataset: Dataset) -> pd.DataFrame:
-    facts = dataset.movie_frame.reindex(columns=list(Columns.MOVIES)).reset_index(drop=True)
+def _movie_facts(dataset: Dataset, movies: IntArray | None = None) -> pd.DataFrame:
+    """Return what is known of some movies, of all when they are left out."""
+    frame, titles = dataset.movie_frame, dataset.titles
+    if movies is not None:
+        frame, titles = frame.iloc[movies], [titles[movie] for movie in movies.tolist()]
+    facts = frame.reindex(columns=list(Columns.MOVIES)).reset_index(drop=True)
     facts[Columns.GENRES] = facts[Columns.GENRES].astype("str").fillna("")
-    return facts.assign(**{Columns.TITLE: dataset.titles})
+    return facts.assign(**{Columns.TITLE: titles})
 
 
-def _rating_facts(
-    index: npt.NDArray[np.int64], rating: npt.NDArray[np.float32], n: int
-) -> pd.DataFrame:
-    grouped = pd.Series(rating.astype(float)).groupby(index).agg(["size", "mean", "std"])
-    facts = grouped.reindex(range(n)).set_axis(["ratings", "mean", "spread"], axis=1)
-    return facts.assign(ratings=facts["ratings"].fillna(0).astype(int))
+def _spread(side: Spread) -> dict[str, npt.NDArray[Any]]:
+    return {"ratings": side.count, "mean": side.mean, "spread": side.spread}

@@ -34,14 +34,13 @@ def distributions(data: Dataset) -> None:
         widgets.figure(charts.rating_distribution(cache.level_shares(data)), "levels")
     with right:
         _over_time(data)
+    told = cache.aggregates(data)
     left, right = st.columns(2, gap="large")
     with left:
-        activity = charts.concentration(frames.user_counts(data), noun="users", most="most active")
+        activity = charts.concentration(told.user.count, noun="users", most="most active")
         widgets.figure(activity, "activity")
     with right:
-        popularity = charts.concentration(
-            frames.movie_counts(data), noun="movies", most="most rated"
-        )
+        popularity = charts.concentration(told.movie.count, noun="movies", most="most rated")
         widgets.figure(popularity, "popularity")
 
 
@@ -58,7 +57,7 @@ def import_report(record: DatasetRecord) -> None:
 
 
 def _over_time(data: Dataset) -> None:
-    months = frames.by_month(data)
+    months = frames.by_month(data, cache.aggregates(data))
     if months is None:
         widgets.html('<h3 class="mr-chart-title">When the ratings were given is not known</h3>')
         widgets.mute("The source has no timestamps, so temporal splits are not possible.")

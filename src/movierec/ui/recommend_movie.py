@@ -30,7 +30,7 @@ def movie(sides: Sides, head: Head) -> None:
     at = data.movies.index(movie_id)
     hit = cache.movie_search(data).hit(at)
     year = "" if hit.year is None else f" ({hit.year})"
-    own = data.ratings.rating[data.ratings.movie == at]
+    own = data.ratings.rating[data.by_movie.positions(at)]
     mean = float(own.mean()) if len(own) else float("nan")
     head(f"{hit.title}{year} and what is like it", "Similar to the versions, not to a critic: "
          "movies whose vectors point the same way, or that the same people rated.")  # fmt: skip
@@ -68,7 +68,7 @@ def pick_movie(sides: Sides) -> str:
 
 
 def _chips(sides: Sides, at: int, own: np.ndarray, mean: float) -> dict[str, str]:
-    counts = frames.movie_counts(sides.data)
+    counts = cache.aggregates(sides.data).movie.count
     genres = sides.first.facts(at)[3]
     return {
         "Genres": ", ".join(genres) or "none",

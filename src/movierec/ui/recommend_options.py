@@ -13,7 +13,7 @@ from movierec.columns import Columns
 from movierec.data.dataset import Dataset
 from movierec.inference.everybody import Options
 from movierec.inference.filters import Filters, RankBy
-from movierec.ui import cache, frames
+from movierec.ui import cache
 from movierec.ui.fields import kept_as
 
 __all__ = ["Look", "options"]
@@ -81,7 +81,7 @@ def _filters(data: Dataset, prefix: str) -> Filters:
 
 
 def _genres(data: Dataset, prefix: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    known = frames.genres_of(cache.movie_table(data))
+    known = cache.genres(data)
     if not known:
         return (), ()
     wanted = st.multiselect(
@@ -110,7 +110,7 @@ def _titles(data: Dataset) -> dict[str, str]:
 
 
 def _most_rated(data: Dataset, limit: int = 2000) -> dict[str, str]:
-    order = np.argsort(-frames.movie_counts(data), kind="stable")[:limit]
+    order = np.argsort(-cache.aggregates(data).movie.count, kind="stable")[:limit]
     titles: Sequence[str] = data.titles
     return {str(data.movies.ids[movie]): titles[movie] for movie in order.tolist()}
 

@@ -11,7 +11,7 @@ import streamlit as st
 from movierec.data.dataset import Dataset
 from movierec.inference import Recommendation
 from movierec.inference.people import Profile, hard_cases, profile
-from movierec.ui import cache, frames, people_charts, recommend_list, recommend_options, widgets
+from movierec.ui import cache, people_charts, recommend_list, recommend_options, widgets
 from movierec.ui.recommend_choice import Sides, kept_choice
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import day, decimal, integer, literal, signed
@@ -83,7 +83,7 @@ def _choose(sides: Sides) -> str:
 
 
 def _most_active(data: Dataset) -> list[str]:
-    order = np.argsort(-frames.user_counts(data), kind="stable")[:_LISTED]
+    order = np.argsort(-cache.aggregates(data).user.count, kind="stable")[:_LISTED]
     return [str(user) for user in data.users.ids[order]]
 
 
