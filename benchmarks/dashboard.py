@@ -4,6 +4,10 @@ python benchmarks/dashboard.py all
 
 `paint`, `runs`, `load`, `waits` and `compare` measure one part; what a report has of the others
 stays. All of it takes about a quarter of an hour and wants a machine with nothing else to do.
+`views` opens every view of a project as it is, with its data set of any size, and is no part of
+`all`:
+
+python benchmarks/dashboard.py views --home FOLDER --only Recommend
 """
 
 from __future__ import annotations
@@ -13,14 +17,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import streamlit
-from live import compare, load, waiting
+from live import compare, load, views, waiting
 from live.browser import chromium, first_paints
 from live.figures import summary
 from live.page import page
@@ -60,23 +64,29 @@ def main() -> int:
     options = _options()
 
     def bench(settings: Settings) -> Bench:
-        _prepare(settings)
+        if options.part != "views":
+            _prepare(settings)
         return Bench(settings, options)
 
-    return measure(options, PARTS, "dashboard", bench, page, LIBRARIES)
+    parts = PARTS if options.part == "all" else PARTS | {"views": _views}
+    return measure(options, parts, "dashboard", bench, page, LIBRARIES)
 
 
 def _options() -> argparse.Namespace:
     folder = Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=[*PARTS, "all"])
+    parser.add_argument("part", choices=[*PARTS, "views", "all"])
     parser.add_argument("--out", type=Path, default=folder / "dashboard.json")
     parser.add_argument("--page", type=Path, default=folder / "DASHBOARD.md")
     parser.add_argument("--times", type=int, default=10, help="openings of each page")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of the training")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each part of a round")
     parser.add_argument("--home", type=Path, help="project folder; default: a new one, deleted")
-    return parser.parse_args()
+    parser.add_argument("--only", default="", help="views whose names begin so")
+    options = parser.parse_args()
+    if options.part == "views" and options.home is None:
+        parser.error("views are those of a project: name its folder with --home")
+    return options
 
 
 def _prepare(settings: Settings) -> None:
@@ -171,7 +181,14 @@ def _waits(bench: Bench) -> dict[str, Any]:
     return waiting.measure(bench.settings)
 
 
-PARTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
+def _views(bench: Bench) -> dict[str, Any]:
+    with chromium() as browser:
+        return views.measure(
+            bench.settings, browser, bench.times, lambda name: name.startswith(bench.options.only)
+        )
+
+
+PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "paint": _paint, "load": _load, "runs": _runs, "waits": _waits, "compare": _compare,
 }  # fmt: skip
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from movierec.errors import MovierecError
 
-__all__ = ["chromium", "first_paints", "watching"]
+__all__ = ["chromium", "first_paints", "settled", "watching"]
 
 NAMES = ("chromium", "google-chrome")
 FLAGS = [
@@ -18,6 +19,7 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 PATIENCE = 120_000  # ms
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 # Milliseconds from the navigation to the frame after the one that paints the page's heading.
 _WATCH = """
 new MutationObserver((_, observer) => {
@@ -59,6 +61,18 @@ def first_paints(browser: Browser, url: str, times: int, *, again: bool = False)
     return seconds
 
 
+def settled(browser: Browser, urls: Sequence[str]) -> list[float]:
+    """Return seconds from each navigation till all of the page is there and its script has ended.
+
+    Each is somebody's visit whose browser has kept the files.
+    """
+    context = _context(browser)
+    _painted(context, urls[0])
+    seconds = [_ended(context, url) for url in urls]
+    context.close()
+    return seconds
+
+
 @contextmanager
 def watching(browser: Browser, url: str, tabs: int) -> Iterator[None]:
     """Keep a page open in several browsers' tabs."""
@@ -70,6 +84,17 @@ def watching(browser: Browser, url: str, tabs: int) -> Iterator[None]:
     yield
     for context in contexts:
         context.close()
+
+
+def _ended(context: BrowserContext, url: str) -> float:
+    page = context.new_page()
+    started = time.perf_counter()
+    page.goto(url, wait_until="commit")
+    page.wait_for_function("window.painted", timeout=PATIENCE)
+    page.locator(IDLE).wait_for(state="attached")
+    seconds = time.perf_counter() - started
+    page.close()
+    return seconds
 
 
 def _context(browser: Browser) -> BrowserContext:

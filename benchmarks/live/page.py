@@ -23,7 +23,7 @@ def page(report: Mapping[str, Any]) -> str:
     parts = report["parts"]
     sections = (
         ("paint", _paint), ("compare", _compare), ("runs", _runs), ("load", _load),
-        ("waits", _waits),
+        ("waits", _waits), ("views", _views),
     )  # fmt: skip
     lines = ["# The dashboard under load", "", _INTRODUCTION]
     for name, section in sections:
@@ -52,6 +52,24 @@ def _paint(found: Mapping[str, Any]) -> list[str]:
     head = ["page", "cold server", "first visit", "visited before", "script"]
     note = "Seconds, median and p95; `cold` is the first page of a server that has just started."
     return ["## First paint", "", *table(head, rows), "", note + " Aim: under 1.5 s, warm."]
+
+
+def _views(found: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [name, f"{each['first']:.2f}", _both(each["script"]), f"{each['cpu']:.2f}",
+         _both(each["drawn"])]
+        for name, each in found["views"].items()
+    ]  # fmt: skip
+    size = (
+        f"{found['ratings']:,} ratings of {found['users']:,} users and {found['movies']:,} movies"
+    )
+    head = ["view", "first opening", "script", "server's CPU", "drawn"]
+    note = (
+        "Seconds, median and p95 of openings by new sessions, each of another user or movie, in "
+        "one server; `drawn` is until Chromium shows all of it, `CPU` of one opening. "
+        "Aim: 1 s, at most 2 s, warm."
+    )
+    return [f"## Every view, {size}", "", *table(head, rows), "", note]
 
 
 def _runs(found: Mapping[str, Any]) -> list[str]:
