@@ -49,34 +49,39 @@ class _Enough(Exception):  # noqa: N818  nothing went wrong
 
 @dataclass
 class Steps:
-    """Watches a training: wall seconds of each step and of each epoch's end, then ends it."""
+    """Watches a training: wall seconds of each step and of each epoch's end, then ends it.
+
+    CPU seconds, of all threads, tell how much is computed on a machine that has other work.
+    """
 
     patience: float
     plan: Plan | None = None
     steps: list[float] = field(default_factory=list)
     validations: list[float] = field(default_factory=list)
-    _mark: float = 0.0
+    cpu: list[float] = field(default_factory=list)
+    _mark: tuple[float, float] = (0.0, 0.0)
 
     def on_start(self, plan: Plan) -> None:
         """Start the clock."""
-        self.plan, self._mark = plan, time.perf_counter()
+        self.plan, self._mark = plan, _now()
 
     def on_step(self, epoch: int, step: int) -> None:  # noqa: ARG002
         """Keep the seconds of a step."""
-        self._keep(self.steps)
+        wall, cpu = self._passed()
+        self.steps.append(wall)
+        self.cpu.append(cpu)
         if len(self.steps) >= MOST_STEPS:
             raise _Enough
 
     def on_epoch(self, result: EpochResult) -> None:  # noqa: ARG002
         """Keep the seconds of the validation."""
-        self._keep(self.validations)
+        self.validations.append(self._passed()[0])
         if len(self.steps) >= FEWEST_STEPS and sum(self.steps) > self.patience:
             raise _Enough
 
-    def _keep(self, where: list[float]) -> None:
-        now = time.perf_counter()
-        where.append(now - self._mark)
-        self._mark = now
+    def _passed(self) -> tuple[float, float]:
+        (wall, cpu), self._mark = self._mark, _now()
+        return self._mark[0] - wall, self._mark[1] - cpu
 
     def as_dict(self) -> dict[str, Any]:
         """Return seconds of a step, of a pass over the train ratings and of a validation.
@@ -84,7 +89,7 @@ class Steps:
         The first step, which also makes what the others use again, is left out.
         """
         assert self.plan is not None
-        steps = self.steps[1:] or self.steps
+        steps, cpu = (seconds[1:] or seconds for seconds in (self.steps, self.cpu))
         step = sum(steps) / len(steps)
         ends = self.validations
         return {
@@ -92,6 +97,7 @@ class Steps:
             "steps": len(steps),
             "steps_per_pass": self.plan.steps_per_epoch,
             "pass": step * self.plan.steps_per_epoch,
+            "cpu": sum(cpu) / len(cpu) * self.plan.steps_per_epoch,
             "validation": sum(ends) / len(ends) if ends else None,
             "parameters": self.plan.n_parameters,
         }
@@ -223,6 +229,10 @@ def _model(task: Task) -> dict[str, int]:
     config = hyperparameters("default", **task.told["hyperparameters"])
     names = ("hidden_dim", "num_layers", "graph_ratings")
     return {name: getattr(config, name, 0) for name in names}
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
 
 
 @contextmanager

@@ -76,13 +76,13 @@ def _import(parts: Parts) -> list[str]:
 
 def _train(parts: Parts) -> list[str]:
     head = [
-        "million ratings", "steps per pass", "step s", "pass s", "µs per rating",
+        "million ratings", "steps per pass", "step s", "pass s", "pass CPU s", "µs per rating",
         "× 0.1 million", "validation s", "before the first step s", "peak GiB",
     ]  # fmt: skip
     rows = [
         [
             each["size"], str(each["steps_per_pass"]), seconds(each["step"]),
-            seconds(each["pass"]), f"{1e6 * each['per_rating']:.2f}",
+            seconds(each["pass"]), seconds(each["cpu"]), f"{1e6 * each['per_rating']:.2f}",
             ratio(each.get("against_smallest")), seconds(each["validation"]),
             seconds(each["before"]), gib(each["peak_mb"]),
         ]

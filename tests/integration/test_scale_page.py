@@ -34,7 +34,7 @@ def point(size: str, width: int, layers: int, parts: int = 1) -> dict[str, Any]:
     found: dict[str, Any] = {
         "size": size, "ratings": ratings, "train": int(0.72 * ratings), "users": users,
         "movies": movies, "hidden_dim": width, "num_layers": layers, "steps_per_pass": 5 * parts,
-        "step": 1.0, "per_rating": 1e-6, "validation": None, "before": 2.0,
+        "step": 1.0, "per_rating": 1e-6, "validation": None, "before": 2.0, "cpu": 1.0,
     }  # fmt: skip
     for name, terms, true in (
         ("pass", SECONDS, TRUE_SECONDS), ("peak_mb", MEMORY, TRUE_MEMORY),
