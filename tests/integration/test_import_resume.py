@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from movierec.data import text
 from movierec.errors import DataError, FormatError
 from movierec.settings import Settings
-from movierec.store import open_store
+from movierec.store import bulk, open_store
 from movierec.store.stagings import KEPT_SECONDS, staging_folder
 from movierec.workflows import data
 from movierec.workflows.data import ImportOutcome, import_data
@@ -105,6 +106,20 @@ def test_it_is_said_where_an_import_goes_on(
     outcome = import_data(ratings, settings, on_progress=lambda stage, _: seen.append(stage))
     assert 0 < outcome.resumed < 2500
     assert f"reading (resumed at {outcome.resumed:,} rows)" in seen
+
+
+def test_progress_rises_with_every_block(
+    ratings: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "CHUNK", 100)
+    seen: list[tuple[str, float]] = []
+    import_data(ratings, settings, on_progress=lambda *report: seen.append(report))
+    shares = [done for _, done in seen]
+    assert shares == sorted(shares)
+    counts = Counter(stage for stage, _ in seen)
+    assert list(counts) == ["reading", "checking", "storing", "stored"]
+    assert counts["reading"] > 30
+    assert counts["storing"] > 15
 
 
 def append(path: Path) -> None:
