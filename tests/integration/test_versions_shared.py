@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from movierec.errors import ArtifactError, SettingsError
+from movierec.errors import ArtifactError, MovierecError, SettingsError
 from movierec.registry import Registry
 from movierec.registry.archive import export_archive, import_archive
 from movierec.registry.files import problems_of
+from movierec.registry.locking import KEEPING, locked
 from movierec.registry.names import is_name
 from movierec.settings import Settings
 from movierec.store import open_store
+from movierec.store.versions import VersionStore
 from tests.integration.crash import killed_after, killed_at, together
 from tests.integration.disks import small_disk
 from tests.integration.project import project_in, train_version
@@ -126,6 +128,18 @@ def test_current_moves_for_all_machines(machines):
     assert [m.how for m in b.registry.history()] == ["rolled back", "promoted", "saved"]
     b.registry.follow()
     assert b.current == "v1.0.0"
+
+
+def test_current_is_not_moved_over_what_another_machine_did(pair):
+    a, b = pair
+    for _ in range(3):
+        a.registry.save(DRAFT)
+    b.registry.promote("v1.1.0", replaces=["v1.0.0"])
+    for put_in_place in (a.registry.promote, a.store.versions.set_current):
+        with pytest.raises(MovierecError, match=r"Meanwhile v1\.1\.0 became current"):
+            put_in_place("v1.2.0", replaces=["v1.0.0"])
+    assert a.registry.get().name == "v1.1.0"
+    assert a.registry.promote("v1.2.0", replaces=["v1.0.0", "v1.1.0"]).is_current
 
 
 def test_trash_and_deletion_reach_all_machines(machines):
@@ -355,6 +369,17 @@ def test_a_new_database_removes_no_copies(tmp_path, pair, folder):
         assert tree(fresh.models / "v1.0.0") == before
 
 
+def test_what_is_being_kept_is_taken_up_by_its_keeper_alone(pair, tmp_path):
+    """A process that starts meanwhile leaves it; one that starts after a kill does not."""
+    a, _ = pair
+    with machine(tmp_path, "c", a.settings.artifacts_url, f"sqlite:///{tmp_path / 'c.db'}") as c:
+        c.registry.save(DRAFT)
+        shutil.copytree(c.models / "v1.0.0", a.models / "v1.0.0")
+    with locked(a.models, "pushing a version", file=KEEPING):
+        assert a.registry.reconcile() == []
+    assert a.registry.reconcile() == ["Took up v1.0.0, which lay here and was not listed."]
+
+
 def test_an_imported_archive_is_shared(tmp_path, pair):
     a, b = pair
     source = project_in(tmp_path / "elsewhere")
@@ -470,7 +495,7 @@ def act(folder: str, url: str, what: str) -> None:
 @pytest.mark.parametrize("what", ["save", "delete", "pull"])
 def test_killed_before_a_file_operation(tmp_path, what):
     """On both machines what is listed can be had, and what is whole is not lost."""
-    for step in itertools.count(2, 13):
+    for step in itertools.count(2, 23):
         home = tmp_path / str(step)
         (home / "mounted").mkdir(parents=True)
         url = (home / "mounted").as_uri()
@@ -486,6 +511,33 @@ def test_killed_before_a_file_operation(tmp_path, what):
         if not was_killed:
             assert step > 10
             return
+
+
+def act_and_die(folder: str, url: str, what: str, moment: str) -> None:
+    """Do one thing on machine a, and be killed before a row is added or after it is deleted."""
+    delete = VersionStore.delete
+
+    def die(*arguments: object, **facts: object) -> None:
+        if moment == "delete":
+            delete(*arguments, **facts)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(VersionStore, moment, die)
+    act(folder, url, what)
+
+
+@pytest.mark.parametrize(("what", "moment"), [("save", "add"), ("delete", "delete")])
+def test_killed_beside_the_database(tmp_path, pair, folder, what, moment):
+    """What is pushed and not listed yet is no copy that others deleted, and the reverse."""
+    a, b = pair
+    for _ in range(2):
+        b.registry.save(DRAFT)
+    a.registry.pull("v1.1.0")
+    code = killed_after(60, act_and_die, str(tmp_path), folder, what, moment)
+    assert code == -signal.SIGKILL
+    look(a, b)
+    expected = ["v1.0.0", "v1.1.0", "v1.2.0"] if what == "save" else ["v1.0.0"]
+    assert b.names() == expected
 
 
 def look(a: Machine, b: Machine) -> None:
@@ -506,25 +558,24 @@ def look(a: Machine, b: Machine) -> None:
         assert each.registry.reconcile() == []
 
 
-def push_and_die(folder: str, url: str, files: int, environment: dict[str, str]) -> None:
-    """Push a version that waits, and be killed once so many files are there."""
+def push_and_die(folder: str, url: str, environment: dict[str, str]) -> None:
+    """Push a version that waits, and be killed once all its files but the last are there."""
     os.environ.update(environment)
     with machine(Path(folder), "a", url) as a:
         done = itertools.count(1)
 
         def tell(stage: str, share: float) -> None:
-            if next(done) == files:
+            if next(done) == len(DRAFT.files) + len(DRAFT.arrays):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         a.registry.push(["v1.0.0"], tell)
 
 
-@pytest.mark.parametrize("files", [1, 3])
-def test_killed_in_a_push_half_a_version_counts_as_none(tmp_path, bucket, files):
+def test_killed_in_a_push_half_a_version_counts_as_none(tmp_path, bucket):
     with machine(tmp_path, "a", "") as alone:
         alone.registry.save(DRAFT)
     keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    assert killed_after(60, push_and_die, str(tmp_path), bucket, files, keys) == -signal.SIGKILL
+    assert killed_after(60, push_and_die, str(tmp_path), bucket, keys) == -signal.SIGKILL
     with machine(tmp_path, "a", bucket) as a, machine(tmp_path, "b", bucket) as b:
         assert a.registry.whole_there() == set()
         with pytest.raises(ArtifactError, match="is not in s3"):

@@ -38,7 +38,8 @@ class CurrentMover(VersionReader):
         self._ready(name)
         with self._writing(), self._lock():
             self._require_still_current(replaces)
-            return self._move(name, how=PROMOTED, who=who, reason=reason, checks=checks)
+            note: Mapping[str, Any] = {"who": who, "reason": reason, "checks": checks}
+            return self._move(name, how=PROMOTED, replaces=replaces, **note)
 
     def rollback(self, *, who: str = "", reason: str = "") -> VersionRecord:
         """Make the version current again that was so before; once more leads further back.

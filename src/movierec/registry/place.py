@@ -85,8 +85,12 @@ class OwnFolder:
         who: str = "",
         reason: str = "",
         checks: Sequence[Mapping[str, Any]] = (),
+        replaces: Sequence[str | None] = (),  # noqa: ARG002 - the lock keeps it as it was found
     ) -> None:
-        """Make a version the current one; the history keeps the rest."""
+        """Make a version the current one; the history keeps the rest.
+
+        `replaces` names what may be current now; empty: any.
+        """
         note: Mapping[str, Any] = {"reason": reason, "checks": checks}
         self._store.promotions.plan(name, how=how, who=who or own_user(), **note)
         point_alias(self._root, name)

@@ -147,10 +147,16 @@ class SharedPlace(OwnFolder):
         who: str = "",
         reason: str = "",
         checks: Sequence[Mapping[str, Any]] = (),
+        replaces: Sequence[str | None] = (),
     ) -> None:
-        """Make a version current for all machines at once; the others' aliases follow."""
+        """Make a version current for all machines at once; the others' aliases follow.
+
+        Raises:
+            StoreError: another machine moved it meanwhile.
+
+        """
         self._versions.set_current(
-            name, how=how, who=who or own_user(), reason=reason, checks=checks
+            name, how=how, who=who or own_user(), reason=reason, checks=checks, replaces=replaces
         )
         point_alias(self._root, name)
 

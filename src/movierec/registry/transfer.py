@@ -42,7 +42,6 @@ def push(location: Location, folder: Path, tell: Progress) -> None:
         location.put(name, file, folder / file)
         meter.add(facts.bytes)
     location.put(name, METADATA, folder / METADATA)
-    _require_arrived(location, name, manifest)
 
 
 def pull(location: Location, record: VersionRecord, folder: Path, tell: Progress) -> None:
@@ -144,16 +143,6 @@ def _require_own(location: Location, folder: Path) -> None:
         f"{location.shown} has another version {folder.name}; it was left alone.",
         hint="Give each database a place of its own: set MOVIEREC_ARTIFACTS_URL to another folder.",
     )
-
-
-def _require_arrived(location: Location, name: str, manifest: Manifest) -> None:
-    found = location.sizes(name)
-    for file, facts in manifest.files.items():
-        if found.get(file) != facts.bytes:
-            raise ArtifactError(
-                f"{file} of version {name} did not arrive whole in {location.shown}.",
-                hint=f"Try again: `movierec versions push {name}`.",
-            )
 
 
 def _require_room(folder: Path, manifest: Manifest) -> None:

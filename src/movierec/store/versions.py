@@ -183,14 +183,25 @@ class VersionStore:
         who: str = "",
         reason: str = "",
         checks: Sequence[Mapping[str, Any]] = (),
+        replaces: Sequence[str | None] = (),
     ) -> None:
         """Make a version the one in use, or none; the history gets a line in the same step.
 
-        A move of this kind that was planned becomes that line.
+        A move of this kind that was planned becomes that line. `replaces` names what may be in
+        use now; empty: any.
+
+        Raises:
+            StoreError: something else is, as another machine moved it meanwhile.
+
         """
         with self._database.writing(alone_in="versions") as session:
             chosen = None if name is None else _require(session, name)
             before = session.scalar(select(VersionRow.name).where(VersionRow.is_current))
+            if replaces and before not in replaces:
+                raise StoreError(
+                    f"Meanwhile {before or 'no version'} became current, on another machine.",
+                    hint="Try again.",
+                )
             # two statements, in this order: an index admits one current row at a time
             session.execute(update(VersionRow).values(is_current=False))
             if chosen is not None:
