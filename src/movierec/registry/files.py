@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError
+from movierec.registry import checked
 from movierec.registry.manifest import FileFacts, Manifest, facts_of, read_manifest
 from movierec.registry.names import METADATA, SERVING, check_file, is_folder
 from movierec.store.folders import sync
@@ -97,28 +99,47 @@ def _walk(folder: Path, known: set[str]) -> Iterator[str]:
             yield from (name for name in names if name not in known)
 
 
-def problem_with(folder: Path, name: str, manifest: Manifest) -> str | None:
-    """Return what is wrong with one file of a version, or None."""
+def problem_with(folder: Path, name: str, manifest: Manifest, *, again: bool = True) -> str | None:
+    """Return what is wrong with one file of a version, or None.
+
+    A large one is not hashed `again` when that is not asked for and it is as it was.
+    """
     path, expected = folder / name, manifest.files[name]
     try:
         if path.parent.is_symlink() or not stat.S_ISREG(path.lstat().st_mode):
             return f"{name} is a link or no plain file."
         if path.stat().st_size != expected.bytes:
             return f"{name} has {path.stat().st_size:,} bytes instead of {expected.bytes:,}."
-        return None if facts_of(path) == expected else f"{name} was changed: wrong SHA-256."
+        same = _is_same(folder, name, expected, again=again)
+        return None if same else f"{name} was changed: wrong SHA-256."
     except OSError as error:
         return f"{name}: {os.strerror(error.errno or 0).lower()}."
+
+
+def _is_same(folder: Path, name: str, expected: FileFacts, *, again: bool) -> bool:
+    if expected.bytes < checked.LARGE or again:
+        return facts_of(folder / name) == expected
+    if checked.is_known(folder, name, expected.sha256):
+        return True
+    since = time.time_ns()
+    if facts_of(folder / name) != expected:
+        return False
+    checked.remember(folder, name, expected.sha256, since)
+    return True
 
 
 def check_content(folder: Path, name: str, manifest: Manifest) -> Path:
     """Return the path of a file whose size and hash are those recorded.
 
+    A large file is hashed once, and again when it is no longer the same one.
+
     Raises:
         ArtifactError: the file is missing or was changed.
 
     """
-    listed = name in manifest.files
-    problem = problem_with(folder, name, manifest) if listed else f"It has no {name[:100]}."
+    problem: str | None = f"It has no {name[:100]}."
+    if name in manifest.files:
+        problem = problem_with(folder, name, manifest, again=False)
     if problem is not None:
         raise ArtifactError(
             f"Version {folder.name} cannot be used: {problem}",
