@@ -92,6 +92,18 @@ def test_equals_plain_loops(k, levels):
         np.testing.assert_allclose(found.values[name], [row[name] for row in expected], rtol=1e-12)
 
 
+@pytest.mark.parametrize("levels", [None, 1, 40], ids=["no ties", "nearly all tied", "some tied"])
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_long_catalogues_equal_plain_loops(k, levels):
+    """More scores are near the top than are sorted, for some users or for all."""
+    scores, seen, relevant = case(k, n_users=6, n_movies=900, levels=levels)
+    scores[0] = 1.0
+    found = measure(scores, seen, relevant, k)
+    expected = naive_full(scores, seen, relevant, k)
+    for name in METRICS:
+        np.testing.assert_allclose(found.values[name], [row[name] for row in expected], rtol=1e-12)
+
+
 @pytest.mark.parametrize("k", [1, 3, 10])
 def test_ndcg_equals_scikit_learn(k):
     scores, _, relevant = case(1)
