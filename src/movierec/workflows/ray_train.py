@@ -53,7 +53,8 @@ def fit_on_ray(
 
     worker = share_of_worker(circumstances.device, settings.threads)
     with cluster(request.engine, worker) as folder:
-        from movierec.workflows.ray_worker import Post, Task, work
+        from movierec.workflows.ray_post import Post
+        from movierec.workflows.ray_worker import Task, work
 
         post = ray.remote(num_cpus=0)(Post).remote()
         task = Task(settings, request, dataset.fingerprint, circumstances, post)
@@ -61,7 +62,7 @@ def fit_on_ray(
         if not resume:
             shutil.rmtree(storage, ignore_errors=True)
         trainer = _trainer(work, task, worker, storage)
-        fit = _Watch(post, hooks).until(lambda: trainer.fit().return_value)
+        fit = _Watch(post, hooks).until_the_end_of(trainer)
     return _complete(cast(MembersFit, fit), dataset)
 
 
@@ -69,12 +70,13 @@ def _trainer(
     loop: Callable[[dict[str, Any]], Any], task: Any, worker: dict[str, float], storage: Path
 ) -> Any:
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
+
+    from movierec.workflows.ray_trainer import EndableTrainer
 
     engine = task.request.engine
     # a cluster of others may lose machines for good: the rest goes on, the curve is the same
     workers = engine.workers if engine.address is None else (1, engine.workers)
-    return TorchTrainer(
+    return EndableTrainer(
         loop,
         train_loop_config={"task": task},
         scaling_config=ScalingConfig(
@@ -90,25 +92,47 @@ def _trainer(
 
 @dataclass
 class _Watch:
-    """Passes on what the workers post, in this thread, while another waits for them."""
+    """Passes on what the workers post, in a thread beside the one that waits for them."""
 
     post: Any
     hooks: Sequence[Hook]
     _stage: int = 0
     _epochs: set[tuple[int, int]] = field(default_factory=set)
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _trouble: BaseException | None = None
 
-    def until(self, wait: Callable[[], Any]) -> Any:
-        """Return what `wait` returns, once everything that was posted is passed on."""
-        found: list[Any] = []
-        ended = threading.Event()
-        waiting = threading.Thread(target=_keep, args=(wait, found, ended), daemon=True)
-        waiting.start()
-        while not ended.wait(POLL_SECONDS):
+    def until_the_end_of(self, trainer: Any) -> Any:
+        """Return what the trainer's first worker returns, once all that was posted is passed on.
+
+        Whatever ends it early ends the workers first: Ray may crash where it is left while a
+        thread waits for it.
+        """
+        watching = threading.Thread(target=self._watch, args=(trainer,), daemon=True)
+        watching.start()
+        try:
+            found = trainer.fit()
+        except Exception as error:
+            self._end(watching)
+            raise self._trouble or _spoken(error)  # noqa: B904 - it has its own cause
+        finally:
+            trainer.end()
+            self._end(watching)
+        if self._trouble is not None:
+            raise self._trouble
+        return found.return_value
+
+    def _end(self, watching: threading.Thread) -> None:
+        self._ended.set()
+        watching.join()
+
+    def _watch(self, trainer: Any) -> None:
+        try:
+            while not self._ended.wait(POLL_SECONDS):
+                self._pass_on()
             self._pass_on()
-        self._pass_on()
-        if isinstance(found[0], Exception):
-            raise _spoken(found[0])
-        return found[0]
+        except BaseException as error:
+            self._trouble = error
+            trainer.end()
 
     def _pass_on(self) -> None:
         import ray
@@ -143,15 +167,6 @@ class _Watch:
 
     def on_error(self, error: MovierecError) -> None:
         raise error
-
-
-def _keep(wait: Callable[[], Any], found: list[Any], ended: threading.Event) -> None:
-    try:
-        found.append(wait())
-    except Exception as error:
-        found.append(error)
-    finally:
-        ended.set()
 
 
 def _spoken(error: Exception) -> Exception:

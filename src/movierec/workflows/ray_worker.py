@@ -28,25 +28,9 @@ from movierec.training.members import MembersFit
 from movierec.workflows.fitting import fit_here
 from movierec.workflows.requests import TrainRequest
 
-__all__ = ["Post", "Task", "work"]
+__all__ = ["Task", "work"]
 
 STEP_SECONDS = 0.5  # between two steps that are told of
-
-
-class Post:
-    """What the workers tell the process that started them, in order; an actor of Ray."""
-
-    def __init__(self) -> None:
-        self._events: list[tuple[str, tuple[Any, ...]]] = []
-
-    def put(self, name: str, *facts: Any) -> None:
-        """Add an event."""
-        self._events.append((name, facts))
-
-    def take(self) -> list[tuple[str, tuple[Any, ...]]]:
-        """Return the events since the last time."""
-        events, self._events = self._events, []
-        return events
 
 
 @dataclass(frozen=True)
