@@ -22,6 +22,8 @@ S3 = ("s3", "s3a")
 _FLAT = {*S3, "gs", "gcs", "az", "abfs", "abfss", "oci", "oss", "memory"}
 # a server that does not answer must not hold anybody for minutes
 _PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 2}}
+# bytes of a part and how many are sent at a time; s3fs itself would take half a gigabyte
+_SENDING = {"chunksize": 16 * 2**20, "max_concurrency": 3}
 _RETRIES = 2  # of s3fs itself, above those of its client
 
 _ACCESS = (
@@ -133,7 +135,7 @@ class Location:
             path = f"{root}/{name}/{file}"
             if not self._is_flat:
                 system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            system.put_file(str(source), path)
+            system.put_file(str(source), path, **(_SENDING if self._is_s3 else {}))
 
     def remove(self, name: str) -> None:
         """Remove a version, or what there is of it; half removed, it counts as not there."""
@@ -146,6 +148,10 @@ class Location:
                 system.rm(f"{root}/{name}", recursive=True)
 
     @property
+    def _is_s3(self) -> bool:
+        return urlsplit(self.url).scheme in S3
+
+    @property
     def _is_flat(self) -> bool:
         return urlsplit(self.url).scheme in _FLAT
 
@@ -153,11 +159,10 @@ class Location:
         """Return the file system and the path in it; fsspec keeps the connection."""
         import fsspec
 
-        is_s3 = urlsplit(self.url).scheme in S3
-        options: dict[str, Any] = {"config_kwargs": _PATIENCE} if is_s3 else {}
+        options: dict[str, Any] = {"config_kwargs": _PATIENCE} if self._is_s3 else {}
         # others write there as well: what it listed once is not true for long
         system, root = fsspec.url_to_fs(self.url, use_listings_cache=False, **options)
-        if is_s3:
+        if self._is_s3:
             system.retries = _RETRIES
         if not self._is_flat and not system.isdir(root):
             # a disk that is not mounted must not be taken for an empty folder
