@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from movierec.columns import Columns
@@ -19,10 +22,40 @@ from movierec.comparison.slices import error_by_rating, slice_diffs
 from movierec.data.dataset import Dataset, Interactions
 from movierec.inference import LoadedVersion
 from movierec.store import DatasetRecord, VersionRecord
-from movierec.ui import cache, widgets
+from movierec.ui import cache, list_charts, widgets
 from movierec.ui.theme import VersionStyle, version_style
 
-__all__ = ["Compared", "compared", "pick"]
+__all__ = ["LISTED", "Changes", "Compared", "compared", "pick"]
+
+LISTED = 2000  # users to choose from; any other can be typed
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """Every user's change of a metric, the largest gain first."""
+
+    every: Sequence[UserChange]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, UserChange]:
+        """The changes by the users' ids."""
+        return {change.user_id: change for change in self.every}
+
+    @cached_property
+    def gained(self) -> list[str]:
+        """Ids of users who gained, most first: so many as can be offered."""
+        return [change.user_id for change in self.every[:LISTED] if change.gain > 0]
+
+    @cached_property
+    def lost(self) -> list[str]:
+        """Ids of users who lost, most first."""
+        return [change.user_id for change in self.every[: -LISTED - 1 : -1] if change.gain < 0]
+
+    @cached_property
+    def first(self) -> list[str]:
+        """Ids of the first users of the data."""
+        ordered = heapq.nsmallest(LISTED, self.every, key=lambda change: change.index)
+        return [change.user_id for change in ordered]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +97,21 @@ class Compared:
         evidence = self.evidence[version]
         return cache.drawn(("errors", *self._key(version)), lambda: error_by_rating(evidence))
 
-    def changes(self, version: str, key: str) -> Sequence[UserChange]:
-        """Return every user's change of a metric, the largest gain first."""
+    def changes(self, version: str, key: str) -> Changes:
+        """Return every user's change of a metric."""
         a, b = (evidence.per_user for evidence in self._pair(version))
         if a is None or b is None:
-            return ()
+            return Changes(())
         return cache.drawn(
-            ("changes", key, *self._key(version)), lambda: changed_users(a, b, key, None)
+            ("changes", key, *self._key(version)), lambda: Changes(changed_users(a, b, key, None))
+        )
+
+    def changes_figure(self, version: str, key: str) -> go.Figure:
+        """Return how many users' metric changed how much, drawn."""
+        styles, found = self.styles, self.changes(version, key)
+        return cache.drawn(
+            ("changes drawn", key, styles[version].colour, *self._key(version)),
+            lambda: list_charts.changes(found.every, key, self.found.baseline, version, styles),
         )
 
     def user_lists(self, version: str, user: str) -> UserLists:

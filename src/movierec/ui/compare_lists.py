@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,7 +11,7 @@ from movierec.comparison.lists import ListLine, UserChange, UserLists
 from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.wording import delta_text
 from movierec.ui import compare_charts, widgets
-from movierec.ui.compare_data import Compared, pick
+from movierec.ui.compare_data import LISTED, Compared, pick
 from movierec.ui.tables import Cell, Column, html_table
 from movierec.ui.text import decimal, integer
 from movierec.ui.theme import VersionStyle
@@ -68,39 +68,47 @@ def _choose(side: Compared, version: str) -> str | None:
     key = labels[label]
     changes = side.changes(version, key)
     with right:
-        figure = compare_charts.changes(changes, key, side.found.baseline, version, side.styles)
-        widgets.figure(figure, "changes", height=220)
-    return _user(_ordered(changes, who), changes, key)
+        widgets.figure(side.changes_figure(version, key), "changes", height=220)
+    offered = {"Everybody": changes.first, "Lost most": changes.lost}.get(who, changes.gained)
+    return _user(offered, changes.by_id, key)
 
 
-def _ordered(changes: Sequence[UserChange], who: str) -> list[UserChange]:
-    if who == "Everybody":
-        return sorted(changes, key=lambda change: change.index)
-    if who == "Lost most":
-        return [change for change in reversed(changes) if change.gain < 0]
-    return [change for change in changes if change.gain > 0]
-
-
-def _user(offered: Sequence[UserChange], known: Sequence[UserChange], metric: str) -> str | None:
-    if not offered:
+def _user(ids: list[str], by_id: Mapping[str, UserChange], metric: str) -> str | None:
+    if not ids:
         widgets.mute("There is no such user: nobody's value changed in that direction.")
         return None
-    by_id = {change.user_id: change for change in known}
-    ids = [change.user_id for change in offered]
     state: Any = st.session_state
     asked = st.query_params.get(_KEY)
     if asked in by_id and asked != state.get(_WRITTEN):
         state[_KEY] = asked
     if state.get(_KEY) not in by_id:
+        if state.get(_KEY) is not None:
+            widgets.mute(
+                f"{state[_KEY][:40]} was not measured in both versions; this is the first."
+            )
         state[_KEY] = ids[0]
     hidden = [state[_KEY]] if state[_KEY] not in ids else []
-    user: str = st.selectbox(
-        "User", hidden + ids, key=_KEY,
-        format_func=lambda user: f"{user} · {delta_text(metric, by_id[user].delta)}, "
-        f"{by_id[user].n_train:,} known and {by_id[user].n_test:,} held-out ratings",
+
+    def label(user: str) -> str:
+        change = by_id.get(user)
+        return user if change is None else _label(change, metric)
+
+    user: str | None = st.selectbox(
+        "User", hidden + ids, key=_KEY, format_func=label,
+        accept_new_options=len(by_id) > LISTED,
+        help=f"{LISTED:,} are offered; any id can be typed." if len(by_id) > LISTED else None,
     )  # fmt: skip
+    if user is None:
+        return None
     st.query_params[_KEY] = state[_WRITTEN] = user
     return user
+
+
+def _label(change: UserChange, metric: str) -> str:
+    return (
+        f"{change.user_id} · {delta_text(metric, change.delta)}, {change.n_train:,} known and "
+        f"{change.n_test:,} held-out ratings"
+    )
 
 
 def _headline(shown: UserLists, version: str) -> str:
