@@ -12,6 +12,7 @@ from movierec.data.dataset import Dataset, Interactions
 from movierec.data.splits import SplitSpec, make_split
 from movierec.inference.parts import Parts, parts_of
 from movierec.models.inductive import n_newest, newest_ratings
+from movierec.models.serving import RatingLists
 from movierec.settings import Settings
 from movierec.store import Store, datasets, open_store
 from tests.factories import make_dataset
@@ -97,3 +98,17 @@ def test_the_newest_ratings_are_the_last_of_all_sorted(times: int) -> None:
     newest[order[len(ratings) - n_newest(ratings) :]] = True
     assert np.array_equal(newest_ratings(ratings), newest)
     assert abs(newest.mean() - 0.1) < 2 / len(ratings)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_lists_are_the_same_whether_ratings_come_in_order_or_not(
+    planted: Dataset, ordered: bool
+) -> None:
+    made = planted.ratings
+    order = np.lexsort((made.movie, made.user)) if ordered else np.arange(len(made))
+    ratings = made.take(order)
+    lists = RatingLists.build(ratings.user, ratings.movie, ratings.rating, n_rows=planted.n_users)
+    for user in range(planted.n_users):
+        rows, own = lists.of(user), ratings.user == user
+        assert np.array_equal(lists.index[rows], ratings.movie[own])
+        assert np.array_equal(lists.rating[rows], ratings.rating[own])

@@ -45,8 +45,12 @@ class RatingLists:
     ) -> RatingLists:
         """Group ratings by row; a later rating of a pair replaces an earlier one."""
         width = int(index.max(initial=0)) + 1
+        keys = row * width + index
+        if (keys[1:] > keys[:-1]).all():  # as in GroupLens' large files
+            start = np.searchsorted(row, np.arange(n_rows + 1)).astype(np.int64)
+            return cls(start, index, rating)
         # np.unique keeps the first of equal keys, so it reads the ratings backwards
-        _, last = np.unique((row * width + index)[::-1], return_index=True)
+        _, last = np.unique(keys[::-1], return_index=True)
         kept = np.sort(len(row) - 1 - last)
         kept = kept[np.argsort(row[kept], kind="stable")]
         start = np.searchsorted(row[kept], np.arange(n_rows + 1)).astype(np.int64)
