@@ -150,12 +150,13 @@ def accuracy(bench: Bench, size: str) -> dict[str, Any]:
     """Train within the budget and compare with biases, SVD and the best possible prediction."""
     bench.project(size)
     truth = json.loads((bench.files(size) / "truth.json").read_text("utf-8"))
-    probe = _steps(bench, size, {})
+    changes = bench.options.hyperparameters
+    probe = _steps(bench, size, changes)
     epoch = probe["pass"] + (probe["validation"] or 0.0)
     epochs = max(1, min(MOST_EPOCHS, int(FIT_SHARE * bench.options.budget / epoch)))
     found: dict[str, Any] = {
-        "floor": truth["floor_rmse"], "budget": bench.options.budget,
-        "default": bench.child("whole", size, hyperparameters={"epochs": epochs}),
+        "floor": truth["floor_rmse"], "budget": bench.options.budget, "changes": changes,
+        "default": bench.child("whole", size, hyperparameters={**changes, "epochs": epochs}),
     }  # fmt: skip
     for preset, hyperparameters in PEERS.items():
         found[preset] = bench.child("whole", size, preset=preset, hyperparameters=hyperparameters)
@@ -231,6 +232,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=3, help="openings of a data set")
     parser.add_argument("--openings", type=int, default=10, help="of each page")
     parser.add_argument("--patience", type=float, default=20.0, help="seconds of steps, at least")
+    parser.add_argument(
+        "--hyperparameters", type=json.loads, default={}, help="JSON, changes for accuracy"
+    )
     parser.add_argument("--budget", type=float, default=3600.0, help="seconds for accuracy")
     parser.add_argument(
         "--home", type=Path, default=root / ".cache" / "scale", help="keeps data and projects"

@@ -129,7 +129,7 @@ def _accuracy(parts: Parts) -> list[str]:
         "million ratings", "model", "RMSE", "of what biases leave", "epochs", "whole s", "peak GiB"
     ]  # fmt: skip
     rows = [
-        [each["size"], title, *_accuracy_cells(each, each[name])]
+        [each["size"], title + _changed(each, name), *_accuracy_cells(each, each[name])]
         for each in _of(parts, "accuracy")
         for name, title in names.items()
     ]
@@ -138,6 +138,13 @@ def _accuracy(parts: Parts) -> list[str]:
         for each in _of(parts, "accuracy")
     ]
     return _table(head, sorted(rows, key=lambda row: float(row[0])))
+
+
+def _changed(each: Found, name: str) -> str:
+    """Return what differs from the preset, beside the epochs, which have a column."""
+    if name != "default":
+        return ""
+    return "".join(f", {name} {value}" for name, value in each["changes"].items())
 
 
 def _accuracy_cells(each: Found, of: Found) -> list[str]:
