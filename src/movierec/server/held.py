@@ -11,6 +11,7 @@ import numpy as np
 
 from movierec.data.dataset import Dataset
 from movierec.inference.load import data_of, load_from, split_of
+from movierec.inference.parts import Parts
 from movierec.inference.serving import LoadedVersion
 from movierec.registry import Registry
 from movierec.registry.names import METADATA
@@ -75,7 +76,7 @@ class Loader:
         self._registry.path(record.name)  # has it fetched before its files are marked
         mark = mark_of(self._root, record.name) or (record.name, 0, 0)
         dataset = loaded(record.fingerprint) or data_of(self._store, record)
-        version = load_from(self._registry, record, dataset)
+        version = load_from(self._registry, record, dataset, self._store.datasets)
         version.recommend(str(dataset.users.ids[0]))  # what is made at the first question
         return Held(mark, record, version, Drift())
 
@@ -87,8 +88,8 @@ def reference_of(held: Held) -> list[float]:
     some hundredths of a second.
     """
     version = held.version
-    split = split_of(held.record, version.dataset)
-    users = np.unique(version.dataset.ratings.user[split.validation])
+    parts = version.parts or Parts.of(version.dataset, split_of(held.record, version.dataset))
+    users = np.unique(version.dataset.ratings.user[parts.validation])
     if not version.predicts_ratings or not len(users):
         return []
     sample = users[np.linspace(0, len(users) - 1, min(SAMPLE, len(users))).astype(np.int64)]
