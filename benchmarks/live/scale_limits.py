@@ -8,6 +8,8 @@ from typing import Any
 from live.page import table
 from live.scale_cells import gib, percent, seconds
 from live.scale_fit import predicted
+from movierec.models.hyperparameters import hyperparameters
+from movierec.training.cost import graph_ratings
 
 __all__ = ["costs", "room"]
 
@@ -18,7 +20,6 @@ GIB = (8, 16, 24, 64)
 USABLE = 0.8  # of a machine's memory; the rest is the system's and its file cache
 SHAPE = {"ratings": 32_000_204, "users": 200_948, "movies": 87_585}  # of MovieLens 32M
 TRAIN_SHARE = 0.72  # of the ratings: the test part is a fifth, validation a tenth of the rest
-PART_RATINGS = 4_000_000
 STEPS = 5  # of a pass over a whole graph
 MODELS = ((64, 2), (128, 2), (64, 3))
 MODEL = ("hidden_dim", "num_layers", "parts")
@@ -64,33 +65,35 @@ def room(parts: Parts) -> list[str]:
     model = parts.get("fit", {}).get("found", {}).get("memory_mb")
     if model is None:
         return []
-    ways = [(width, layers, part) for width, layers in MODELS for part in (0, PART_RATINGS)]
+    ways = [(width, layers, chosen) for width, layers in MODELS for chosen in (False, True)]
     rows = [
         [_way(*way), *(_largest(model, USABLE * 1024 * gib, *way) for gib in GIB)] for way in ways
     ]
     return table(["million ratings that fit", *(f"{gib} GiB" for gib in GIB)], rows)
 
 
-def _way(width: int, layers: int, part: int) -> str:
-    how = f"in parts of {part / 1e6:.0f} million" if part else "whole graph"
+def _way(width: int, layers: int, chosen: bool) -> str:
+    how = "in parts as chosen" if chosen else "whole graph"
     return f"d {width}, L {layers}, {how}"
 
 
-def _largest(model: Found, limit: float, width: int, layers: int, part: int) -> str:
+def _largest(model: Found, limit: float, width: int, layers: int, chosen: bool) -> str:
     """Return how many million ratings need at most so many MiB; the need grows with them."""
     low, high = 0.0, MOST_MILLION
     while high - low > 0.005 * high:
         middle = (low + high) / 2
-        needed = predicted(model, _point(1e6 * middle, width, layers, part))
+        needed = predicted(model, _point(1e6 * middle, width, layers, chosen))
         low, high = (middle, high) if needed <= limit else (low, middle)
     return f"over {MOST_MILLION:,.0f}" if high == MOST_MILLION else f"{low:,.0f}"
 
 
-def _point(ratings: float, width: int, layers: int, part: int) -> dict[str, float]:
+def _point(ratings: float, width: int, layers: int, chosen: bool) -> dict[str, float]:
     """Return a training on data of the shape of MovieLens 32M."""
     sizes = {name: count * ratings / SHAPE["ratings"] for name, count in SHAPE.items()}
-    train = TRAIN_SHARE * ratings
+    train = max(1.0, TRAIN_SHARE * ratings)
+    config = hyperparameters("default", hidden_dim=width, num_layers=layers)
+    part = graph_ratings(config, round(sizes["movies"]), round(train)) if chosen else train
     return {
         **sizes, "train": train, "hidden_dim": width, "num_layers": layers,
-        "steps_per_pass": STEPS * max(1.0, train / part if part else 1.0),
+        "steps_per_pass": STEPS * max(1.0, train / part),
     }  # fmt: skip
