@@ -13,6 +13,7 @@ from movierec.models.hyperparameters import MOST_SCORES, SageHyperparameters
 
 __all__ = ["RankingDraw"]
 
+
 @dataclass(frozen=True, eq=False)
 class RankingDraw:
     """The users whose targets are ranked and the movies they are ranked among; None: all.
