@@ -33,9 +33,9 @@ def main(arguments: list[str]) -> int:
         case ["poetry", *rest]:
             run_poetry(ROOT, rest)
         case _:
-            groups = ", ".join(sorted(OPTIONAL))
+            known = ", ".join(sorted(OPTIONAL))
             raise SetupError(
-                f"Say which: run, install, {groups}, dev, or poetry with its arguments."
+                f"Say which: run, install, {known}, dev, or poetry with its arguments."
             )
     return 0
 
