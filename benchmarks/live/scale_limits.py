@@ -92,7 +92,7 @@ def _point(ratings: float, width: int, layers: int, chosen: bool) -> dict[str, f
     sizes = {name: count * ratings / SHAPE["ratings"] for name, count in SHAPE.items()}
     train = max(1.0, TRAIN_SHARE * ratings)
     config = hyperparameters("default", hidden_dim=width, num_layers=layers)
-    part = graph_ratings(config, round(sizes["movies"]), round(train)) if chosen else train
+    part = (chosen and graph_ratings(config, round(sizes["movies"]), round(train))) or train
     return {
         **sizes, "train": train, "hidden_dim": width, "num_layers": layers,
         "steps_per_pass": STEPS * max(1.0, train / part),

@@ -37,13 +37,13 @@ def train_and_watch(monkeypatch, preset: str, dataset: Dataset, split: Split):
     """Train as a run does; return the model and, per loss, its mode, its graph and its targets."""
     seen: list[tuple[bool, Pairs, Pairs]] = []
 
-    def watched(model, visible: RatingGraph, targets: RatingGraph, features):
+    def watched(model, visible: RatingGraph, targets: RatingGraph, *rest):
         seen.append((model.training, pairs_of(visible), pairs_of(targets)))
-        return step_loss(model, visible, targets, features)
+        return step_loss(model, visible, targets, *rest)
 
-    def validated(model, states, visible: RatingGraph, targets: RatingGraph):
+    def validated(model, states, visible: RatingGraph, targets: RatingGraph, *rest):
         seen.append((model.training, pairs_of(visible), pairs_of(targets)))
-        return state_losses(model, states, visible, targets)
+        return state_losses(model, states, visible, targets, *rest)
 
     monkeypatch.setattr(trainer, "step_loss", watched)
     monkeypatch.setattr(trainer, "state_losses", validated)
@@ -109,8 +109,8 @@ def test_the_split_settles_what_a_step_hides(monkeypatch, name, asked, settled):
     drawn: list[str] = []
 
     class Watched(TargetDraw):
-        def __init__(self, graph: RatingGraph, config, random):
-            super().__init__(graph, config, random)
+        def __init__(self, graph: RatingGraph, config, *rest):
+            super().__init__(graph, config, *rest)
             drawn.append(config.hiding)
 
     monkeypatch.setattr(trainer, "TargetDraw", Watched)

@@ -37,7 +37,7 @@ def draw_of(whole: RatingGraph, config: SageHyperparameters) -> PartDraw:
 
 
 def epoch_of(draw: PartDraw) -> list[Step]:
-    return list(draw.epoch(draw.parts * draw.rounds))
+    return list(draw.epoch(draw.parts * draw.turns))
 
 
 def edges_of(step: Step, part: RatingGraph) -> list[tuple[int, int, float]]:
@@ -56,7 +56,7 @@ def test_every_rating_is_asked_for_once_an_epoch_and_hidden_then():
     draw = draw_of(whole, config_of(hiding="random"))
     steps = epoch_of(draw)
     assert draw.parts > 5
-    assert len(steps) == draw.parts * draw.rounds
+    assert len(steps) == draw.parts * draw.turns
     asked = [edge for step in steps for edge in edges_of(step, step.targets)]
     assert sorted(asked) == all_edges(whole)
     for step in steps:
@@ -155,6 +155,17 @@ def test_without_hiding_a_part_asks_for_all_it_shows():
     assert all(edges_of(s, s.targets) == edges_of(s, s.visible) for s in steps)
 
 
+def test_without_hiding_a_part_is_asked_for_in_batches():
+    whole = graph()
+    draw = draw_of(whole, small(graph_ratings=PART, learning_rate=0.005, batch_size=40))
+    assert draw.turns == 4
+    steps = epoch_of(draw)
+    asked = [edge for s in steps for edge in edges_of(s, s.targets)]
+    assert sorted(asked) == all_edges(whole)
+    for step in steps:
+        assert set(edges_of(step, step.targets)) < set(edges_of(step, step.visible))
+
+
 def test_foreseeing_needs_times():
     with pytest.raises(HyperparameterError, match="hiding later needs rating times"):
         draw_of(graph(timestamps=False), config_of(hiding="later"))
@@ -172,8 +183,8 @@ def test_training_in_parts_learns_what_training_on_the_whole_does(hiding):
 
 def test_the_cost_model_takes_small_graphs_whole_and_large_ones_in_parts_that_pay():
     default = hyperparameters("default")
-    assert graph_ratings(default, 1_682, 72_000) == 72_000
-    assert graph_ratings(default, 3_883, 720_000) == 720_000
+    assert graph_ratings(default, 1_682, 72_000) == 0
+    assert graph_ratings(default, 3_883, 720_000) == 0
     part = graph_ratings(default, 87_585, 23_000_000)
     assert 1_000_000 < part < 5_000_000
     assert graph_ratings(default, 200_000, 23_000_000) > part

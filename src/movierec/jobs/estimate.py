@@ -102,13 +102,14 @@ def _work(hyper: SageHyperparameters, size: _Size) -> float:
         step += NODE * size.n_movies * hyper.hidden_dim**2 / 64 * hyper.num_layers
     if hyper.ranks:
         step += _PAIR_SHARE * _scores(hyper, size) * _ranking_dim(hyper)
-    whole = hyper.target_fraction or (min(1.0, hyper.batch_size / part) if parts == 1 else 1.0)
+    whole = hyper.target_fraction or min(1.0, hyper.batch_size / part)
     return step * parts * math.ceil(1 / whole)
 
 
 def _part(hyper: SageHyperparameters, size: _Size) -> int:
     """Return how many ratings a step's graph has."""
-    return min(size.n_ratings, graph_ratings(hyper, size.n_movies, size.n_ratings))
+    part = graph_ratings(hyper, size.n_movies, size.n_ratings)
+    return min(part or size.n_ratings, size.n_ratings)
 
 
 def _scores(hyper: SageHyperparameters, size: _Size) -> int:

@@ -24,13 +24,13 @@ WHOLE = 1.5  # up to so many parts, the whole graph
 
 
 def graph_ratings(config: SageHyperparameters, n_movies: int, n_ratings: int) -> int:
-    """Return the most ratings that a step's graph should have.
+    """Return the most ratings that a step's graph should have; 0: the whole graph in every step.
 
-    What the hyperparameters say; where they say 0, `n_ratings` where the whole graph is small
-    enough, else the size at which a step's ratings take as long as the rest of it.
+    What the hyperparameters say; where they say 0, the size at which a step's ratings take as
+    long as the rest of it, unless the whole graph is hardly larger.
     """
     if config.graph_ratings:
         return config.graph_ratings
     rest = NODE * n_movies * config.hidden_dim / 64 + (RANKING if config.ranks else 0)
     part = max(FEWEST, round(rest, -5))
-    return n_ratings if n_ratings <= WHOLE * part else int(part)
+    return 0 if n_ratings <= WHOLE * part else int(part)

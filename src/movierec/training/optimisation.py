@@ -35,7 +35,7 @@ def steps_per_epoch(config: SageHyperparameters, n_ratings: int) -> int:
     parts = parts_per_pass(config, n_ratings)
     if config.target_fraction:
         return parts * min(n_ratings, max(2, round(1 / config.target_fraction)))
-    return parts if parts > 1 else math.ceil(n_ratings / config.batch_size)
+    return parts * math.ceil(n_ratings / (parts * config.batch_size))
 
 
 def parts_per_pass(config: SageHyperparameters, n_ratings: int) -> int:

@@ -97,7 +97,7 @@ class PartDraw(Draw):
 
     With hiding random or newcomers an epoch goes through all users 1 / `target_fraction` times,
     and every rating is a target once; without a `target_fraction` it goes through them once, and
-    everything visible is asked for.
+    asks for about `batch_size` of a part's ratings at a time, all of them visible.
     """
 
     def __init__(
@@ -109,23 +109,26 @@ class PartDraw(Draw):
     ) -> None:
         super().__init__(graph, config, random, shard)
         self.parts = parts_per_pass(config, self.shard.n_edges)
-        self.rounds = self.steps // self.parts
+        self.turns = self.steps // self.parts  # in which a part's ratings are asked for
         self._everything = self._counts(graph.movie, graph.rating)
 
     def epoch(self, steps: int) -> Iterator[Step]:
         """Yield an epoch's first steps."""
         drawn = torch.randint(
-            self.rounds, (self.shard.n_edges,), generator=self.random, dtype=torch.int16
+            self.turns, (self.shard.n_edges,), generator=self.random, dtype=torch.int32
         )
         first = self.shard.first_edge
         turn = drawn[first : first + self.graph.n_edges].to(self.graph.rating.device)
         yield from islice(self._steps(turn), steps)
 
     def _steps(self, turn: Tensor) -> Iterator[Step]:
-        for number in range(self.rounds):
+        hides = self.config.target_fraction > 0
+        passes, batches = (self.turns, 1) if hides else (1, self.turns)
+        for number in range(passes):
             order = torch.randperm(self.shard.n_users, generator=self.random)
             for users in order.tensor_split(self.parts):
-                yield self._step(users, turn, number)
+                for batch in range(batches):
+                    yield self._step(users, turn, number + batch)
 
     def _step(self, users: Tensor, turn: Tensor, number: int) -> Step:
         part = _Part.of(self.graph, self._own(users))
@@ -134,7 +137,7 @@ class PartDraw(Draw):
             elsewhere = self._before(cut).without(self._newest(part, shown, cut))
         else:
             asked, cut = self._asked(part, turn[part.edges] == number), None
-            shown = ~asked if self.config.target_fraction else asked
+            shown = ~asked if self.config.target_fraction else torch.ones_like(asked)
             elsewhere = self._everything.without(self._counts(part.movie, part.rating))
         degree = elsewhere.count + self._counts(part.movie[shown], part.rating[shown]).count
         ranking = RankingDraw.draw(degree, len(users), self.config, self.random)
@@ -158,9 +161,7 @@ class PartDraw(Draw):
 
     def _asked(self, part: _Part, drawn: Tensor) -> Tensor:
         """Return which of the part's edges are asked for, where time does not decide."""
-        if not self.config.target_fraction:
-            return torch.ones_like(drawn)
-        if self.config.hiding != "newcomers":
+        if self.config.hiding != "newcomers" or not self.config.target_fraction:
             return drawn
         own = self.shard.first_user + part.users.cpu()
         newcomer = (self._uniform(self.shard.n_users)[own] < NEWCOMER_SHARE).to(drawn.device)

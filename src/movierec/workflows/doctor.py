@@ -135,6 +135,8 @@ def _version(record: VersionRecord, problems: list[str]) -> Finding:
 
 def _artifacts(settings: Settings) -> Iterator[Finding]:
     """Look at the place that machines share, which is asked once."""
+    if not settings.artifacts_url:
+        return
     with open_store(settings) as store:
         registry = Registry(settings, store)
         if registry.location is None:
