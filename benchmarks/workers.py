@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", default="1,2", help="numbers of workers, the first to compare")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2, help="trainings of each number")
+    parser.add_argument(
+        "--graph-ratings", type=int, default=0, help="as `movierec train` has it; 0: chosen"
+    )
     parser.add_argument("--json", action="store_true")
     return parser
 
@@ -65,17 +68,18 @@ def _measured(
     for number in range(options.rounds):
         for count in counts:
             print(f"round {number + 1}, {count} workers …", file=sys.stderr, flush=True)
-            request = _request(dataset.name, count, options.epochs)
+            request = _request(dataset.name, count, options)
             curves[count].append(_curve(request, settings, dataset, split))
     return curves
 
 
-def _request(dataset: str, workers: int, epochs: int) -> TrainRequest:
+def _request(dataset: str, workers: int, options: argparse.Namespace) -> TrainRequest:
     return TrainRequest.of(
         dataset=dataset,
         engine={"name": "ray", "workers": workers},
         hyperparameters={
-            "hidden_dim": 64, "epochs": epochs, "dropout": 0.0, "feature_dropout": 0.0,
+            "hidden_dim": 64, "epochs": options.epochs, "dropout": 0.0, "feature_dropout": 0.0,
+            "graph_ratings": options.graph_ratings,
         },
     )  # fmt: skip
 
