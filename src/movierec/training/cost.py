@@ -8,7 +8,7 @@ in units of one rating's messages through all layers: the sparse products and wh
 run over ratings, the dense layers over nodes, the ranking loss over a fixed number of scores. A
 larger part costs less per rating and gives fewer steps per pass; at the size where the ratings
 take as long as everything else, a pass takes twice what it would on the whole graph at most.
-The numbers were fitted by `python benchmarks/scale.py` (docs/SCALE.md).
+The numbers are round ones, from steps timed on two cores; docs/SCALE.md has the cost in detail.
 """
 
 from __future__ import annotations
