@@ -167,6 +167,13 @@ class RatingGraph:
             return graph
         return replace(graph, moment=_places(ratings.timestamp[order], kind))
 
+    @staticmethod
+    def moments(ratings: Interactions) -> Tensor:
+        """Return the moments alone that the graph of these ratings has; they need times."""
+        assert ratings.timestamp is not None
+        kind = np.int32 if len(ratings) < INT32_EDGES else np.int64
+        return _places(ratings.timestamp[_sorting(ratings.user, ratings.movie)], kind)
+
     @classmethod
     def of_edges(
         cls, user: Tensor, movie: Tensor, rating: Tensor, n_users: int, n_movies: int
@@ -209,6 +216,17 @@ class RatingGraph:
             rating=self.rating[mask],
             moment=None if self.moment is None else self.moment[mask],
         )
+
+    def edges_of(self, users: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the edges of some users, one user's after the other's.
+
+        Shapes: users: (n,) -> (m,) place of each edge's user among these, (m,) edge numbers.
+        """
+        pointer = self.by_user.pointer.long()
+        size = pointer[users + 1] - pointer[users]
+        row = torch.arange(len(users), device=users.device).repeat_interleave(size)
+        first = (pointer[users] - (size.cumsum(0) - size))[row]
+        return row, first + torch.arange(len(row), device=users.device)
 
     def select(self, edges: Tensor) -> RatingGraph:
         """Return the graph of these edges alone; every node stays.

@@ -136,8 +136,9 @@ def sampled_softmax(
     movie = weight.nonzero()[:, 0]
     scores = factors.user[users] @ factors.movie[movie].t() + factors.movie_bias[movie]
     left_out = torch.zeros_like(scores, dtype=torch.bool)
+    columns = _columns(movie, factors.movie.shape[0])
     for rows, movies in (_seen(users, visible), (row, targets.movie)):
-        column = _columns(movie, factors.movie.shape[0])[movies]
+        column = columns[movies]
         left_out[rows[column >= 0], column[column >= 0]] = True
     # not -inf: a row without any sampled candidate would have no gradient but NaN
     nothing = torch.finfo(scores.dtype).min / 2
@@ -163,11 +164,8 @@ def _listed(targets: RatingGraph) -> tuple[Tensor, Tensor]:
 
 def _seen(users: Tensor, visible: RatingGraph) -> tuple[Tensor, Tensor]:
     """Return row and column of what each listed user visibly rated, (n_seen,) both."""
-    pointer = visible.by_user.pointer.long()
-    size = pointer[users + 1] - pointer[users]
-    row = torch.arange(len(users), device=users.device).repeat_interleave(size)
-    first = (pointer[users] - (size.cumsum(0) - size))[row]
-    return row, visible.movie[first + torch.arange(len(row), device=users.device)].long()
+    row, edges = visible.edges_of(users)
+    return row, visible.movie[edges].long()
 
 
 def _contains(ascending: Tensor, key: Tensor) -> Tensor:

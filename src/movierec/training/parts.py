@@ -51,12 +51,8 @@ class _Part:
 
     @classmethod
     def of(cls, whole: RatingGraph, users: Tensor) -> _Part:
-        pointer = whole.by_user.pointer.long()
-        size = pointer[users + 1] - pointer[users]
-        row = torch.arange(len(users), device=users.device).repeat_interleave(size)
-        first = pointer[users] - (size.cumsum(0) - size)
-        edges = torch.arange(len(row), device=users.device) + first[row]
-        return cls(whole, users, size, edges, row)
+        row, edges = whole.edges_of(users)
+        return cls(whole, users, whole.by_user.pointer.diff()[users].long(), edges, row)
 
     @cached_property
     def movie(self) -> Tensor:

@@ -56,12 +56,10 @@ class Shard:
 
     def timed(self, graph: RatingGraph, ratings: Interactions) -> RatingGraph:
         """Return this worker's graph with the places in time among the ratings of all workers."""
-        everything = RatingGraph.build(ratings, self.n_users, graph.n_movies)
-        assert everything.moment is not None
         own = slice(self.first_edge, self.first_edge + graph.n_edges)
         return replace(
             graph,
-            moment=everything.moment[own].clone(),
+            moment=RatingGraph.moments(ratings)[own].clone(),
             whole=self.before(self.n_edges, graph.n_movies),
         )
 
