@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from movierec.data.dataset import Dataset, IntArray, Interactions
 from movierec.models.baselines_config import BiasesHyperparameters
+from movierec.models.baselines_floors import constant
 from movierec.models.factors import FactorModel
 from movierec.models.serving import require_ratings
 
@@ -45,15 +46,10 @@ class Biases:
         for _ in range(self.hyperparameters.epochs):
             movies = data.left(train.movie, train.user, users, len(movies)) / shrunk_movies
             users = data.left(train.user, train.movie, movies, len(users)) / shrunk_users
-        return FactorModel(
-            dataset.n_users,
-            dataset.n_movies,
-            dataset.scale,
-            rating_user=np.zeros((dataset.n_users, 0), np.float32),
-            rating_movie=np.zeros((dataset.n_movies, 0), np.float32),
+        return replace(
+            constant(dataset, data.mean),
             rating_user_bias=users.astype(np.float32),
             rating_movie_bias=movies.astype(np.float32),
-            offset=data.mean,
         )
 
 

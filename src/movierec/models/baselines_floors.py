@@ -12,7 +12,7 @@ from movierec.models.factors import FactorModel
 from movierec.models.protocol import Arrays
 from movierec.models.serving import NamedArrays, integers, require_ratings
 
-__all__ = ["GlobalMean", "MostPopular", "RandomModel", "RandomOrder"]
+__all__ = ["GlobalMean", "MostPopular", "RandomModel", "RandomOrder", "constant"]
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,19 @@ class GlobalMean:
 
         """
         require_ratings(train)
-        return FactorModel(
-            dataset.n_users,
-            dataset.n_movies,
-            dataset.scale,
-            rating_user=np.zeros((dataset.n_users, 0), np.float32),
-            rating_movie=np.zeros((dataset.n_movies, 0), np.float32),
-            offset=float(train.rating.mean(dtype=np.float64)),
-        )
+        return constant(dataset, float(train.rating.mean(dtype=np.float64)))
+
+
+def constant(dataset: Dataset, stars: float) -> FactorModel:
+    """Return the model that predicts so many stars for everything, clipped to the scale."""
+    return FactorModel(
+        dataset.n_users,
+        dataset.n_movies,
+        dataset.scale,
+        rating_user=np.zeros((dataset.n_users, 0), np.float32),
+        rating_movie=np.zeros((dataset.n_movies, 0), np.float32),
+        offset=stars,
+    )
 
 
 @dataclass(frozen=True)
