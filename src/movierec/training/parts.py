@@ -23,8 +23,6 @@ from movierec.models.hyperparameters import SageHyperparameters
 from movierec.training.optimisation import parts_per_pass
 from movierec.training.shard import Shard
 from movierec.training.targets import (
-    NEWCOMER_RATINGS,
-    NEWCOMER_SHARE,
     Draw,
     Step,
     moment_bounds,
@@ -159,13 +157,7 @@ class PartDraw(Draw):
         """Return which of the part's edges are asked for, where time does not decide."""
         if self.config.hiding != "newcomers" or not self.config.target_fraction:
             return drawn
-        own = self.shard.first_user + part.users.cpu()
-        newcomer = (self._uniform(self.shard.n_users)[own] < NEWCOMER_SHARE).to(drawn.device)
-        most = (
-            (self._uniform(self.shard.n_users)[own] * (NEWCOMER_RATINGS + 1))
-            .long()
-            .to(drawn.device)
-        )
+        newcomer, most = self._newcomers(self.shard.first_user + part.users.cpu())
         return drawn | (newcomer[part.row] & (part.rank() >= most[part.row]))
 
     def _later(self, part: _Part) -> tuple[Tensor, Tensor, int]:

@@ -70,6 +70,13 @@ class Draw:
     def _uniform(self, size: int) -> Tensor:
         return torch.rand(size, generator=self.random)
 
+    def _newcomers(self, users: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Draw who is a newcomer, and how many ratings each would show, of these users alone."""
+        chance, share = (self._uniform(self.shard.n_users)[users] for _ in range(2))
+        device = self.graph.rating.device
+        most = (share * (NEWCOMER_RATINGS + 1)).long()
+        return (chance < NEWCOMER_SHARE).to(device), most.to(device)
+
 
 class TargetDraw(Draw):
     """Draws the visible graph and the targets of every step, by `hiding`.
@@ -116,9 +123,7 @@ class TargetDraw(Draw):
     def _of_newcomers(self) -> Tensor:
         """Return which edges some users do not have yet, (n_edges,)."""
         graph, device, shard = self.graph, self.graph.user.device, self.shard
-        own = slice(shard.first_user, shard.last_user)
-        newcomer = (self._uniform(shard.n_users)[own] < NEWCOMER_SHARE).to(device)
-        most = (self._uniform(shard.n_users)[own] * (NEWCOMER_RATINGS + 1)).long().to(device)
+        newcomer, most = self._newcomers(slice(shard.first_user, shard.last_user))
         by_time = self._own(self._permutation()).to(device)
         if graph.moment is not None:
             by_time = graph.moment.argsort()
