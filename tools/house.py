@@ -15,7 +15,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "movierec"
-METADATA_NAMES = ("metadata", "evaluation")
 
 
 def main() -> None:
@@ -142,7 +141,7 @@ def metadata_reads(tree: ast.Module) -> Iterator[int]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             target = node.func.value if node.func.attr == "get" else None
         if isinstance(target, ast.Attribute) and target.attr == "metadata":
-            yield node.lineno
+            yield target.lineno
 
 
 def function_sizes(tree: ast.Module) -> Iterator[int]:
