@@ -5,34 +5,36 @@ from __future__ import annotations
 import streamlit as st
 
 from movierec.store import Store, VersionRecord
-from movierec.ui import cache, current, runs, shell, standing, start, widgets
-from movierec.ui.theme import version_style
+from movierec.ui.components import cache, leaderboard, onboarding, shell, widgets
+from movierec.ui.components.runs import strip
+from movierec.ui.components.theme import version_style
+from movierec.ui.home import current
 
 SHOWN_RUNS = 8
 
 
 def home(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
-    last = runs.latest()
+    last = strip.latest()
     datasets, version = store.datasets.list(), store.versions.current()
-    runs.trouble(last)
+    strip.trouble(last)
     if not datasets:
-        start.first_data()
+        onboarding.first_data()
     elif version is None:
-        start.first_version(datasets)
+        onboarding.first_version(datasets)
     else:
         full(store, version)
     if last is not None:
         widgets.section("Last runs")
-        runs.history(store.runs.list(SHOWN_RUNS))
+        strip.history(store.runs.list(SHOWN_RUNS))
 
 
 def full(store: Store, version: VersionRecord) -> None:
     """Draw the current version among its floors, the data it comes from, the next step."""
     style = version_style(version.name, store.versions.names_ever())
-    table = standing.rows(version)
+    table = leaderboard.rows(version)
     current.headline(version, table)
-    busy = runs.live()
+    busy = strip.live()
     current.hero(table)
     around(store, version, busy=busy)
     current.ladders(table, style)
@@ -48,10 +50,10 @@ def around(store: Store, version: VersionRecord, *, busy: bool) -> None:
     record = store.datasets.find(version.fingerprint)
     if record is not None:
         with left:
-            start.here(record)
+            onboarding.here(record)
     if not busy:
         with right:
-            start.next_step(store.versions.summaries(()), version.dataset_name)
+            onboarding.next_step(store.versions.summaries(()), version.dataset_name)
 
 
 shell.setup("Home")

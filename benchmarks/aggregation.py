@@ -15,7 +15,7 @@ from torch import Tensor
 
 from movierec.data.dataset import Interactions
 from movierec.graph import RatingGraph
-from movierec.models.aggregators import aggregate
+from movierec.models.graphsage.layers import aggregate
 
 N_USERS, N_MOVIES = 943, 1682  # MovieLens 100K
 REPEATS = 20

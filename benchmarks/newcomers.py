@@ -24,11 +24,11 @@ from scipy.stats import spearmanr
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.evaluation.ranking import ranking_at_k
 from movierec.inference import LoadedVersion, Person, load_version
-from movierec.inference.newcomer import FEATURES
-from movierec.inference.people import held_out_of
-from movierec.models.inductive import Inductive
+from movierec.inference.newcomers import FEATURES
+from movierec.inference.user_profile import held_out_of
+from movierec.models.graphsage.recommender import SageRecommender
+from movierec.models.graphsage.user_encoder import Inductive
 from movierec.models.residuals import fit_residuals
-from movierec.models.sage_recommender import SageRecommender
 from movierec.settings import load_settings
 from movierec.workflows.in_graph import person_in_graph
 from movierec.workflows.restore import restore_sage

@@ -9,9 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from movierec.benchmark.page import write_page
+from movierec.benchmark.report import joined, read_report
 from movierec.errors import MovierecError
-from movierec.workflows.benchmark_page import write_page
-from movierec.workflows.benchmark_report import joined, read_report
 
 FOLDER = Path(__file__).resolve().parent
 

@@ -28,7 +28,7 @@ from movierec.data.dataset import Dataset, Interactions
 from movierec.data.splits import SPLIT_NAMES, SplitSpec, make_split
 from movierec.evaluation.ranking import ranking_at_k
 from movierec.evaluation.ratings import predict_ratings, rmse
-from movierec.models.baselines import BASELINES, make_baseline
+from movierec.models.factory import BASELINES, make_baseline
 from movierec.models.protocol import Recommender
 from movierec.runtime import library_versions
 from movierec.settings import load_settings

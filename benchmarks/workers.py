@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from movierec.cluster.train import fit_on_ray
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, make_split
 from movierec.errors import MovierecError
 from movierec.settings import Settings, load_settings
 from movierec.store import open_store
-from movierec.training.hooks import EpochResult
-from movierec.workflows.ray_train import fit_on_ray
+from movierec.training.callbacks import EpochResult
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.train import circumstances_of
 

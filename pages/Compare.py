@@ -5,19 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from movierec.store import Store
-from movierec.ui import (
-    cache,
-    compare,
-    compare_choice,
-    compare_data,
-    compare_export,
-    compare_groups,
-    compare_lists,
-    online,
-    runs,
-    shell,
-    start,
-)
+from movierec.ui.compare import choice as compare_choice
+from movierec.ui.compare import data, export, groups, lists, overview
+from movierec.ui.components import cache, onboarding, shell
+from movierec.ui.components.feedback import thumbs
+from movierec.ui.components.runs import strip
 
 VIEWS = ("Overview", "Groups", "Stars", "Lists", "Online")
 
@@ -25,7 +17,7 @@ VIEWS = ("Overview", "Groups", "Stars", "Lists", "Online")
 def page(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
     if not store.datasets.list():
-        start.first_data()
+        onboarding.first_data()
         return
     records = store.versions.summaries(compare_choice.FACTS)
     if len(records) < 2:
@@ -33,22 +25,22 @@ def page(store: Store) -> None:
         return
     head = st.container(gap="medium")
     choice = compare_choice.choose(records)
-    runs.live()
+    strip.live()
     if choice is None:
         return
-    side = compare_data.compared([store.versions.get(n) for n in choice.versions], choice.baseline)
+    side = data.compared([store.versions.get(n) for n in choice.versions], choice.baseline)
     with choice.corner:
-        compare_export.downloads(side)
+        export.downloads(side)
     with head:
-        compare.head(side.found)
-    compare.verdicts(side)
+        overview.head(side.found)
+    overview.verdicts(side)
     views = st.tabs(VIEWS, key="view", bind="query-params")
     drawers = (
-        compare.overview,
-        compare_groups.groups,
-        compare_groups.stars,
-        compare_lists.lists,
-        online.beside,
+        overview.overview,
+        groups.groups,
+        groups.stars,
+        lists.lists,
+        thumbs.beside,
     )
     for view, draw in zip(views, drawers, strict=True):
         if view.open:

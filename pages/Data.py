@@ -5,7 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from movierec.store import DatasetRecord, Store
-from movierec.ui import browse, cache, importing, overview, runs, shell, start, widgets
+from movierec.ui.components import cache, onboarding, shell, widgets
+from movierec.ui.components.runs import strip
+from movierec.ui.data import browse, importing, overview
 
 VIEWS = ("Overview", "Movies", "Users", "Import")
 
@@ -21,8 +23,8 @@ def data(store: Store) -> None:
         record = choose(datasets)
     with left:
         widgets.heading("Data", headline(record), overview.lead(record))
-    runs.live()
-    start.data_numbers(record)
+    strip.live()
+    onboarding.data_numbers(record)
     views = st.tabs(VIEWS, key="view", bind="query-params")
     for view, draw in zip(
         views, (show_overview, show_movies, show_users, show_import), strict=True
@@ -35,7 +37,7 @@ def data(store: Store) -> None:
 
 def empty() -> None:
     """Draw the page of an empty database: bring ratings in."""
-    if not start.first_data(link=False):
+    if not onboarding.first_data(link=False):
         widgets.section("Or import ratings of your own")
         importing.form()
 

@@ -5,27 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from movierec.store import Store
-from movierec.ui import (
-    cache,
-    recommend_choice,
-    recommend_feedback,
-    recommend_map,
-    recommend_movie,
-    recommend_newcomer,
-    recommend_user,
-    runs,
-    shell,
-    start,
-    widgets,
-)
+from movierec.ui.components import cache, onboarding, shell, widgets
+from movierec.ui.components.runs import strip
+from movierec.ui.recommend import choice, feedback, map_view, movie, newcomer, user
 
 VIEWS = ("User", "Newcomer", "Movie", "Map", "Feedback")
 DRAWERS = (
-    recommend_user.user,
-    recommend_newcomer.newcomer,
-    recommend_movie.movie,
-    recommend_map.movies,
-    recommend_feedback.feedback,
+    user.user,
+    newcomer.newcomer,
+    movie.movie,
+    map_view.movies,
+    feedback.feedback,
 )
 
 
@@ -33,21 +23,21 @@ def page(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
     datasets = store.datasets.list()
     if not datasets:
-        start.first_data()
+        onboarding.first_data()
         return
-    records = [r for r in store.versions.summaries(recommend_choice.FACTS) if not r.is_missing]
+    records = [r for r in store.versions.summaries(choice.FACTS) if not r.is_missing]
     if not records:
         widgets.heading(
             "Recommend",
             "Nothing recommends yet",
             "Once a version is trained, this page shows what it recommends to whom, and why.",
         )
-        runs.live()
-        start.no_version()
+        strip.live()
+        onboarding.no_version()
         return
     head = st.container(gap="medium")
-    runs.live()
-    sides = recommend_choice.choose(records)
+    strip.live()
+    sides = choice.choose(records)
 
     def say(title: str, lead: str) -> None:
         with head:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from movierec.store import Store
-from movierec.ui import cache, history, new_run, shell, start, sweeps, watching, widgets
+from movierec.ui.components import cache, onboarding, shell, widgets
+from movierec.ui.components.runs import watching
+from movierec.ui.sweeps import view
+from movierec.ui.train import history, new_run
 
 VIEWS = ("New run", "Runs", "Sweeps")
 
@@ -14,7 +17,7 @@ def train(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
     datasets = store.datasets.list()
     if not datasets:
-        start.first_data()
+        onboarding.first_data()
         return
     active = watching.active()
     widgets.heading("Train", watching.headline(active), watching.lead(active))
@@ -28,7 +31,7 @@ def train(store: Store) -> None:
             history.view(new_run.fill_in)
     with views[2]:
         if views[2].open:
-            sweeps.view()
+            view.view()
     watching.finish(active)
 
 

@@ -6,16 +6,9 @@ import streamlit as st
 
 from movierec.registry import Registry
 from movierec.store import Store, VersionRecord
-from movierec.ui import (
-    cache,
-    runs,
-    shell,
-    start,
-    version_detail,
-    version_history,
-    versions,
-    widgets,
-)
+from movierec.ui.components import cache, onboarding, shell, widgets
+from movierec.ui.components.runs import strip
+from movierec.ui.versions import detail, history, list_view
 
 VIEWS = ("Kept", "History of current", "Trash", "Import")
 
@@ -25,38 +18,38 @@ def page(store: Store) -> None:
     registry = Registry(cache.settings(), store)
     records = store.versions.summaries()
     if not records and not store.datasets.list():
-        start.first_data()
+        onboarding.first_data()
         return
-    versions.head(records)
-    runs.live()
+    list_view.head(records)
+    strip.live()
     views = st.tabs(VIEWS, key="view", bind="query-params")
     with views[0]:
         if views[0].open:
             kept(store, registry, records)
     with views[1]:
         if views[1].open:
-            version_history.history(registry)
+            history.history(registry)
     with views[2]:
         if views[2].open:
-            version_history.trash(registry)
+            history.trash(registry)
     with views[3]:
         if views[3].open:
-            version_history.importing(registry)
+            history.importing(registry)
 
 
 def kept(store: Store, registry: Registry, records: list[VersionRecord]) -> None:
     """Draw the versions and the one that is open."""
     if not records:
-        start.no_version()
+        onboarding.no_version()
         return
-    found = versions.filtered(records)
+    found = list_view.filtered(records)
     if found:
-        versions.table(found)
+        list_view.table(found)
     else:
         widgets.mute("No version fits. Take a word or a filter out.")
-    record = store.versions.get(versions.choose(records, found))
+    record = store.versions.get(list_view.choose(records, found))
     known = sorted({tag for each in records for tag in each.tags})
-    version_detail.detail(registry, record, known)
+    detail.detail(registry, record, known)
 
 
 shell.setup("Versions")

@@ -14,9 +14,9 @@ from movierec.cli.output import console
 from movierec.cli.summary import headline, metrics_table
 from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of, train_here
 from movierec.data.splits import SplitSpec
-from movierec.models.hyperparameters import SageHyperparameters
+from movierec.export.version import export_version
+from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.settings import load_settings
-from movierec.workflows.export import export_version
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

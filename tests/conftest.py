@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from movierec.data.checks import checked
-from movierec.data.checksums import verify_ml_100k
 from movierec.data.dataset import Dataset, fingerprint_of
-from movierec.data.files import open_files
-from movierec.data.formats import read_raw
-from movierec.data.sources import fetch_ml_100k
+from movierec.data.formats.detect import read_raw
+from movierec.data.formats.files import open_files
+from movierec.data.sources.checksums import verify_ml_100k
+from movierec.data.sources.obtain import fetch_ml_100k
+from movierec.data.validation.checks import checked
 from movierec.settings import Settings
-from tests.factories import make_dataset
+from tests.support.factories import make_dataset
 
 if TYPE_CHECKING:
-    from tests.postgres import Cluster
+    from tests.support.postgres import Cluster
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -58,7 +58,7 @@ def _isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.fixture(scope="session")
 def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with small versions that are really trained; to be copied, never changed."""
-    from tests.trained import train_all
+    from tests.support.trained import train_all
 
     return train_all(tmp_path_factory.mktemp("trained"))
 
@@ -66,7 +66,7 @@ def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trained(trained_project: Path, tmp_path: Path) -> Settings:
     """Settings of this test's own copy of a project with six small versions."""
-    from tests.trained import copied
+    from tests.support.trained import copied
 
     return copied(trained_project, tmp_path)
 
@@ -74,7 +74,7 @@ def trained(trained_project: Path, tmp_path: Path) -> Settings:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
     """A PostgreSQL server for all tests of this process; skipped where it is not installed."""
-    from tests.postgres import cluster
+    from tests.support.postgres import cluster
 
     with cluster() as started:
         yield started

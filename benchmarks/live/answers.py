@@ -19,11 +19,11 @@ from implicit.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
 from movierec.data.dataset import FloatArray, IntArray
+from movierec.export.lists import export_lists
 from movierec.inference import Filters, LoadedVersion
-from movierec.inference.everybody import Options
+from movierec.inference.batch import Options
 from movierec.models.factors import FactorModel
 from movierec.models.residuals import ResidualModel
-from movierec.workflows.batch import export_lists
 
 __all__ = ["Bench", "everybody", "explain", "files", "known", "newcomer", "start"]
 

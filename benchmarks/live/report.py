@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from movierec.benchmark.report import circumstances, write_whole
 from movierec.errors import MovierecError
 from movierec.settings import Settings, project_root
-from movierec.workflows.benchmark_report import circumstances, write_whole
 
 __all__ = ["keep", "measure"]
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from movierec.data.synthesize import synthesize
+from movierec.data.synthetic.write import synthesize
 from movierec.runtime import peak_memory_mb
 from movierec.settings import Settings
-from movierec.training.hooks import EpochResult, Plan
+from movierec.training.callbacks import EpochResult, Plan
 from movierec.workflows.data import import_data, load_dataset
 
 SEED = 1  # of the made-up ratings
@@ -135,7 +135,7 @@ def opened(task: Task) -> dict[str, Any]:
 def trained(task: Task) -> dict[str, Any]:
     """Take some steps of a training, with what must be done before the first."""
     from movierec.data.splits import make_split
-    from movierec.workflows.fitting import fit_model
+    from movierec.workflows.fit import fit_model
     from movierec.workflows.requests import TrainRequest
     from movierec.workflows.train import circumstances_of
 
@@ -183,7 +183,7 @@ def product(task: Task) -> dict[str, Any]:
     """Multiply the graph's two layouts with states, and copy memory in between."""
     import torch
 
-    import movierec.models.sparse  # noqa: F401  defines the operator
+    import movierec.models.graphsage.sparse  # noqa: F401  defines the operator
     from movierec.graph import RatingGraph
 
     dataset, width = load_dataset(task.name, task.settings), int(task.told["width"])
@@ -224,7 +224,7 @@ def _best(work: Callable[[], Any]) -> float:
 
 
 def _model(task: Task) -> dict[str, int]:
-    from movierec.models.hyperparameters import hyperparameters
+    from movierec.models.graphsage.hyperparameters import hyperparameters
 
     config = hyperparameters("default", **task.told["hyperparameters"])
     names = ("hidden_dim", "num_layers", "graph_ratings")

@@ -11,8 +11,8 @@ from live.page import table
 from live.scale_cells import gib, number, ratio, seconds
 from live.scale_limits import costs, room
 from live.scale_plan import plan
+from movierec.benchmark.picture import Panel, draw_curves
 from movierec.errors import SettingsError
-from movierec.workflows.benchmark_picture import Panel, draw_curves
 
 __all__ = ["page"]
 

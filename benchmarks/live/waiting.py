@@ -20,7 +20,7 @@ from typing import Any
 
 from movierec.jobs.launch import SPINS
 from movierec.settings import Settings
-from movierec.training.hooks import EpochResult, Plan
+from movierec.training.callbacks import EpochResult, Plan
 
 __all__ = ["measure"]
 

@@ -21,7 +21,7 @@ from movierec.workflows.data import fetch_and_import
 from movierec.workflows.data import load_dataset as _load_dataset
 
 if TYPE_CHECKING:
-    from movierec.training.hooks import Hook
+    from movierec.training.callbacks import Hook
 
 __all__ = ["load_dataset", "load_version", "train"]
 

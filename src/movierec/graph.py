@@ -13,7 +13,7 @@ from torch import Tensor
 
 from movierec.data.dataset import IntArray, Interactions
 from movierec.errors import DataError
-from movierec.group import ALONE, Group
+from movierec.process_group import ALONE, Group
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData

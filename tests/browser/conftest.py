@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 
 from movierec.settings import Settings
 from movierec.store import Store
-from tests.browser import states
-from tests.browser.server import Server
 from tests.conftest import refuse_user_paths
+from tests.support import states
+from tests.support.browser_server import Server
 
 BROWSERS = ("chromium", "google-chrome")
 FLAGS = (

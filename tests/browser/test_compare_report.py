@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from movierec.comparison.metrics import PAIRED
 from movierec.comparison.wording import delta_text, value_text
-from movierec.ui.compare_report import write_report
-from tests.comparisons import NAMES, comparison, records
-from tests.unit.test_ui_compare_report import ERRORS, hostile
+from movierec.ui.compare.report import write_report
+from tests.support.comparisons import NAMES, comparison, records
+from tests.unit.ui.compare.test_report import ERRORS, hostile
 
 PATIENCE = 30.0  # seconds; machines that run tests are busy
 SHOWN = (

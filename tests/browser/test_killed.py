@@ -19,11 +19,11 @@ from movierec.jobs import submit_train
 from movierec.settings import Settings
 from movierec.store import EpochRecord, RunRecord, open_store
 from tests.browser.conftest import Watched
-from tests.browser.server import Server
-from tests.integration.project import end_processes, process_environment, project_in
-from tests.integration.test_jobs_disasters import assert_no_epoch_lost, epochs_in_log
-from tests.integration.test_jobs_process import SHORT, assert_same_version, ended
-from tests.integration.test_store_kill import assert_consistent, assert_no_half_version
+from tests.integration.jobs.test_disasters import assert_no_epoch_lost, epochs_in_log
+from tests.integration.jobs.test_process import SHORT, assert_same_version, ended
+from tests.integration.store.test_kill import assert_consistent, assert_no_half_version
+from tests.support.browser_server import Server
+from tests.support.project import end_processes, process_environment, project_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
 

@@ -15,7 +15,7 @@ from movierec.settings import Settings
 from movierec.store import open_store
 from tests.browser.conftest import Watched
 from tests.conftest import PROJECT
-from tests.factories import make_dataset
+from tests.support.factories import make_dataset
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

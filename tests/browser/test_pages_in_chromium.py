@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from movierec.store import Store, VersionRecord
-from tests.browser import states
 from tests.browser.conftest import Watched
+from tests.support import states
 
 pytestmark = pytest.mark.browser
 

@@ -13,9 +13,9 @@ from movierec.inference import load_version
 from movierec.settings import Settings
 from movierec.store import Store
 from movierec.workflows.data import fetch_and_import
-from tests.browser import states
 from tests.browser.conftest import Watched
-from tests.integration.project import train_version
+from tests.support import states
+from tests.support.project import train_version
 
 pytestmark = [
     pytest.mark.browser,

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.live.sessions import Session
 from movierec.store import Store
-from tests.browser import states
+from tests.support import states
 
 pytestmark = pytest.mark.browser
 

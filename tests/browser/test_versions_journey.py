@@ -14,9 +14,9 @@ from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import Store
 from movierec.workflows.data import fetch_and_import
-from tests.browser import states
 from tests.browser.conftest import Watched
-from tests.integration.project import end_processes, train_version
+from tests.support import states
+from tests.support.project import end_processes, train_version
 
 pytestmark = [
     pytest.mark.browser,

@@ -20,12 +20,12 @@ import torch
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.graph import RatingGraph
-from movierec.models.hyperparameters import PRESETS, SageHyperparameters, hyperparameters
-from movierec.training.config import Circumstances
+from movierec.models.graphsage.hyperparameters import PRESETS, SageHyperparameters, hyperparameters
 from movierec.training.fit import fit_sage
-from movierec.workflows.validating import validation_metrics
-from tests.factories import make_dataset
-from tests.sage_cases import nothing, parts_of
+from movierec.training.options import Circumstances
+from movierec.workflows.validation import validation_metrics
+from tests.support.factories import make_dataset
+from tests.support.sage_cases import nothing, parts_of
 
 pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("calm_torch")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from movierec.settings import Settings
-from tests.integration.project import project_in
+from tests.support.project import project_in
 
 
 @pytest.fixture(scope="module")

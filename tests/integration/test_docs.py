@@ -14,7 +14,7 @@ from typer.main import get_command
 from movierec.cli.main import app
 from movierec.errors import MovierecError
 from movierec.settings import Settings
-from tests.integration.project import environment, import_tiny, project_in
+from tests.support.project import environment, import_tiny, project_in
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from movierec.errors import ArtifactError
+from movierec.export.version import export_version
 from movierec.registry import Registry
 from movierec.registry.files import problems_of
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.workflows.export import export_version
-from tests.integration.project import (
+from tests.support.project import (
     Said,
     movierec,
     one_line,

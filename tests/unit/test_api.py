@@ -13,9 +13,9 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError, NotFoundError, SourceError
 from movierec.settings import Settings
-from movierec.training.hooks import EpochResult, Plan
-from tests.factories import make_dataset
-from tests.integration.project import SMALL, environment, project_in, runs_of
+from movierec.training.callbacks import EpochResult, Plan
+from tests.support.factories import make_dataset
+from tests.support.project import SMALL, environment, project_in, runs_of
 
 
 @pytest.fixture(scope="module")

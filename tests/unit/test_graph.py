@@ -16,8 +16,8 @@ from movierec.data.dataset import Interactions
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import DataError
 from movierec.graph import Layout, RatingGraph
-from tests.factories import make_dataset
-from tests.sage_cases import graph_of
+from tests.support.factories import make_dataset
+from tests.support.sage_cases import graph_of
 
 SPLITS = ("random", "temporal", "leave-last-n", "cold-users")
 

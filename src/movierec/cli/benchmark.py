@@ -19,8 +19,8 @@ from movierec.errors import SettingsError
 from movierec.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from movierec.workflows.benchmark_report import ReportFile
-    from movierec.workflows.benchmark_row import Row
+    from movierec.benchmark.report import ReportFile
+    from movierec.benchmark.row import Row
 
 __all__ = ["benchmark"]
 
@@ -62,8 +62,8 @@ def benchmark(
     A model is fitted once per split and seed, in a process of its own, one after the other; for
     new users (cold-users) one fit serves every number of given ratings.
     """
+    from movierec.benchmark.run import benchmark as run_benchmark
     from movierec.cli.benchmark_entries import requests_of
-    from movierec.workflows.benchmark import benchmark as run_benchmark
 
     base = given(fields, SplitSpec, RENAMED)
     requests = requests_of(
@@ -92,7 +92,7 @@ def _split_entries(splits: str | None, base: Mapping[str, Any]) -> list[str]:
 
 
 def _report_file(path: Path, options: Mapping[str, Any], settings: Settings) -> ReportFile:
-    from movierec.workflows.benchmark_report import ReportFile, circumstances
+    from movierec.benchmark.report import ReportFile, circumstances
 
     # an absolute path says where somebody lives and not what was done
     shown = Path(path.name) if path.is_absolute() else path
@@ -137,7 +137,7 @@ def _write(rows: Sequence[Row], rows_file: Path | None, kept: ReportFile | None)
 
 
 def _write_page(kept: ReportFile) -> list[str]:
-    from movierec.workflows.benchmark_page import write_page
+    from movierec.benchmark.page import write_page
 
     path, name = kept.path, kept.path.stem
     page = path.with_suffix(".md")
@@ -146,7 +146,7 @@ def _write_page(kept: ReportFile) -> list[str]:
 
 
 def _plain(rows: Sequence[Row]) -> list[Row]:
-    from movierec.workflows.benchmark_row import ROW_KEYS
+    from movierec.benchmark.row import ROW_KEYS
 
     return [{key: row[key] for key in ROW_KEYS} for row in rows]
 
@@ -158,7 +158,7 @@ def _drawn(rows: Sequence[Row]) -> Group:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    from movierec.workflows.benchmark_summary import COLUMNS, summaries
+    from movierec.benchmark.summary import COLUMNS, summaries
 
     columns = {name: column for name, column in COLUMNS.items() if name != UNSHOWN}
     heads = [_head(column.heading) for column in columns.values()]

@@ -9,13 +9,13 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from movierec.benchmark.report import write_whole
 from movierec.cli.output import JsonOption, emit, table
 from movierec.comparison.compare import as_csv, as_dict
 from movierec.comparison.metrics import BY_KEY, METRICS
 from movierec.comparison.results import Comparison, Pair, SliceDiff
 from movierec.comparison.wording import delta_text, interval_text, value_text
 from movierec.settings import load_settings
-from movierec.workflows.benchmark_report import write_whole
 from movierec.workflows.compare import ComparedVersions, compared_versions
 
 __all__ = ["compare"]
@@ -49,8 +49,8 @@ def compare(
 
 
 def _write_report(path: Path, compared: ComparedVersions) -> None:
-    from movierec.ui.compare_report import write_report
-    from movierec.ui.theme import version_style
+    from movierec.ui.compare.report import write_report
+    from movierec.ui.components.theme import version_style
 
     styles = {name: version_style(name, compared.names_ever) for name in compared.found.versions}
     write_report(path, compared.found, compared.records, compared.errors, styles=styles)

@@ -13,17 +13,17 @@ from rich.table import Table
 
 from movierec.cli.output import JsonOption, console, emit, number, progress_bar, table
 from movierec.data.dataset import RatingScale
-from movierec.data.raw import ColumnChoice
-from movierec.data.report import ImportReport, Spread
-from movierec.data.scales import parse_scale
-from movierec.data.sources import CITATION
+from movierec.data.formats.raw import ColumnChoice
+from movierec.data.sources.obtain import CITATION
+from movierec.data.validation.report import ImportReport, Spread
+from movierec.data.validation.scales import parse_scale
 from movierec.errors import FormatError
 from movierec.settings import load_settings
 from movierec.store import DatasetRecord, open_store
 from movierec.workflows.data import ImportOutcome, fetch_and_import, import_data
 
 if TYPE_CHECKING:
-    from movierec.data.synthesize import Synthesized
+    from movierec.data.synthetic.write import Synthesized
 
 __all__ = ["app"]
 
@@ -109,7 +109,7 @@ def synthesize(
     They are files in that release's format, to be imported like it; truth.json among them says
     how well they can be predicted at best.
     """
-    from movierec.data.synthesize import synthesize as write
+    from movierec.data.synthetic.write import synthesize as write
 
     folder = out or load_settings().data_path / "synthetic" / f"{like}-seed-{seed}"
     with progress_bar(f"Writing {escape(folder.name)}") as on_progress:

@@ -62,7 +62,7 @@ COMMANDS = {
         "Answer over HTTP: recommendations, scores, reasons, newcomers, feedback (docs/API.md).",
     ),
     "versions": Entry(
-        "movierec.cli.versions:app",
+        "movierec.cli.versions.main:app",
         "List, show, tag, promote, roll back, delete and restore versions.",
     ),
     "runs": Entry(

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
-from movierec.models.hyperparameters import bounds
+from movierec.models.graphsage.hyperparameters import bounds
 from movierec.workflows.engines import EngineName
 
 __all__ = ["AddressOption", "EngineOption", "WorkersOption", "accept", "assignment", "given"]

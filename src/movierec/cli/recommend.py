@@ -14,7 +14,7 @@ from rich.text import Text
 from movierec.cli.output import JsonOption, console, emit, number, progress_bar, table
 from movierec.errors import SettingsError
 from movierec.inference import Filters, LoadedVersion, Person, Recommendation, load_version
-from movierec.inference.everybody import Options
+from movierec.inference.batch import Options
 from movierec.inference.filters import RankBy
 from movierec.settings import load_settings
 from movierec.workflows.own_ratings import own_ratings
@@ -188,7 +188,7 @@ def _cells(line: Recommendation) -> list[str | Text]:
 
 
 def _write(version: LoadedVersion, out: Path, options: Options, *, as_json: bool) -> None:
-    from movierec.workflows.batch import export_lists
+    from movierec.export.lists import export_lists
 
     try:
         with progress_bar("Recommend") as tell:

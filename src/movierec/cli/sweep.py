@@ -15,13 +15,13 @@ from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
 from movierec.jobs.foreground import take_up
 from movierec.jobs.sweeps import queue_sweep, submit_sweep, sweep_run
-from movierec.models.hyperparameters import SageHyperparameters
+from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
 from movierec.store import RunRecord
 
 if TYPE_CHECKING:
-    from movierec.workflows.sweep_records import SweepRecord
-    from movierec.workflows.sweep_request import SweepRequest
+    from movierec.sweeps.records import SweepRecord
+    from movierec.sweeps.request import SweepRequest
 
 __all__ = ["sweep"]
 
@@ -124,8 +124,8 @@ def _request(
     settings: Settings, asked: Mapping[str, Any], now: Mapping[str, Any], device: str | None
 ) -> SweepRequest:
     """Return what is asked for; a name alone asks for what its sweep was started with."""
-    from movierec.workflows.sweep_identity import stored_request
-    from movierec.workflows.sweep_request import SweepRequest
+    from movierec.sweeps.identity import stored_request
+    from movierec.sweeps.request import SweepRequest
 
     if now["name"] is not None and not any(asked.values()):
         stored = stored_request(settings, now["name"])

@@ -13,7 +13,7 @@ from movierec.cli.output import JsonOption, emit, number, table
 from movierec.settings import load_settings
 
 if TYPE_CHECKING:
-    from movierec.workflows.sweep_records import SweepRecord
+    from movierec.sweeps.records import SweepRecord
 
 __all__ = ["app", "drawn"]
 
@@ -28,7 +28,7 @@ Name = Annotated[str, typer.Argument(help="Name of the sweep.")]
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
     """List all sweeps, newest first."""
-    from movierec.workflows.sweep_report import sweep_records
+    from movierec.sweeps.report import sweep_records
 
     records = sweep_records(load_settings())
     emit(as_json, records, lambda: _listed(records))
@@ -46,8 +46,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a sweep's trials, the best first, what mattered, and how to train the best."""
-    from movierec.workflows.sweep_export import html_page, markdown_table, write_text
-    from movierec.workflows.sweep_report import sweep_record
+    from movierec.sweeps.export import html_page, markdown_table, write_text
+    from movierec.sweeps.report import sweep_record
 
     settings = load_settings()
     record = sweep_record(settings, name, importance=True)
@@ -65,7 +65,7 @@ def delete(
     as_json: JsonOption = False,
 ) -> None:
     """Delete a sweep with its trials; versions that were trained from it stay."""
-    from movierec.workflows.sweep_report import delete_sweep, sweep_record
+    from movierec.sweeps.report import delete_sweep, sweep_record
 
     settings = load_settings()
     trials = len(sweep_record(settings, name).trials)
@@ -77,7 +77,7 @@ def delete(
 
 def drawn(record: SweepRecord, most: int = SHOWN) -> RenderableType:
     """Return a sweep for the terminal: its `most` best trials, what mattered, the command."""
-    from movierec.workflows.sweep_export import cells, importance_line, point, sentence
+    from movierec.sweeps.export import cells, importance_line, point, sentence
 
     trials = table(f"Sweep {record.name}", *_COLUMNS, right=_RIGHT)
     for trial in record.trials[:most]:

@@ -19,12 +19,12 @@ from movierec.cli.options import (
 )
 from movierec.cli.output import JsonOption, console, emit, progress_bar
 from movierec.cli.summary import headline, metrics_table
-from movierec.cli.version_shared import tell_what_waits
+from movierec.cli.versions.shared import tell_what_waits
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
 from movierec.jobs import submit_train
 from movierec.jobs.foreground import queue_train, take_up, train_run
-from movierec.models.hyperparameters import SageHyperparameters
+from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
 from movierec.store import RunRecord, VersionRecord
 from movierec.workflows.requests import TrainRequest

@@ -14,7 +14,7 @@ from movierec.comparison.metrics import BY_KEY, Metric
 from movierec.data.dataset import IntArray, Interactions
 from movierec.errors import EvaluationError
 from movierec.inference import LoadedVersion, Recommendation
-from movierec.inference.people import (
+from movierec.inference.user_profile import (
     HistoryLine,
     held_out_of,
     history_of,

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pandas as pd
 from pyarrow import ArrowException
 
+from movierec.comparison.comparability import obstacles
 from movierec.comparison.evidence import Evidence, read_evidence
-from movierec.comparison.guard import obstacles
 from movierec.data.common import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference import LoadedVersion

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from movierec.comparison.comparability import obstacles
 from movierec.comparison.evidence import Evidence
-from movierec.comparison.guard import obstacles
 from movierec.comparison.metrics import METRICS, PAIRED, values_of
 from movierec.comparison.results import Obstacle, Pair
 from movierec.comparison.sentence import sentence_of

@@ -10,7 +10,7 @@ from movierec.inference.results import (
     Recommendation,
     SimilarMovie,
 )
-from movierec.inference.serving import LoadedVersion
+from movierec.inference.version import LoadedVersion
 
 __all__ = [
     "Cause",

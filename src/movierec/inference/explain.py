@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from movierec.data.dataset import FloatArray, IntArray
-from movierec.inference.newcomer import (
+from movierec.inference.newcomers import (
     SAME_FOR_ALL,
     feature_row,
     known_ratings,
@@ -20,16 +20,16 @@ from movierec.inference.newcomer import (
 from movierec.inference.person import Person
 from movierec.inference.results import Basis, Cause, Explanation
 from movierec.inference.sentence import sentence
-from movierec.models.baselines import GRAPHSAGE
-from movierec.models.ease import EASEModel
+from movierec.models.baselines.ease import EASEModel
 from movierec.models.factors import FactorModel
-from movierec.models.inductive import Ratings, UserVectors
+from movierec.models.factory import GRAPHSAGE
+from movierec.models.graphsage.user_encoder import Ratings, UserVectors
 from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualModel
 from movierec.models.threads import one_thread
 
 if TYPE_CHECKING:
-    from movierec.inference.serving import LoadedVersion
+    from movierec.inference.version import LoadedVersion
 
 __all__ = ["explain"]
 

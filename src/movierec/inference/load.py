@@ -8,13 +8,13 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import CommonSpec, Split, SplitSpec, make_split
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.inference.parts import Parts, parts_of
-from movierec.inference.serving import LoadedVersion
-from movierec.models.baselines import GRAPHSAGE, load_recommender
-from movierec.models.features import FeaturePreprocessor
-from movierec.models.inductive import Inductive
+from movierec.inference.version import LoadedVersion
+from movierec.models.factory import GRAPHSAGE, load_recommender
+from movierec.models.graphsage.features import FeaturePreprocessor
+from movierec.models.graphsage.user_encoder import Inductive
 from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
-from movierec.registry.trust import safe_load
+from movierec.registry.safe_pickle import safe_load
 from movierec.settings import Settings, load_settings
 from movierec.store import DatasetRecord, Store, VersionRecord, open_store
 from movierec.store.datasets import DatasetStore

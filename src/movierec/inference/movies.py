@@ -7,7 +7,7 @@ import pandas as pd
 
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset, RatingScale
-from movierec.models.features import AGE_BANDS
+from movierec.models.graphsage.features import AGE_BANDS
 
 __all__ = ["LEAST_RATERS", "groups_of"]
 

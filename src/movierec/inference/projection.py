@@ -13,7 +13,7 @@ from scipy.sparse.linalg import svds
 
 from movierec.data.dataset import FloatArray
 from movierec.inference.results import SimilarityBasis
-from movierec.inference.serving import LoadedVersion
+from movierec.inference.version import LoadedVersion
 
 __all__ = ["MovieMap", "movie_map"]
 

@@ -9,7 +9,11 @@ from statistics import median
 from types import MappingProxyType
 
 from movierec.errors import MovierecError
-from movierec.models.hyperparameters import MOST_SCORES, SageHyperparameters, hyperparameters
+from movierec.models.graphsage.hyperparameters import (
+    MOST_SCORES,
+    SageHyperparameters,
+    hyperparameters,
+)
 from movierec.store import DatasetRecord, Store
 from movierec.store.costs import PastCost
 from movierec.training.cost import NODE, graph_ratings

@@ -18,7 +18,7 @@ from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import RunRecord, RunState, Store, VersionRecord, open_store
 from movierec.store.runs import STARTABLE
-from movierec.training.hooks import Hook
+from movierec.training.callbacks import Hook
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["execute"]
@@ -188,7 +188,7 @@ def _train(work: _Work) -> str:
 
 
 def _import(work: _Work) -> None:
-    from movierec.data.formats import ColumnChoice
+    from movierec.data.formats.detect import ColumnChoice
     from movierec.workflows.data import fetch_and_import, import_data
 
     request = work.run.request
@@ -203,8 +203,8 @@ def _import(work: _Work) -> None:
 
 
 def _sweep(work: _Work) -> None:
-    from movierec.workflows.sweep import sweep
-    from movierec.workflows.sweep_request import SweepRequest
+    from movierec.sweeps.request import SweepRequest
+    from movierec.sweeps.run import sweep
 
     request = SweepRequest.of(**work.run.request)
     goal = trials_goal(work.settings, work.store, work.run)

@@ -14,7 +14,7 @@ from movierec.store.records import RunKind
 from movierec.store.runs import STARTABLE
 
 if TYPE_CHECKING:
-    from movierec.training.hooks import Hook
+    from movierec.training.callbacks import Hook
     from movierec.workflows.requests import TrainRequest
 
 __all__ = ["queue_train", "take_up", "train_run"]

@@ -15,9 +15,9 @@ from movierec.store import RunRecord, Store, open_store
 from movierec.workflows.engines import require_ray
 
 if TYPE_CHECKING:
-    from movierec.training.hooks import Hook
-    from movierec.workflows.sweep_records import SweepRecord
-    from movierec.workflows.sweep_request import SweepRequest
+    from movierec.sweeps.records import SweepRecord
+    from movierec.sweeps.request import SweepRequest
+    from movierec.training.callbacks import Hook
 
 __all__ = ["queue_sweep", "submit_sweep", "sweep_run", "trials_goal"]
 
@@ -35,7 +35,7 @@ def submit_sweep(settings: Settings, *, priority: int = 0, **request: Any) -> Ru
             cannot be written or no worker can be started.
 
     """
-    from movierec.workflows.sweep_request import SweepRequest
+    from movierec.sweeps.request import SweepRequest
 
     asked = SweepRequest.of(**request)
     with open_store(settings) as store:
@@ -80,7 +80,7 @@ def sweep_run(
 
     """
     from movierec.jobs.execute import execute
-    from movierec.workflows.sweep_report import sweep_record
+    from movierec.sweeps.report import sweep_record
 
     run = execute(settings, run_id, on_progress=on_progress, hooks=hooks)
     if run.state != "succeeded":
@@ -93,7 +93,7 @@ def sweep_run(
 
 def trials_goal(settings: Settings, store: Store, run: RunRecord) -> int:
     """Return at how many trials the sweep of a run is done; it is settled when the run begins."""
-    from movierec.workflows.sweep_store import SweepStore
+    from movierec.sweeps.storage import SweepStore
 
     if "goal" not in run.facts:
         done = SweepStore(settings).count_trials(run.request["name"])
@@ -102,7 +102,7 @@ def trials_goal(settings: Settings, store: Store, run: RunRecord) -> int:
 
 
 def _added(settings: Settings, store: Store, request: SweepRequest, priority: int = 0) -> RunRecord:
-    from movierec.workflows.sweep_identity import begin
+    from movierec.sweeps.identity import begin
 
     data = store.datasets.get(request.training.dataset)
     store.runs.mark_interrupted()

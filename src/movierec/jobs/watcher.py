@@ -12,7 +12,7 @@ from movierec.errors import StoreError
 from movierec.progress import Progress
 from movierec.runtime import peak_memory_mb
 from movierec.store import EpochRecord, Store
-from movierec.training.hooks import EpochResult, Plan
+from movierec.training.callbacks import EpochResult, Plan
 
 __all__ = ["Progress", "Watcher", "complete_epochs"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError
-from movierec.registry import checked
+from movierec.registry import hash_cache
 from movierec.registry.manifest import FileFacts, Manifest, facts_of, read_manifest
 from movierec.registry.names import METADATA, SERVING, check_file, is_folder
 from movierec.store.folders import sync
@@ -117,14 +117,14 @@ def problem_with(folder: Path, name: str, manifest: Manifest, *, again: bool = T
 
 
 def _is_same(folder: Path, name: str, expected: FileFacts, *, again: bool) -> bool:
-    if expected.bytes < checked.LARGE or again:
+    if expected.bytes < hash_cache.LARGE or again:
         return facts_of(folder / name) == expected
-    if checked.is_known(folder, name, expected.sha256):
+    if hash_cache.is_known(folder, name, expected.sha256):
         return True
     since = time.time_ns()
     if facts_of(folder / name) != expected:
         return False
-    checked.remember(folder, name, expected.sha256, since)
+    hash_cache.remember(folder, name, expected.sha256, since)
     return True
 
 

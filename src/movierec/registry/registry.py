@@ -12,15 +12,15 @@ from typing import Any
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError, NotFoundError
+from movierec.registry.annotations import changed_tags, checked_notes
 from movierec.registry.files import Content, write_files
 from movierec.registry.history import SAVED
 from movierec.registry.manifest import FileFacts, Manifest, write_manifest
 from movierec.registry.names import is_name, next_name
-from movierec.registry.reading import Problems, Versions
+from movierec.registry.reader import Problems, Versions
 from movierec.registry.reconcile import add_row
-from movierec.registry.sharing import Sharer
+from movierec.registry.shared.push_pull import Sharer
 from movierec.registry.trash import is_expired
-from movierec.registry.words import changed_tags, checked_notes
 from movierec.store import VersionRecord
 from movierec.store.folders import incoming_folder, sync
 from movierec.store.plain import plain_dict

@@ -9,15 +9,15 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from movierec.server.ab_split import Traffic
 from movierec.server.errors import add_handlers
-from movierec.server.gate import OPEN, Gate, Limits
 from movierec.server.keys import read_keys
 from movierec.server.limits import Buckets
-from movierec.server.replies import ErrorReply
+from movierec.server.middleware import OPEN, Gate, Limits
+from movierec.server.responses import ErrorReply
 from movierec.server.routes import routes
 from movierec.server.service import Service
 from movierec.server.status import add_page, status_routes
-from movierec.server.traffic import Traffic
 from movierec.settings import Settings, load_settings
 
 __all__ = ["make_app"]

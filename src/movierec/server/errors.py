@@ -18,7 +18,7 @@ from movierec.errors import (
     NotFoundError,
     StoreError,
 )
-from movierec.server.answers import encoded
+from movierec.server.encoding import encoded
 
 __all__ = ["Refused", "add_handlers", "error_body", "refusal"]
 

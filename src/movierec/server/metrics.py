@@ -14,8 +14,8 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from movierec.server.answers import AnswerCache
-from movierec.server.held import Held
+from movierec.server.encoding import AnswerCache
+from movierec.server.served_version import Held
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 

@@ -9,10 +9,9 @@ from fastapi import APIRouter, Request, Response
 
 from movierec.inference.person import Person
 from movierec.inference.stars import chances_of
-from movierec.server.answers import Answer, encoded, explained, lines_of
-from movierec.server.held import Held
+from movierec.server.encoding import Answer, encoded, explained, lines_of
 from movierec.server.query import in_query, of_query
-from movierec.server.questions import (
+from movierec.server.requests import (
     ExplainQuestion,
     FeedbackGiven,
     NewcomerQuestion,
@@ -20,7 +19,7 @@ from movierec.server.questions import (
     ScoreQuestion,
     SimilarQuestion,
 )
-from movierec.server.replies import (
+from movierec.server.responses import (
     ExplainReply,
     FeedbackReply,
     ListReply,
@@ -28,6 +27,7 @@ from movierec.server.replies import (
     ScoreReply,
     SimilarReply,
 )
+from movierec.server.served_version import Held
 from movierec.server.service import Service
 
 __all__ = ["routes"]

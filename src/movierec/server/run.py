@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from movierec.errors import SettingsError
+from movierec.server.ab_split import Traffic
 from movierec.server.app import make_app
 from movierec.server.keys import read_keys
 from movierec.server.logs import configure
-from movierec.server.traffic import Traffic
 from movierec.settings import Settings, load_settings
 from movierec.store import open_store
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from movierec.errors import MovierecError, NotFoundError, StoreError
 from movierec.registry.names import CURRENT
-from movierec.server.answers import Answer, AnswerCache
+from movierec.server.ab_split import Traffic
+from movierec.server.encoding import Answer, AnswerCache
 from movierec.server.errors import Refused
 from movierec.server.following import Follower
-from movierec.server.held import Held
+from movierec.server.list_counts import Served
 from movierec.server.metrics import Metrics
-from movierec.server.served import Served
-from movierec.server.traffic import Traffic
+from movierec.server.served_version import Held
 from movierec.server.versions import Versions
 from movierec.settings import Settings
 from movierec.store import Store, open_store

@@ -6,13 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from movierec.server.answers import encoded, plain
-from movierec.server.held import Held
+from movierec.server.encoding import encoded, plain
 from movierec.server.metrics import CONTENT_TYPE
 from movierec.server.page import page_of
 from movierec.server.query import in_query, of_query
-from movierec.server.questions import HealthQuestion, VersionQuestion
-from movierec.server.replies import HealthReply, VersionReply
+from movierec.server.requests import HealthQuestion, VersionQuestion
+from movierec.server.responses import HealthReply, VersionReply
+from movierec.server.served_version import Held
 from movierec.server.service import Service
 
 __all__ = ["add_page", "status_routes"]

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from movierec.data.dataset import Dataset
 from movierec.errors import MovierecError, NotFoundError
 from movierec.registry.names import CURRENT, is_name
-from movierec.server.held import Held, Loader, mark_of, reference_of
+from movierec.server.served_version import Held, Loader, mark_of, reference_of
 from movierec.settings import Settings
 from movierec.store import Store
 

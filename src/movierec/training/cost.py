@@ -13,7 +13,7 @@ The numbers are round ones, from steps timed on two cores; docs/SCALE.md has the
 
 from __future__ import annotations
 
-from movierec.models.hyperparameters import SageHyperparameters
+from movierec.models.graphsage.hyperparameters import SageHyperparameters
 
 __all__ = ["NODE", "graph_ratings"]
 

@@ -9,23 +9,23 @@ from torch import Tensor
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.graph import RatingGraph
-from movierec.group import ALONE, Group
 from movierec.models.factors import FactorModel
-from movierec.models.features import FeaturePreprocessor
-from movierec.models.hyperparameters import SageHyperparameters
-from movierec.models.sage import GraphSage, NodeStates, Sizes
-from movierec.models.sage_recommender import (
+from movierec.models.graphsage.features import FeaturePreprocessor
+from movierec.models.graphsage.hyperparameters import SageHyperparameters
+from movierec.models.graphsage.network import GraphSage, NodeStates, Sizes
+from movierec.models.graphsage.recommender import (
     SageRecommender,
     factors_of,
     feature_tensors,
     shared_factors,
 )
 from movierec.models.serving import require_ratings
+from movierec.process_group import ALONE, Group
 from movierec.runtime import seed_everything
-from movierec.training.config import Circumstances
-from movierec.training.hooks import Hook, Stage
-from movierec.training.optimisation import Course
-from movierec.training.shard import Shard
+from movierec.training.callbacks import Hook, Stage
+from movierec.training.distributed.shard import Shard
+from movierec.training.optim import Course
+from movierec.training.options import Circumstances
 from movierec.training.trainer import FitResult, Trainer
 
 __all__ = ["Measure", "SageFit", "fit_sage"]

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
-from movierec.models.asked import RankingDraw
-from movierec.models.hyperparameters import SageHyperparameters
-from movierec.training.optimisation import steps_per_epoch
-from movierec.training.shard import Shard
+from movierec.models.graphsage.hyperparameters import SageHyperparameters
+from movierec.models.graphsage.negative_sampling import RankingDraw
+from movierec.training.distributed.shard import Shard
+from movierec.training.optim import steps_per_epoch
 
 __all__ = ["Draw", "Step", "TargetDraw", "moment_bounds"]
 

@@ -14,23 +14,23 @@ from torch import Tensor
 
 from movierec.errors import ArtifactError, NonFiniteError, TrainingError
 from movierec.graph import RatingGraph
-from movierec.models.asked import RankingDraw
-from movierec.models.losses import state_losses, step_loss
-from movierec.models.sage import GraphSage, NodeStates
+from movierec.models.graphsage.losses import state_losses, step_loss
+from movierec.models.graphsage.negative_sampling import RankingDraw
+from movierec.models.graphsage.network import GraphSage, NodeStates
 from movierec.runtime import pick_device
 from movierec.training.averaging import WeightAverage
+from movierec.training.callbacks import EpochResult, Hook, Plan, Stage
 from movierec.training.checkpoint import read_checkpoint, unusable, write_checkpoint
-from movierec.training.config import Circumstances
-from movierec.training.hooks import EpochResult, Hook, Plan, Stage
-from movierec.training.optimisation import (
+from movierec.training.distributed.shard import Shard
+from movierec.training.minibatch import PartDraw
+from movierec.training.optim import (
     Course,
     make_optimizer,
     make_schedule,
     parts_per_pass,
     steps_per_epoch,
 )
-from movierec.training.parts import PartDraw
-from movierec.training.shard import Shard
+from movierec.training.options import Circumstances
 from movierec.training.targets import Step, TargetDraw
 
 __all__ = ["FitResult", "Trainer", "Validator"]

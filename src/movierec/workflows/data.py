@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from movierec.data.checks import gathered
 from movierec.data.dataset import Dataset, RatingScale
-from movierec.data.formats import ColumnChoice, read_raw
-from movierec.data.raw import RawData
-from movierec.data.report import ImportReport
-from movierec.data.rows import checked_rows
-from movierec.data.sources import fetch_data_set
-from movierec.data.staging import LAYOUT, Staging
+from movierec.data.formats.detect import ColumnChoice, read_raw
+from movierec.data.formats.raw import RawData
+from movierec.data.sources.obtain import fetch_data_set
+from movierec.data.validation.checks import gathered
+from movierec.data.validation.report import ImportReport
+from movierec.data.validation.rows import checked_rows
+from movierec.data.validation.staging import LAYOUT, Staging
 from movierec.errors import DataError
 from movierec.progress import Progress, part_of, silent
 from movierec.settings import Settings

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from movierec.data.splits import SplitName, SplitSpec
-from movierec.models.baselines import BASELINES
-from movierec.models.hyperparameters import AGGREGATORS, PRESETS, bounds
+from movierec.models.factory import BASELINES
+from movierec.models.graphsage.hyperparameters import AGGREGATORS, PRESETS, bounds
+from movierec.sweeps.command import full_hyperparameters
+from movierec.sweeps.space import fields_of, model_of
 from movierec.workflows.requests import said_of
-from movierec.workflows.sweep_command import full_hyperparameters
-from movierec.workflows.sweep_space import fields_of, model_of
 
 __all__ = [
     "FormField",

@@ -16,12 +16,12 @@ import torch
 
 from movierec.data.dataset import FloatArray, Interactions
 from movierec.inference import LoadedVersion, load_version
-from movierec.inference.newcomer import feature_row, one_user
+from movierec.inference.newcomers import feature_row, one_user
 from movierec.inference.person import Person
-from movierec.models.inductive import UserVectors
+from movierec.models.graphsage.recommender import SageRecommender
+from movierec.models.graphsage.user_encoder import UserVectors
 from movierec.models.protocol import Recommender
 from movierec.models.residuals import fit_residuals
-from movierec.models.sage_recommender import SageRecommender
 from movierec.settings import Settings
 from movierec.workflows.restore import restore_sage
 

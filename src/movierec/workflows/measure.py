@@ -19,7 +19,7 @@ from movierec.registry.measurements import Ground, Measurement
 from movierec.registry.names import listed
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord, open_store
-from movierec.workflows.floors import measured_floors
+from movierec.workflows.baselines import measured_floors
 from movierec.workflows.measure_request import MeasureRequest, require_one_task, retraining
 
 __all__ = ["LEAST_RATINGS", "LEAST_USERS", "common_test", "measure_together"]

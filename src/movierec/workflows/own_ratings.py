@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 
 from movierec.columns import Columns
-from movierec.data.raw import RawTable
-from movierec.data.tables import read_own
+from movierec.data.formats.raw import RawTable
+from movierec.data.formats.tables import read_own
 from movierec.errors import FormatError, NotFoundError
-from movierec.inference.serving import LoadedVersion
+from movierec.inference.version import LoadedVersion
 
 __all__ = ["own_ratings"]
 

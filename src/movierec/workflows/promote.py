@@ -14,7 +14,7 @@ from movierec.comparison.wording import delta_text, interval_text
 from movierec.errors import PromotionError, SettingsError
 from movierec.evaluation.significance import LEVEL, Difference, holm
 from movierec.registry import Registry
-from movierec.registry.words import checked_reason
+from movierec.registry.annotations import checked_reason
 from movierec.store import VersionRecord
 
 __all__ = ["GUARDS", "Check", "Gate", "check_promotion", "promote"]

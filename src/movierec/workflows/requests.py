@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
-from movierec.models.baselines import BASELINES, make_baseline
-from movierec.models.hyperparameters import PRESETS, hyperparameters
+from movierec.models.factory import BASELINES, make_baseline
+from movierec.models.graphsage.hyperparameters import PRESETS, hyperparameters
 from movierec.workflows.engines import Engine
 
 __all__ = ["MODELS", "MOST_MEMBERS", "TrainRequest", "said_of", "spoken"]

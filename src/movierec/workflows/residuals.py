@@ -9,7 +9,7 @@ import numpy as np
 
 from movierec.data.dataset import FloatArray, Interactions
 from movierec.models.factors import FactorModel
-from movierec.models.hyperparameters import Residuals
+from movierec.models.graphsage.hyperparameters import Residuals
 from movierec.models.residuals import (
     KERNEL,
     ResidualKernel,

@@ -10,15 +10,15 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import ArtifactError
 from movierec.inference.load import data_of, load_version
-from movierec.models.features import FeaturePreprocessor
-from movierec.models.hyperparameters import SageHyperparameters
-from movierec.models.members import as_one_module
+from movierec.models.ensemble import as_one_module
+from movierec.models.graphsage.features import FeaturePreprocessor
+from movierec.models.graphsage.hyperparameters import SageHyperparameters
+from movierec.models.graphsage.network import GraphSage, Sizes
+from movierec.models.graphsage.recommender import SageRecommender, feature_tensors
 from movierec.models.residuals import ResidualKernel
-from movierec.models.sage import GraphSage, Sizes
-from movierec.models.sage_recommender import SageRecommender, feature_tensors
 from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
-from movierec.registry.trust import read_weights, safe_load
+from movierec.registry.safe_pickle import read_weights, safe_load
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
 from movierec.workflows.requests import MOST_MEMBERS

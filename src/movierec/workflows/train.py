@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from movierec.cluster.cluster import device_of_workers
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, make_split
 from movierec.evaluation import evaluate
@@ -23,12 +24,11 @@ from movierec.registry.files import Content
 from movierec.runtime import git_state, library_versions, peak_memory_mb, pick_device, set_threads
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
-from movierec.training.config import Circumstances
-from movierec.training.hooks import Hook
+from movierec.training.callbacks import Hook
+from movierec.training.options import Circumstances
+from movierec.workflows.baselines import measured_floors
 from movierec.workflows.engines import require_ray
-from movierec.workflows.fitting import Fitted, Fitter, fit_model
-from movierec.workflows.floors import measured_floors
-from movierec.workflows.ray_cluster import device_of_workers
+from movierec.workflows.fit import Fitted, Fitter, fit_model
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["circumstances_of", "prepared", "train"]
@@ -159,7 +159,7 @@ def _fitter(request: TrainRequest, settings: Settings) -> Fitter | None:
     """Return what does the steps elsewhere; None: this process does."""
     if not request.engine.is_ray:
         return None
-    from movierec.workflows.ray_train import fit_on_ray
+    from movierec.cluster.train import fit_on_ray
 
     return partial(fit_on_ray, settings)
 

@@ -1,0 +1,1 @@
+"""`movierec versions` and its many sub-commands."""

@@ -1,0 +1,149 @@
+"""`movierec versions export`, `import` and `card`: versions that come and go as files."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from movierec.cli.output import JsonOption, emit, progress_bar
+from movierec.cli.versions.common import Name, opened
+from movierec.cli.versions.shared import tell_what_waits
+from movierec.cli.versions.tables import mib
+from movierec.errors import SettingsError
+from movierec.settings import load_settings
+
+if TYPE_CHECKING:
+    from movierec.export.mlflow import Exported
+    from movierec.registry import Registry
+
+__all__ = ["add_to"]
+
+DEFAULT_EXPERIMENT = "movierec"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to `movierec versions`."""
+    app.command()(export)
+    app.command("import")(import_)
+    app.command()(card)
+
+
+def export(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Versions; without any, the current one.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="File, or a folder for files of the usual names.")
+    ] = None,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="Write into this MLflow tracking store instead."),
+    ] = None,
+    experiment: Annotated[
+        str, typer.Option(help="MLflow's experiment; it is made if need be.")
+    ] = DEFAULT_EXPERIMENT,
+    as_json: JsonOption = False,
+) -> None:
+    """Write versions into one file each, or into an MLflow tracking store.
+
+    A file holds everything of a version but its data, with checksums; `movierec versions import`
+    reads it anywhere. In MLflow a version becomes a run, the same one when it is exported again.
+    """
+    chosen = names or ["current"]
+    if mlflow is None:
+        found = _archives(chosen, to)
+        said = "\n".join(f"{each['path']}  {mib(each['bytes'])}" for each in found)
+        emit(as_json, {"archives": found}, lambda: said)
+        return
+    if to is not None:
+        raise SettingsError("--to and --mlflow exclude each other.", hint="Leave one out.")
+    runs = _runs(chosen, mlflow, experiment)
+    emit(as_json, {"runs": runs}, lambda: "\n".join(_said(run, experiment) for run in runs))
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="What `movierec versions export` wrote.")],
+    name: Annotated[
+        str | None, typer.Option(help="Its name here; else its own, or the next free one.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep the version of an exported file, after checking everything in it.
+
+    The file may come from anybody: no code in it is run, and of one that is refused nothing is
+    left. The version is not made current; its data set need not be in the database.
+    """
+    from movierec.registry.archive.pack import import_archive
+    from movierec.registry.lineage import lineage
+
+    with opened() as (registry, store):
+        record = import_archive(registry, file, name=name)
+        is_data_here = lineage(store, record).is_data_here
+    tell_what_waits(load_settings(), record.name)
+    there = record.origin.get("name")
+    other = f" It was {there} where it comes from." if there != record.name else ""
+    missing = "" if is_data_here else _missing_data(record.dataset_name, record.fingerprint)
+    facts = {"version": record, "is_data_here": is_data_here}
+    emit(as_json, facts, lambda: f"{record.name} is imported.{other}{missing}")
+
+
+def card(
+    name: Name = "current",
+    to: Annotated[Path | None, typer.Option(help="File to write it to.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a version's model card as Markdown: what it is, how good for whom, and its limits."""
+    from movierec.export.model_card import model_card, write_card
+
+    with opened() as (registry, store):
+        record = registry.get(name)
+        text = model_card(store, record)
+    if to is not None:
+        write_card(to, text)
+        emit(as_json, {"version": record.name, "path": to}, lambda: str(to))
+    elif as_json:
+        emit(as_json, {"version": record.name, "card": text}, str)
+    else:
+        typer.echo(text, nl=False)
+
+
+def _archives(names: list[str], to: Path | None) -> list[dict[str, Any]]:
+    with opened() as (registry, _):
+        records = {record.name: record for record in map(registry.get, names)}
+        if to is not None and len(records) > 1 and not to.is_dir():
+            raise SettingsError(
+                f"{to} is not a folder, and {len(records)} versions need one file each.",
+                hint="Make the folder first, or export them one by one.",
+            )
+        return [_archive(registry, name, to or Path()) for name in records]
+
+
+def _archive(registry: Registry, name: str, to: Path) -> dict[str, Any]:
+    from movierec.registry.archive.pack import export_archive
+
+    path = export_archive(registry, name, to)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"version": name, "path": path, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _runs(names: list[str], uri: str, experiment: str) -> list[Exported]:
+    from movierec.export.mlflow import export_to_mlflow
+
+    with opened() as (registry, store), progress_bar("Exporting") as tell:
+        return export_to_mlflow(registry, store, names, uri, experiment, on_progress=tell)
+
+
+def _said(run: Exported, experiment: str) -> str:
+    done = "is now" if run.is_new else "was already"
+    return f"{run.version} {done} run {run.run_id} of the experiment {experiment}."
+
+
+def _missing_data(dataset: str, fingerprint: str) -> str:
+    return (
+        f" Its data set {dataset}, fingerprint {fingerprint[:12]}…, is not in this database: to "
+        "recommend with it, import the same data with `movierec data import`."
+    )

@@ -1,0 +1,1 @@
+"""Readers of rating files: each brings a file to rows of text."""

@@ -1,0 +1,1 @@
+"""Made-up ratings in the shape of a MovieLens release."""

@@ -1,0 +1,1 @@
+"""Checking an import: every row is kept, or dropped with a reason."""

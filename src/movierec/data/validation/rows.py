@@ -1,0 +1,111 @@
+"""All rows of a ratings file, block by block: read, checked one by one, gathered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from movierec.columns import Columns
+from movierec.data.dataset import IntArray, RatingScale
+from movierec.data.formats.raw import START, Place, RatingRows
+from movierec.data.validation.blocks import Array, Block, Ids, check_block
+from movierec.data.validation.staging import Staging
+from movierec.progress import Progress, silent
+
+__all__ = ["CheckedRows", "checked_rows"]
+
+
+class CheckedRows:
+    """The blocks of a ratings file and the ids that their codes stand for.
+
+    `resumed` is the number of rows that an earlier import had read.
+    """
+
+    def __init__(self, file: str, *, timed: bool) -> None:
+        self.file = file
+        self.timed = timed
+        self.users = Ids()
+        self.movies = Ids()
+        self.blocks: list[Block] = []
+        self.resumed = 0
+        self._malformed: list[IntArray] = []
+
+    def __len__(self) -> int:
+        return sum(block.facts.rows for block in self.blocks)
+
+    @property
+    def end(self) -> Place:
+        """Where the next block begins."""
+        return self.blocks[-1].facts.end if self.blocks else START
+
+    @property
+    def malformed(self) -> IntArray:
+        """Lines that have another number of fields than the header."""
+        return np.concatenate(self._malformed) if self._malformed else np.zeros(0, np.int64)
+
+    def add(self, block: Block) -> None:
+        """Add the next block, whose new ids are coded already or are those of an earlier import."""
+        for ids, new in ((self.users, block.facts.users), (self.movies, block.facts.movies)):
+            for value in new:
+                ids.add(value)
+        self.blocks.append(block)
+        self._malformed.append(block.columns["malformed"])
+
+    def column(self, name: str, dtype: npt.DTypeLike) -> Array:
+        """Return one column of all rows, (n,)."""
+        whole: Array = np.empty(len(self), dtype)
+        start = 0
+        for block in self.blocks:
+            stop = start + block.facts.rows
+            whole[start:stop] = block.columns[name]
+            start = stop
+        return whole
+
+    def times(self) -> npt.NDArray[np.float64]:
+        """Return the times of all rows, (n,): dates count only where there is no number at all."""
+        found: npt.NDArray[np.float64] = self.column("time", np.float64)
+        if all(block.facts.dates for block in self.blocks if block.facts.rows):
+            return found
+        start = 0
+        for block in self.blocks:
+            stop = start + block.facts.rows
+            if block.facts.dates:
+                found[start:stop] = np.nan
+            start = stop
+        return found
+
+    def lines_of(self, rows: Any) -> tuple[int, ...]:
+        """Return the lines of these rows in the file."""
+        ends = np.cumsum([block.facts.rows for block in self.blocks])
+        return tuple(self._line(int(row), ends) for row in rows)
+
+    def _line(self, row: int, ends: IntArray) -> int:
+        number = int(np.searchsorted(ends, row, side="right"))
+        facts = self.blocks[number].facts
+        place = row - (int(ends[number]) - facts.rows)
+        later = self.blocks[number].columns["line"]
+        return facts.line + int(later[place] if len(later) else place)
+
+
+def checked_rows(
+    ratings: RatingRows,
+    scale: RatingScale | None,
+    staging: Staging | None = None,
+    on_progress: Progress = silent,
+) -> CheckedRows:
+    """Read a ratings file block by block; each is checked, kept in the staging and let go."""
+    rows = CheckedRows(ratings.file, timed=Columns.TIMESTAMP in ratings.names)
+    for block in staging.blocks() if staging else ():
+        rows.add(block)
+    rows.resumed = len(rows)
+    stage = f"reading (resumed at {rows.resumed:,} rows)" if rows.resumed else "reading"
+    for table in ratings.blocks(rows.end):
+        if rows.blocks:
+            on_progress(stage, rows.end.offset / max(1, ratings.size))
+        block = check_block(table, rows.users, rows.movies, scale)
+        rows.add(staging.keep(block) if staging else block)
+    pa.default_memory_pool().release_unused()
+    return rows

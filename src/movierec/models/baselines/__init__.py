@@ -1,0 +1,1 @@
+"""The baselines that GraphSAGE stands beside, one file each."""

@@ -1,0 +1,1 @@
+"""GraphSAGE: network, heads, losses, features, and its trained form."""

@@ -1,0 +1,204 @@
+"""Whether the files of a version that came from elsewhere are what their names say.
+
+No code in them is run, torch is not needed, and no file takes more memory than its size allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from movierec.errors import ArtifactError
+from movierec.registry.archive.layout import RefusedError
+from movierec.registry.files import read_array
+from movierec.registry.names import array_of
+from movierec.registry.safe_pickle import check_weights, safe_load
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+__all__ = ["check_contents", "is_known"]
+
+GRAPHSAGE = ("graphsage_model.pth", "preprocessor.pkl")
+FRAMES = ("per_user.parquet", "per_rating.parquet")
+# a model that only ranks predicts no rating, and of many users only a sample has lists
+_MAY_MISS = ("prediction", "recommended")
+MAX_ID = 500  # characters of a user's id
+
+# What pandas writes, and nothing that makes much out of little: snappy at most some 20 times.
+_CODECS = {"SNAPPY", "UNCOMPRESSED"}
+_ENCODINGS = {"PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY"}
+_MAX_GROWTH = 32
+_RANKING = ("precision_at_10", "recall_at_10", "ndcg_at_10", "hit_rate_at_10", "map_at_10", "mrr")
+_COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
+    "per_user.parquet": {
+        "user_id": ("large_string", "string"),
+        **dict.fromkeys(("user_index", "n_train", "n_test"), ("int64",)),
+        **dict.fromkeys(("sq_error_sum", "abs_error_sum", "rmse"), ("double",)),
+        **{f"{kind}_{name}": ("double",) for kind in ("full", "full_4", "rated")
+           for name in _RANKING},
+    },
+    "per_rating.parquet": {
+        **dict.fromkeys(("position", "user_index", "movie_index"), ("int64",)),
+        **dict.fromkeys(("rating", "prediction"), ("float",)),
+        "recommended": ("bool",),
+    },
+}  # fmt: skip
+
+
+def is_known(name: str) -> bool:
+    """Return whether a version can have a file of this name."""
+    return name in (*GRAPHSAGE, *FRAMES) or array_of(name) is not None
+
+
+def check_contents(folder: Path, names: Iterable[str], model: str) -> None:
+    """Check files that lie in a folder, and that the arrays make a model of this kind.
+
+    Raises:
+        RefusedError: one is not what its name says, or they do not fit together.
+        UntrustedError: one asks for code.
+
+    """
+    names = sorted(names)
+    for name in names:
+        _check(folder, name)
+    try:
+        _check_model(folder, [name for name in names if array_of(name)], model)
+    except RefusedError:
+        raise
+    except Exception as error:  # crafted arrays lead a model's own checks anywhere
+        cause = error.message.rstrip(".") if isinstance(error, ArtifactError) else str(error)
+        raise RefusedError(f"its arrays do not make a {model}: {cause}") from error
+
+
+def _check(folder: Path, name: str) -> None:
+    if name == "graphsage_model.pth":
+        check_weights(folder / name)
+    elif name == "preprocessor.pkl":
+        _check_preprocessor(folder / name)
+    elif name in FRAMES:
+        _check_frame(folder / name)
+    else:
+        _check_array(folder / name)
+
+
+def _check_preprocessor(path: Path) -> None:
+    from movierec.models.graphsage.features import FeaturePreprocessor
+
+    try:
+        found = FeaturePreprocessor.from_state(safe_load(path, {}))
+        scales = [number for pair in found.scales.values() for number in _pair(pair)]
+        words = [word for words in found.vocabularies.values() for word in words]
+        names = [*found.scales, *found.vocabularies]
+        plain = all(type(text) is str for text in (*words, *names))
+        if not plain or not np.isfinite(np.array(scales, np.float64)).all():
+            raise ValueError("it holds other things than names and numbers")
+    except (TypeError, ValueError) as error:
+        raise RefusedError(f"{path.name} is not a preprocessor: {error}") from error
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    mean, deviation = values
+    return mean, deviation
+
+
+def _check_array(path: Path) -> None:
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        array = read_array(path, mmap=True)
+    except ArtifactError as error:
+        raise RefusedError(f"{name} is not a plain array") from error
+    header = _header_bytes(path)
+    if path.stat().st_size != header + array.nbytes:
+        raise RefusedError(f"{name} holds more than its header says")
+
+
+def _header_bytes(path: Path) -> int:
+    with path.open("rb") as file:
+        major, _ = np.lib.format.read_magic(file)
+        prefix = file.read(2 if major == 1 else 4)
+        return file.tell() + int.from_bytes(prefix, "little")
+
+
+def _check_model(folder: Path, files: list[str], model: str) -> None:
+    from movierec.models.factory import load_recommender
+
+    arrays = {array_of(name) or "": read_array(folder / name, mmap=True) for name in files}
+    load_recommender(model, arrays)
+
+
+def _check_frame(path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = [name for name in _COLUMNS[path.name] if name == "user_id"]
+    try:
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            _check_parquet(file, path)
+            _check_values(file.read(), path)
+    except KeyError as error:  # no user_id
+        raise _other_columns(path) from error
+    except (pa.ArrowException, OSError) as error:
+        raise RefusedError(f"{path.name} is not Parquet or is damaged") from error
+
+
+def _check_parquet(file: pq.ParquetFile, path: Path) -> None:
+    """Check columns, types and sizes before anything is unpacked."""
+    expected = _COLUMNS[path.name]
+    found = {field.name: _type(field.type) for field in file.schema_arrow}
+    if len(found) != len(file.schema_arrow) or found.keys() != expected.keys():
+        raise _other_columns(path)
+    wrong = next((name for name, kind in found.items() if kind not in expected[name]), None)
+    if wrong is not None:
+        raise RefusedError(f"{path.name}: {wrong} is {found[wrong]}")
+    facts, size = file.metadata, path.stat().st_size
+    if facts.num_rows > size:
+        raise RefusedError(f"{path.name} declares {facts.num_rows:,} rows in {size:,} bytes")
+    groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
+    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
+    if {c.compression for c in chunks} - _CODECS or {e for c in chunks for e in c.encodings} - (
+        _ENCODINGS
+    ):
+        raise RefusedError(f"{path.name} is packed in a way that no evaluation writes")
+    if sum(chunk.total_uncompressed_size for chunk in chunks) > _MAX_GROWTH * size:
+        raise RefusedError(f"{path.name} unpacks to far more than it is")
+
+
+def _other_columns(path: Path) -> RefusedError:
+    return RefusedError(f"{path.name} has other columns than an evaluation writes")
+
+
+def _type(kind: Any) -> str:
+    import pyarrow as pa
+
+    return str(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
+def _check_values(frame: Any, path: Path) -> None:
+    """Check that indices are some, and that no user is there twice."""
+    import pyarrow.compute as pc
+
+    for field in frame.schema:
+        column = frame[field.name]
+        may_miss = _type(field.type) == "double" or field.name in _MAY_MISS
+        if column.null_count and not may_miss:
+            raise RefusedError(f"{path.name}: {field.name} has gaps")
+        if _type(field.type) == "int64" and len(column) and pc.min(column).as_py() < 0:
+            raise RefusedError(f"{path.name}: {field.name} has negative numbers")
+    if "user_id" in frame.column_names:
+        _check_ids(frame["user_id"], path)
+
+
+def _check_ids(column: Any, path: Path) -> None:
+    """Check users' ids while they are still a dictionary: a long one told often stays small."""
+    import pyarrow.compute as pc
+
+    ids = column.unify_dictionaries()
+    words = ids.chunk(0).dictionary if ids.num_chunks else []
+    if len(words) != len(column):
+        raise RefusedError(f"{path.name}: a user is there twice")
+    if len(words) and pc.max(pc.utf8_length(words)).as_py() > MAX_ID:
+        raise RefusedError(f"{path.name}: a user's id has more than {MAX_ID} characters")

@@ -1,0 +1,294 @@
+"""A version as one file, written to be read anywhere and read as if an enemy had written it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from movierec.errors import ArtifactError
+from movierec.registry.archive.content import check_contents, is_known
+from movierec.registry.archive.facts import (
+    MAX_JSON_BYTES,
+    Head,
+    check_metadata,
+    head_of,
+    read_head,
+    strict,
+)
+from movierec.registry.archive.layout import MAX_BYTES, Entry, RefusedError, read_layout
+from movierec.registry.manifest import FileFacts, parse_manifest, read_manifest
+from movierec.registry.names import METADATA, SERVING, check_file
+from movierec.registry.registry import Registry
+from movierec.store import VersionRecord
+from movierec.store.folders import sync
+
+__all__ = ["SUFFIX", "archive_name", "export_archive", "import_archive"]
+
+SUFFIX = ".movierec.zip"
+HEAD = "archive.json"
+CHUNK = 2**20
+LARGEST = MAX_BYTES - 2**20  # room for the names, the head and the words
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip knows: the same bytes at any time
+
+
+def archive_name(record: VersionRecord) -> str:
+    """Return what a version's archive is called unless somebody says otherwise."""
+    dataset = "".join(c if c.isalnum() or c in "-_." else "-" for c in record.dataset_name)
+    return f"{dataset.strip('.')[:60] or 'version'}-{record.name}{SUFFIX}"
+
+
+def export_archive(registry: Registry, name: str, target: Path) -> Path:
+    """Write a version into one file and return its path; a folder gets the usual name in it.
+
+    Nothing is compressed: what takes room are numbers, which hardly shrink, and a reader then
+    needs no more memory than the file has bytes. The same version gives the same bytes.
+
+    Raises:
+        NotFoundError: there is no such version.
+        ArtifactError: its files are not whole or too large, there is a file of that name, or it
+            cannot be written.
+
+    """
+    record = registry.get(name)
+    path = target / archive_name(record) if target.is_dir() else target
+    problems = registry.verify(record.name)
+    if problems:
+        raise ArtifactError(
+            f"Version {record.name} cannot be exported: {problems[0]}",
+            hint="Restore its files from a backup, or train it again.",
+        )
+    _require_small(record)
+    folder = registry.path(record.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _written_aside(path, lambda file: _write(file, folder, record))
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            hint="Name another file with `--to`, or make room.",
+        ) from error
+    return path
+
+
+def import_archive(registry: Registry, path: Path, *, name: str | None = None) -> VersionRecord:
+    """Keep the version of an archive under its name, the next free one, or the name given.
+
+    The archive may come from anybody: everything in it is checked before the version is there,
+    and nothing is left of one that is refused. It is not made current, and its data set need
+    not be in the database.
+
+    Raises:
+        ArtifactError: the file is not such an archive, is damaged or too large; or the name is
+            taken.
+        UntrustedError: a file in it asks for code to be run.
+
+    """
+    try:
+        with _opened(path) as file:
+            return _imported(registry, file, path, name)
+    except RefusedError as error:
+        raise _refused(path, f"{error}.") from error
+    except UnicodeError as error:
+        raise _refused(path, "a name in it cannot be read.") from error
+
+
+def _imported(registry: Registry, file: BinaryIO, path: Path, name: str | None) -> VersionRecord:
+    entries = {entry.name: entry for entry in read_layout(file)}
+    content = {kept: _small(file, entries, kept) for kept in (HEAD, METADATA)}
+    head = read_head(content[HEAD], content[METADATA])
+    metadata = strict(METADATA, content[METADATA])
+    check_metadata(metadata)
+
+    def unpack(folder: Path) -> Mapping[str, Any]:
+        try:
+            return _unpacked(file, entries, folder, content[METADATA], metadata)
+        except ArtifactError as error:
+            raise _refused(path, error.message, type(error)) from error
+
+    return registry.take_in(
+        unpack, name=name, wish=head.name, tags=head.tags, notes=head.notes,
+        origin=_origin(path, head),
+    )  # fmt: skip
+
+
+def _origin(path: Path, head: Head) -> dict[str, str]:
+    return {
+        "archive": path.name,
+        "name": head.name,
+        "imported_at": datetime.now(UTC).isoformat(),
+    }
+
+
+def _unpacked(
+    file: BinaryIO,
+    entries: Mapping[str, Entry],
+    folder: Path,
+    metadata: bytes,
+    facts: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Write the files into a folder and check them; return the metadata."""
+    (folder / METADATA).write_bytes(metadata)
+    files = parse_manifest(metadata, str(facts["model_version"])).files
+    _check_files(entries, files)
+    _require_room(folder, files)
+    (folder / SERVING).mkdir()
+    for name, expected in files.items():
+        _copy(file, entries[name], folder / name, expected)
+    sync(folder / SERVING)
+    check_contents(folder, files, facts["model"])
+    return facts
+
+
+def _check_files(entries: Mapping[str, Entry], files: Mapping[str, FileFacts]) -> None:
+    """Check that the archive holds the files that the metadata lists, and no others."""
+    folded = {name.casefold() for name in files}
+    if len(folded) != len(files):
+        raise RefusedError(f"{METADATA} lists a name twice")
+    for name, facts in files.items():
+        if not is_known(name):
+            raise RefusedError(f"{name!r} is no file that a version has")
+        if name not in entries:
+            raise RefusedError(f"{name} is missing")
+        if entries[name].size != facts.bytes:
+            raise RefusedError(f"{name} has {entries[name].size:,} bytes, not {facts.bytes:,}")
+    unlisted = sorted({*entries} - {*files, HEAD, METADATA})
+    if unlisted:
+        raise RefusedError(f"{unlisted[0]!r} is not listed in {METADATA}")
+
+
+def _require_room(folder: Path, files: Mapping[str, FileFacts]) -> None:
+    needed, free = sum(facts.bytes for facts in files.values()), shutil.disk_usage(folder).free
+    if needed > free:
+        raise RefusedError(f"it needs {needed:,} bytes of disk space and {free:,} are free")
+
+
+def _small(file: BinaryIO, entries: Mapping[str, Entry], name: str) -> bytes:
+    """Read one of the two JSON files."""
+    _check_names(entries)
+    if name not in entries:
+        raise RefusedError(f"{name} is missing: it is no version of movierec")
+    entry = entries[name]
+    if entry.size > MAX_JSON_BYTES:
+        raise RefusedError(f"{name} has {entry.size:,} bytes; that much is not believed")
+    return b"".join(_chunks(file, entry))
+
+
+def _check_names(entries: Mapping[str, Entry]) -> None:
+    for name in {*entries} - {HEAD, METADATA}:
+        try:
+            check_file(name)
+        except ArtifactError as error:
+            raise RefusedError(error.message.rstrip(".")) from error
+
+
+def _copy(file: BinaryIO, entry: Entry, path: Path, expected: FileFacts) -> None:
+    digest = hashlib.sha256()
+    with path.open("xb") as copy:
+        for chunk in _chunks(file, entry):
+            digest.update(chunk)
+            copy.write(chunk)
+    if digest.hexdigest() != expected.sha256:
+        raise RefusedError(f"{entry.name} was changed: wrong SHA-256")
+    sync(path)
+
+
+def _chunks(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    """Yield exactly the bytes of a file; its CRC-32 is checked at the end."""
+    file.seek(entry.start)
+    left, crc = entry.size, 0
+    while left:
+        chunk = file.read(min(CHUNK, left))
+        if not chunk:
+            raise RefusedError(f"{entry.name} was cut off")
+        left, crc = left - len(chunk), zlib.crc32(chunk, crc)
+        yield chunk
+    if crc != entry.crc:
+        raise RefusedError(f"{entry.name} is damaged: wrong checksum")
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        # a pipe would wait for its writer
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be read: {error.strerror}.",
+            hint="Name a file that `movierec versions export` wrote.",
+        ) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RefusedError("it is no plain file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _refused(path: Path, cause: str, kind: type[ArtifactError] = ArtifactError) -> ArtifactError:
+    return kind(
+        f"{path.name} cannot be imported: {cause}",
+        hint="Nothing of it was kept. Export it again where it comes from: "
+        "`movierec versions export`.",
+    )
+
+
+def _require_small(record: VersionRecord) -> None:
+    if record.size_bytes > LARGEST:
+        raise ArtifactError(
+            f"Version {record.name} has {record.size_bytes:,} bytes; an archive holds at most "
+            f"{LARGEST:,}.",
+            hint="Copy its folder into the other project's folder of versions instead: it is "
+            "taken up there as soon as movierec is started.",
+        )
+
+
+def _written_aside(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write a file beside its place and rename it; one that is there already is not replaced."""
+    if path.exists():
+        raise ArtifactError(
+            f"{path} is there already.", hint="Name another file with `--to`, or remove it."
+        )
+    aside = path.with_name(f".{path.name[:100]}-{uuid.uuid4().hex[:12]}")
+    try:
+        with aside.open("xb") as file:
+            write(file)
+        sync(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _write(file: BinaryIO, folder: Path, record: VersionRecord) -> None:
+    metadata = (folder / METADATA).read_bytes()
+    manifest = read_manifest(folder)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
+        archive.writestr(_entry(HEAD), head_of(record, metadata))
+        archive.writestr(_entry(METADATA), metadata)
+        for name, facts in sorted(manifest.files.items()):
+            digest = hashlib.sha256()
+            with (
+                archive.open(_entry(name, facts.bytes), "w") as copy,
+                (folder / name).open("rb") as original,
+            ):
+                while chunk := original.read(CHUNK):
+                    digest.update(chunk)
+                    copy.write(chunk)
+            if digest.hexdigest() != facts.sha256:
+                raise ArtifactError(
+                    f"{name} of version {record.name} changed while it was exported.",
+                    hint="Try again.",
+                )
+
+
+def _entry(name: str, size: int = 0) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.create_system = 3  # unix, on any machine
+    entry.external_attr = (stat.S_IFREG | 0o644) << 16
+    entry.file_size = size
+    return entry

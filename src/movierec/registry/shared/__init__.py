@@ -1,0 +1,1 @@
+"""Versions that several machines share through one artifact location."""

@@ -1,0 +1,164 @@
+"""Versions to and from the place that machines share, checked on both ways."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from movierec.errors import ArtifactError
+from movierec.progress import Progress
+from movierec.registry.files import problems_of
+from movierec.registry.manifest import FileFacts, Manifest, parse_manifest, read_manifest
+from movierec.registry.names import METADATA, SERVING
+from movierec.registry.shared.location import Location
+from movierec.store import VersionRecord
+from movierec.store.folders import sync
+
+__all__ = ["problems_there", "pull", "push"]
+
+
+def push(location: Location, folder: Path, tell: Progress) -> None:
+    """Copy a whole version there, `metadata.json` last: half of it never counts as a version.
+
+    Raises:
+        ArtifactError: it is not whole, the place cannot be written, or another version of this
+            name is there.
+
+    """
+    name = folder.name
+    problems = problems_of(folder)
+    if problems:
+        raise ArtifactError(
+            f"Version {name} cannot be pushed: {problems[0]}",
+            hint="Restore its files from a backup, or train it again.",
+        )
+    manifest = read_manifest(folder)
+    _require_own(location, folder)
+    meter = _Meter(f"{name} to {location.shown}", manifest.size_bytes, tell)
+    for file, facts in manifest.files.items():
+        location.put(name, file, folder / file)
+        meter.add(facts.bytes)
+    location.put(name, METADATA, folder / METADATA)
+
+
+def pull(location: Location, record: VersionRecord, folder: Path, tell: Progress) -> None:
+    """Copy a version into an empty folder; each file has the hash of the database's copy.
+
+    Raises:
+        ArtifactError: it is not there or not what the database describes, the place cannot be
+            read, or there is no room.
+
+    """
+    manifest, content = _described(location, record)
+    _require_room(folder, manifest)
+    (folder / METADATA).write_bytes(content)
+    (folder / SERVING).mkdir()
+    meter = _Meter(f"{record.name} from {location.shown}", manifest.size_bytes, tell)
+    for file, facts in manifest.files.items():
+        _fetch(location.chunks(record.name, file), folder / file, facts, meter)
+        if not _is_whole(folder / file, facts, meter.digest):
+            raise _changed(location, record.name, file)
+    for written in (folder / METADATA, folder / SERVING, folder):
+        sync(written)
+
+
+def problems_there(location: Location, record: VersionRecord) -> list[str]:
+    """Return what is wrong with a version there, as far as names and sizes tell."""
+    try:
+        manifest, content = _described(location, record)
+    except ArtifactError as error:
+        return [error.message]
+    found = location.sizes(record.name)
+    expected = {METADATA: len(content), **{n: f.bytes for n, f in manifest.files.items()}}
+    missing = [f"{n} is missing in {location.shown}." for n in expected if n not in found]
+    return missing or [
+        f"{n} has {found[n]:,} bytes instead of {size:,} in {location.shown}."
+        for n, size in expected.items()
+        if found[n] != size
+    ]
+
+
+@dataclass
+class _Meter:
+    """How far a transfer is, and the hash of the file that was read last."""
+
+    stage: str
+    total: int
+    tell: Progress
+    done: int = 0
+    digest: str = ""
+
+    def add(self, size: int) -> None:
+        self.done += size
+        self.tell(self.stage, min(self.done / max(self.total, 1), 1.0))
+
+
+def _fetch(chunks: Iterator[bytes], path: Path, expected: FileFacts, meter: _Meter) -> None:
+    """Write a file as it comes, no further than it should be long."""
+    digest, left = hashlib.sha256(), expected.bytes
+    with path.open("xb") as copy:
+        for chunk in chunks:
+            left -= len(chunk)
+            if left < 0:
+                break
+            digest.update(chunk)
+            copy.write(chunk)
+            meter.add(len(chunk))
+    meter.digest = digest.hexdigest()
+    sync(path)
+
+
+def _is_whole(path: Path, expected: FileFacts, digest: str) -> bool:
+    return path.stat().st_size == expected.bytes and digest == expected.sha256
+
+
+def _described(location: Location, record: VersionRecord) -> tuple[Manifest, bytes]:
+    """Return the manifest of a version there, which is the database's own, and its bytes."""
+    content = location.metadata(record.name)
+    if content is None:
+        raise ArtifactError(
+            f"Version {record.name} is not in {location.shown}.",
+            hint="Push it from the machine that has it: "
+            f"`movierec versions push {record.name}` there.",
+        )
+    manifest = parse_manifest(content, record.name)
+    if manifest.metadata != record.metadata:
+        raise _changed(location, record.name, METADATA)
+    return manifest, content
+
+
+def _require_own(location: Location, folder: Path) -> None:
+    """Refuse to write over another version, as of another database."""
+    there = location.metadata(folder.name)
+    if there is None or there == (folder / METADATA).read_bytes():
+        return
+    try:
+        parse_manifest(there, folder.name)
+    except ArtifactError:
+        return  # half written by a process that was killed
+    raise ArtifactError(
+        f"{location.shown} has another version {folder.name}; it was left alone.",
+        hint="Give each database a place of its own: set MOVIEREC_ARTIFACTS_URL to another folder.",
+    )
+
+
+def _require_room(folder: Path, manifest: Manifest) -> None:
+    needed, free = manifest.size_bytes, shutil.disk_usage(folder).free
+    if needed > free:
+        raise ArtifactError(
+            f"Version {manifest.facts.model_version} needs {needed:,} bytes in {folder.parent}, "
+            f"where {free:,} are free.",
+            hint="Free some space: `movierec versions empty-trash`.",
+        )
+
+
+def _changed(location: Location, name: str, file: str) -> ArtifactError:
+    return ArtifactError(
+        f"{file} of version {name} in {location.shown} was changed: it is not what the database "
+        "describes. Nothing of it was kept.",
+        hint=f"On a machine where it is whole: `movierec versions push {name}`, once its "
+        "folder there is removed.",
+    )

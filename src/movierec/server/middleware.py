@@ -1,0 +1,195 @@
+"""What every request passes: its id, key, limits, time, and what is counted and logged of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from movierec.server.encoding import Answer
+from movierec.server.errors import Refused
+from movierec.server.keys import KeyRing
+from movierec.server.limits import Buckets, Message, Receive, TooLarge, read_body, replayed
+from movierec.server.logs import ACCESS
+from movierec.server.metrics import Metrics
+
+__all__ = ["Gate", "Limits"]
+
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Any, Receive, Send], Awaitable[None]]
+
+OPEN = ("/", "/health", "/docs", "/openapi.json")  # what is told without a key
+_LONGEST_ID = 100
+_log = logging.getLogger(__name__)
+_access = logging.getLogger(ACCESS)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may be; `seconds` for its body and its answer together."""
+
+    body: int
+    seconds: float
+
+
+class Gate:
+    """Pure ASGI: Starlette's own middleware class costs more than an answer."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        keys: KeyRing,
+        buckets: Buckets,
+        limits: Limits,
+        metrics: Metrics,
+        paths: frozenset[str],
+    ) -> None:
+        self._app = app
+        self._keys = keys
+        self._buckets = buckets
+        self._limits = limits
+        self._metrics = metrics
+        self._paths = paths
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        passage = _Passage(scope, send)
+        try:
+            await self._answer(passage, receive)
+        finally:
+            self._told(passage)
+
+    async def _answer(self, passage: _Passage, receive: Receive) -> None:
+        try:
+            self._admit(passage)
+            async with asyncio.timeout(self._limits.seconds):
+                whole = await self._whole(passage, receive)
+                if whole is not None:
+                    await self._app(passage.scope, whole, passage.send)
+        except Refused as refused:
+            await passage.refuse(refused)
+        except TooLarge:
+            most = f"A body may have {self._limits.body:,} bytes."
+            await passage.refuse(Refused(413, "too_large", "The body is too large.", most))
+        except TimeoutError:
+            await passage.refuse(self._too_late(passage))
+        except Exception:
+            _log.exception("request failed", extra={"request": passage.id, "path": passage.path})
+            hint = f"The server's log tells more of request {passage.id}."
+            await passage.refuse(Refused(500, "failed", "The server failed to answer.", hint))
+
+    def _admit(self, passage: _Passage) -> None:
+        passage.key = self._keys.find(passage.given_key())
+        wait = self._buckets.wait(passage.key or passage.client)
+        if wait:
+            passage.wait = wait
+            hint = f"Ask again in {wait} seconds."
+            raise Refused(429, "too_many_requests", "There were too many requests.", hint)
+        if self._keys and passage.key is None and passage.path not in OPEN:
+            hint = "Send one as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
+            raise Refused(401, "no_key", "This needs a key of the API.", hint)
+
+    async def _whole(self, passage: _Passage, receive: Receive) -> Receive | None:
+        """Return what gives the request's body; None where the client has left."""
+        if passage.scope["method"] in ("GET", "HEAD"):
+            return receive
+        length = passage.header(b"content-length") or b"0"
+        if length.isdigit() and int(length[:20]) > self._limits.body:
+            raise TooLarge
+        body = await read_body(receive, self._limits.body)
+        passage.has_body = True
+        return None if body is None else replayed(body, receive)
+
+    def _too_late(self, passage: _Passage) -> Refused:
+        seconds = f"{self._limits.seconds:g} seconds"
+        if passage.scope["method"] in ("GET", "HEAD") or passage.has_body:
+            return Refused(503, "timeout", f"There was no answer within {seconds}.", "Try again.")
+        return Refused(408, "timeout", f"The body was not there within {seconds}.", "Try again.")
+
+    def _told(self, passage: _Passage) -> None:
+        seconds = time.perf_counter() - passage.started
+        path = passage.path if passage.path in self._paths else "other"
+        self._metrics.requested(path, passage.status, seconds)
+        if _access.isEnabledFor(logging.INFO):
+            _access.info("request", extra=passage.facts(path, seconds))
+
+
+class _Passage:
+    """One request on its way through."""
+
+    def __init__(self, scope: Any, send: Send) -> None:
+        self.scope = scope
+        self.started = time.perf_counter()
+        self.path: str = scope["path"]
+        self.key: str | None = None
+        self.status = 499  # until an answer starts: the client left
+        self.wait = 0
+        self.has_body = False
+        self._send = send
+        given = self.header(b"x-request-id") or b""
+        is_fit = 0 < len(given) <= _LONGEST_ID and given.isascii()
+        self.id = given.decode() if is_fit and given.decode().isprintable() else os.urandom(8).hex()
+
+    @property
+    def client(self) -> str:
+        """The address of whoever asks."""
+        client = self.scope.get("client")
+        return f"address {client[0]}" if client else "unknown"
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return a header's value."""
+        for key, value in self.scope["headers"]:
+            if key == name:
+                found: bytes = value
+                return found
+        return None
+
+    def given_key(self) -> bytes | None:
+        """Return the key that was sent along."""
+        kind, _, key = (self.header(b"authorization") or b"").partition(b" ")
+        return key.strip() if kind.lower() == b"bearer" else self.header(b"x-api-key")
+
+    async def send(self, message: Message) -> None:
+        """Pass an answer on, with the request's id in its head."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self.id.encode())]
+        await self._send(message)
+
+    async def refuse(self, refused: Refused) -> None:
+        """Answer with an error, unless an answer has begun: then it ends broken."""
+        if self.status != 499:
+            raise refused
+        headers = {"retry-after": str(self.wait)} if self.wait else {}
+        if refused.status == 401:
+            headers = {"www-authenticate": "Bearer"}
+        if not self.has_body and self.scope["method"] not in ("GET", "HEAD"):
+            headers["connection"] = "close"  # what is left of the body need not be read
+        await refused.response(headers)(self.scope, _nothing, self.send)
+
+    def facts(self, path: str, seconds: float) -> dict[str, Any]:
+        """Return what is logged; no key, no query, as that names users."""
+        facts: dict[str, Any] = {
+            "method": self.scope["method"],
+            "path": path,
+            "status": self.status,
+            "ms": round(1000 * seconds, 3),
+            "request": self.id,
+            "key": self.key,
+        }
+        answer: Answer | None = self.scope.get("movierec")
+        if answer is not None:
+            facts |= {"version": answer.version, "reason": answer.reason}
+        return facts
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}

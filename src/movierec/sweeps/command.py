@@ -1,0 +1,94 @@
+"""The command that trains what a sweep has found."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from movierec.data.splits import SplitSpec
+from movierec.models.factory import BASELINES, make_baseline
+from movierec.models.graphsage.hyperparameters import hyperparameters
+from movierec.workflows.engines import Engine
+from movierec.workflows.requests import TrainRequest
+
+__all__ = ["best_training", "full_hyperparameters", "train_command"]
+
+
+def train_command(
+    training: TrainRequest, full: Mapping[str, Any], params: Mapping[str, Any]
+) -> str:
+    """Return the command that trains with exactly these hyperparameters.
+
+    `full` are all of them as they were. What was searched or fixed is named in any case, the
+    rest where the preset is no longer what it was.
+    """
+    values = _named_values(training, full, params)
+    words = ["movierec", "train", "--preset", training.preset]
+    words += ["--dataset", training.dataset] if training.dataset else []
+    words += _split_options(training.split)
+    words += ["--seed", str(training.seed)] if training.seed else []
+    words += ["--device", training.device] if training.device else []
+    words += training.engine.options
+    words += ["--members", str(training.members)] if training.members > 1 else []
+    words += ["--refit"] if training.refit else []
+    option = _sage_option if training.is_graphsage else _baseline_option
+    for name, value in values.items():
+        words += option(name, value)
+    return shlex.join(words)
+
+
+def best_training(
+    training: TrainRequest, full: Mapping[str, Any], params: Mapping[str, Any]
+) -> TrainRequest:
+    """Return the training that `train_command` writes as a line."""
+    values = _named_values(training, full, params)
+    here = {"device": None, "engine": Engine()}
+    return training.model_copy(update={"hyperparameters": values, **here})
+
+
+def full_hyperparameters(training: TrainRequest) -> dict[str, Any]:
+    """Return every hyperparameter of a training, those of the preset included.
+
+    Raises:
+        HyperparameterError: one is unknown or out of bounds, or two contradict each other.
+
+    """
+    changes = training.hyperparameters
+    if training.is_graphsage:
+        return hyperparameters(training.preset, **changes).model_dump()
+    make_baseline(training.preset, changes)
+    return BASELINES[training.preset].hyperparameters(**changes).model_dump()
+
+
+def _named_values(
+    training: TrainRequest, full: Mapping[str, Any], params: Mapping[str, Any]
+) -> dict[str, Any]:
+    now = full_hyperparameters(TrainRequest(preset=training.preset))
+    named = {*params, *training.hyperparameters}
+    return {
+        name: value
+        for name, value in full.items()
+        if value is not None and (name in named or now.get(name) != value)
+    }
+
+
+def _split_options(split: SplitSpec) -> list[str]:
+    names = {"name": "--split", "seed": "--split-seed"}
+    return [
+        word
+        for name, value in split.model_dump(exclude_defaults=True).items()
+        for word in (names.get(name, f"--{name.replace('_', '-')}"), str(value))
+    ]
+
+
+def _sage_option(name: str, value: Any) -> list[str]:
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{option}" if value else f"--no-{option}"]
+    return [f"--{option}", str(value)]
+
+
+def _baseline_option(name: str, value: Any) -> list[str]:
+    return ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]

@@ -1,0 +1,1 @@
+"""One training by several workers: their process group and the users each has."""

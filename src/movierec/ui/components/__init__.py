@@ -1,0 +1,1 @@
+"""What several pages use: frame, theme, tables, charts, inputs, the cache."""

@@ -1,0 +1,244 @@
+"""The only place where the dashboard keeps anything between two runs of a page.
+
+Everything is bounded. Data sets and what is computed from them are keyed by fingerprint, so a
+new import never shows old numbers. Rows of runs and versions are read anew each time a page is
+opened; only the polls of open pages share what one of them read within the last second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar, cast
+
+import pandas as pd
+import streamlit as st
+
+from movierec.comparison.evidence import Evidence, read_evidence
+from movierec.comparison.measured import evidence_from, measured_together
+from movierec.data.aggregates import AGGREGATES, Aggregates, aggregates_of
+from movierec.data.dataset import Dataset
+from movierec.inference import LoadedVersion
+from movierec.inference.load import data_record_of, load_from
+from movierec.inference.search import MovieSearch
+from movierec.registry import Registry
+from movierec.registry.measurements import Measurement
+from movierec.settings import Settings, load_settings
+from movierec.store import (
+    DatasetRecord,
+    EpochRecord,
+    RunRecord,
+    Store,
+    VersionRecord,
+    open_store,
+)
+from movierec.ui.components import frames
+
+__all__ = [
+    "active_runs",
+    "aggregates",
+    "dataset",
+    "drawn",
+    "epochs",
+    "evidence",
+    "forget_runs",
+    "genres",
+    "level_shares",
+    "loaded",
+    "model_card",
+    "movie_search",
+    "movie_table",
+    "settings",
+    "store",
+    "user_table",
+]
+
+T = TypeVar("T")
+
+POLL_SECONDS = 1.0  # pages poll every two; 20 of them then cost what one does
+
+
+def settings() -> Settings:
+    """Return the settings in force."""
+    return load_settings()
+
+
+def store() -> Store:
+    """Return the open database in force; StoreError when it cannot be used."""
+    now = settings()
+    return _store(now.database, str(now.home), now)
+
+
+def active_runs() -> list[RunRecord]:
+    """Return the runs that wait or go on as some session saw them within the last second.
+
+    One whose process is gone is marked, and no longer among them.
+    """
+    return [*_active_runs(*_where())]
+
+
+def epochs(run_id: int) -> list[EpochRecord]:
+    """Return a run's finished epochs as some session saw them within the last second."""
+    return [*_epochs(*_where(), run_id)]
+
+
+def forget_runs() -> None:
+    """Have runs and epochs read anew, by every session."""
+    _active_runs.clear()
+    _epochs.clear()
+
+
+def drawn(of: tuple[Hashable, ...], draw: Callable[[], T]) -> T:
+    """Return what `draw` makes of `of`; sessions that look at the same thing share it.
+
+    `of` holds text and numbers alone, and everything that what is drawn depends on.
+    """
+    return cast("T", _drawn(of, draw))
+
+
+def dataset(record: DatasetRecord) -> Dataset:
+    """Return a whole data set; it is shared between sessions and never changed."""
+    return _dataset(record.fingerprint, record.name)
+
+
+def evidence(records: Sequence[VersionRecord]) -> tuple[dict[str, Evidence], tuple[str, ...]]:
+    """Return what versions can be compared by, and a mark that changes when that does.
+
+    Where they were not measured alike, it is what was measured of them together, if it was.
+    """
+    found = {record.name: _evidence_of(record) for record in records}
+    marks = [part for record in records for part in _mark(record)]
+    kept = Registry(settings(), store()).measurements
+    together = measured_together(kept, [*found.values()])
+    if together is not None:
+        marks += [together.key, together.created_at.isoformat()]
+        found = {name: _from(together, own) for name, own in found.items()}
+    return found, (*_where(), *marks)
+
+
+def _evidence_of(record: VersionRecord) -> Evidence:
+    """Return a version's own evidence; what cannot be used now is tried again the next time."""
+    found = _evidence(*_where(), *_mark(record))
+    if found.per_user is None:
+        _evidence.clear(*_where(), *_mark(record))
+    return found
+
+
+def loaded(record: VersionRecord) -> LoadedVersion:
+    """Return a version ready to recommend; it is shared between sessions and never changed."""
+    return _loaded(*_where(), *_mark(record))
+
+
+def model_card(record: VersionRecord) -> str:
+    """Return a version's model card, as Markdown."""
+    from movierec.export.model_card import model_card as card
+
+    words = (record.notes, *record.tags, str(record.is_current))
+    return drawn(("card", *_where(), *_mark(record), *words), lambda: card(store(), record))
+
+
+def _from(together: Measurement, own: Evidence) -> Evidence:
+    """Return a version's evidence from a measurement; the frames are read once."""
+    made = (together.key, together.created_at.isoformat())
+    of = ("measured", *_where(), *made, *_mark(own.record))
+    return drawn(of, lambda: evidence_from(together, own))
+
+
+def movie_search(data: Dataset) -> MovieSearch:
+    """Return the titles of a data set, ready to be searched."""
+    return _movie_search(data.fingerprint, data)
+
+
+def aggregates(data: Dataset) -> Aggregates:
+    """Return what is told of a whole data set in counts and means."""
+    return _aggregates(data.fingerprint, data)
+
+
+def movie_table(data: Dataset) -> pd.DataFrame:
+    """Return `frames.movie_table` of a data set; it is shared and never changed."""
+    return _movie_table(data.fingerprint, data)
+
+
+def user_table(data: Dataset) -> pd.DataFrame:
+    """Return `frames.user_table` of a data set; it is shared and never changed."""
+    return _user_table(data.fingerprint, data)
+
+
+def genres(data: Dataset) -> list[str]:
+    """Return every genre of a data set's movies, in alphabetical order."""
+    return drawn(("genres", data.fingerprint), lambda: frames.genres_of(movie_table(data)))
+
+
+def level_shares(data: Dataset) -> pd.DataFrame:
+    """Return `frames.level_shares` of a whole data set."""
+    return frames.level_shares(data, told=aggregates(data))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, on_release=Store.close)
+def _store(url: str, home: str, _settings: Settings) -> Store:  # noqa: ARG001 - the key
+    return open_store(_settings)
+
+
+def _where() -> tuple[str, str]:
+    now = settings()
+    return now.database, str(now.home)
+
+
+@st.cache_resource(max_entries=4, ttl=POLL_SECONDS, show_spinner=False)
+def _active_runs(url: str, home: str) -> tuple[RunRecord, ...]:  # noqa: ARG001 - the key
+    runs = store().runs
+    runs.mark_interrupted()
+    return tuple(runs.active())
+
+
+@st.cache_resource(max_entries=32, ttl=POLL_SECONDS, show_spinner=False)
+def _epochs(url: str, home: str, run_id: int) -> tuple[EpochRecord, ...]:  # noqa: ARG001 - the key
+    return tuple(store().runs.epochs(run_id))
+
+
+@st.cache_resource(max_entries=64, show_spinner="Reading what was measured …")
+def _evidence(url: str, home: str, name: str, made: str) -> Evidence:  # noqa: ARG001 - the key
+    return read_evidence(Registry(settings(), store()), name)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the version …")
+def _loaded(url: str, home: str, name: str, made: str) -> LoadedVersion:  # noqa: ARG001 - the key
+    record = store().versions.get(name)
+    data = dataset(data_record_of(store(), record))
+    return load_from(Registry(settings(), store()), record, data, store().datasets)
+
+
+def _mark(record: VersionRecord) -> tuple[str, str]:
+    """Return what tells a version from another one that had its name before it."""
+    return record.name, record.created_at.isoformat()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _drawn(of: tuple[Hashable, ...], _draw: Callable[[], object]) -> object:  # noqa: ARG001
+    return _draw()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
+def _dataset(fingerprint: str, name: str) -> Dataset:  # noqa: ARG001 - the key
+    return store().datasets.load(name)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _movie_search(fingerprint: str, _data: Dataset) -> MovieSearch:  # noqa: ARG001 - the key
+    return MovieSearch(_data)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Counting the ratings …")
+def _aggregates(fingerprint: str, _data: Dataset) -> Aggregates:  # noqa: ARG001 - the key
+    found = store().datasets.derived(_data, AGGREGATES, lambda: aggregates_of(_data).arrays())
+    return Aggregates.from_arrays(found)
+
+
+# tables of 200,000 rows: cache_data would copy one for each run of a page
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _movie_table(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001 - the key
+    return frames.movie_table(_data, aggregates(_data))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _user_table(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001 - the key
+    return frames.user_table(_data, aggregates(_data))

@@ -1,0 +1,1 @@
+"""Thumbs on recommendations: how they went by version, and training with them."""

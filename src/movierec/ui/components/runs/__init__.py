@@ -1,0 +1,1 @@
+"""Runs as every page shows them: live, just finished, in words."""

@@ -1,0 +1,55 @@
+"""The frame around every page: configuration, look, sidebar, and errors told in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from movierec.errors import MovierecError
+from movierec.ui.components import flash
+from movierec.ui.components.text import literal
+
+__all__ = ["PAGES", "errors_in_words", "setup"]
+
+# Only pages that exist: file, name, icon.
+PAGES = (
+    ("Home.py", "Home", ":material/home:"),
+    ("pages/Data.py", "Data", ":material/database:"),
+    ("pages/Train.py", "Train", ":material/model_training:"),
+    ("pages/Compare.py", "Compare", ":material/compare_arrows:"),
+    ("pages/Recommend.py", "Recommend", ":material/recommend:"),
+    ("pages/Versions.py", "Versions", ":material/inventory_2:"),
+)
+_STYLE = Path(__file__).with_name("style.css")
+# Two people, three films, the ratings between them: legible on both page backgrounds.
+_MARK = """<svg viewBox="0 0 48 48" xmlns="http://www.w3.org/2000/svg" fill="#1a93ab"
+stroke="#1a93ab" stroke-width="2.5"><path d="M11 15 37 9M11 15 37 24M11 33 37 24M11 33 37 39"
+fill="none" opacity=".75"/><circle cx="10" cy="15" r="5.5" stroke="none"/><circle cx="10" cy="33"
+r="5.5" stroke="none"/><rect x="32" y="4" width="11" height="10" rx="2.5" stroke="none"/><rect
+x="32" y="19" width="11" height="10" rx="2.5" stroke="none"/><rect x="32" y="34" width="11"
+height="10" rx="2.5" stroke="none"/></svg>"""
+
+
+def setup(title: str) -> None:
+    """Configure the page, draw its sidebar, say what was just done; the first call of a page."""
+    # A `:material/…:` icon here would make the browser ask Google's server for it.
+    st.set_page_config(page_title=f"{title} · movierec", page_icon=_MARK, layout="wide")
+    st.html(_STYLE)
+    st.logo(_MARK, size="large")
+    with st.sidebar:
+        for page, name, symbol in PAGES:
+            st.page_link(page, label=name, icon=symbol, width="stretch")
+    flash.announce()
+
+
+@contextmanager
+def errors_in_words() -> Iterator[None]:
+    """Show an error of movierec's own as its message and hint, without a stack trace."""
+    try:
+        yield
+    except MovierecError as error:
+        hint = f"\n\n{literal(error.hint)}" if error.hint else ""
+        st.error(f"**{literal(error.message)}**{hint}", icon=":material/error:")

@@ -1,0 +1,1 @@
+"""Versions as several pages show them: table, charts, actions."""

@@ -1,0 +1,156 @@
+"""What can be done with a version: make it current, compare, take it along, delete it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from movierec.registry import Registry
+from movierec.registry.archive.pack import archive_name, export_archive
+from movierec.store.records import VersionRecord
+from movierec.ui.components import cache, shell, widgets
+from movierec.ui.components.flash import leave
+from movierec.ui.components.tables import Column, html_table
+from movierec.ui.components.text import size
+from movierec.workflows.promote import Gate, check_promotion, promote
+
+__all__ = ["bar", "compare_link", "gate_panel", "promote_button", "recommend_link"]
+
+_REFUSED, _DELETING = "promotion-refused", "deleting"
+
+
+def bar(registry: Registry, record: VersionRecord) -> None:
+    """Draw the buttons of a version, and below them what they ask."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        promote_button(registry, record, primary=True)
+        compare_link(record)
+        recommend_link(record)
+        st.download_button(
+            f"Export {record.name}", lambda: _archive(registry, record),
+            archive_name(record), "application/zip",
+            key=f"export-{record.name}", icon=":material/archive:", on_click="ignore",
+            disabled=record.is_missing,
+        )  # fmt: skip
+        if not record.is_current and st.button(
+            f"Delete {record.name} …", key=f"delete-{record.name}", icon=":material/delete:"
+        ):
+            st.session_state[_DELETING] = record.name
+    gate_panel(registry, record)
+    if st.session_state.get(_DELETING) == record.name:
+        _confirm(registry, record)
+
+
+def promote_button(registry: Registry, record: VersionRecord, *, primary: bool = False) -> None:
+    """Offer to make a version current; what the gate finds against it shows in `gate_panel`."""
+    if record.is_current:
+        widgets.mute(f"{record.name} is the current version.")
+        return
+    if st.button(
+        f"Make {record.name} current", key=f"promote-{record.name}", icon=":material/verified:",
+        type="primary" if primary else "secondary",
+    ):  # fmt: skip
+        with shell.errors_in_words():
+            gate = check_promotion(registry, record.name, guards=_guards())
+            if gate.passed:
+                _promote(registry, record.name)
+            st.session_state[_REFUSED] = record.name
+
+
+def gate_panel(registry: Registry, record: VersionRecord) -> None:
+    """Draw why a version was not made current, and let somebody do it for a reason."""
+    if st.session_state.get(_REFUSED) != record.name or record.is_current:
+        return
+    with st.container(border=True, key="gate"), shell.errors_in_words():
+        gate = check_promotion(registry, record.name, guards=_guards())
+        widgets.html(f'<p class="mr-step">{record.name} was not made current</p>')
+        _checks(gate)
+        if not gate.can_be_overridden:
+            widgets.mute("Its files cannot be trusted; that cannot be overridden.")
+            return
+        reason = st.text_input(
+            "Why it should be current all the same", key=f"reason-{record.name}", max_chars=500,
+            placeholder="It is kept in the history",
+        )  # fmt: skip
+        with st.container(horizontal=True):
+            if st.button(
+                f"Make {record.name} current anyway", key="override",
+                icon=":material/gpp_maybe:", disabled=not (reason or "").strip(),
+            ):  # fmt: skip
+                _promote(registry, record.name, reason)
+            if st.button("Leave it as it is", key="refused-ok"):
+                del st.session_state[_REFUSED]
+                st.rerun()
+
+
+def _promote(registry: Registry, name: str, reason: str | None = None) -> None:
+    record = promote(registry, name, guards=_guards(), override=reason)
+    st.session_state.pop(_REFUSED, None)
+    leave(f"{record.name} is current.")
+
+
+def _checks(gate: Gate) -> None:
+    columns = [Column("Check"), Column(""), Column("Found")]
+    rows = [
+        [check.name, "✓ passed" if check.passed else "✕ failed", check.detail]
+        for check in gate.checks
+    ]
+    widgets.html(html_table("What was checked", columns, rows))
+
+
+def _guards() -> tuple[str, ...]:
+    return cache.settings().promotion_guards
+
+
+def compare_link(record: VersionRecord) -> None:
+    """Offer to see a version beside the current one."""
+    current = cache.store().versions.current()
+    if current is None or current.name == record.name:
+        return
+    st.page_link(
+        "pages/Compare.py", label=f"Compare with {current.name}",
+        icon=":material/compare_arrows:",
+        query_params={"versions": [current.name, record.name], "baseline": current.name},
+    )  # fmt: skip
+
+
+def recommend_link(record: VersionRecord) -> None:
+    """Offer to see what a version recommends."""
+    st.page_link(
+        "pages/Recommend.py", label=f"What {record.name} recommends", icon=":material/recommend:",
+        query_params={"version": record.name},
+    )  # fmt: skip
+
+
+def _archive(registry: Registry, record: VersionRecord) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return export_archive(registry, record.name, Path(folder)).read_bytes()
+
+
+def _confirm(registry: Registry, record: VersionRecord) -> None:
+    name, freed = record.name, size(record.size_bytes)
+    days = cache.settings().trash_days
+    with st.container(border=True, key="delete-confirm"):
+        widgets.html(f'<p class="mr-step">Delete {name}?</p>')
+        widgets.mute(
+            f"In the trash it can be brought back for {days:g} days and keeps its {freed}; "
+            f"deleted now, {freed} are free at once and it cannot be brought back."
+        )
+        with st.container(horizontal=True):
+            if days and st.button(f"Move {name} to the trash", key="trash-it", type="primary",
+                                  icon=":material/delete:"):  # fmt: skip
+                _delete(registry, name, now=False, said=f"{name} is in the trash.")
+            if st.button(f"Delete {name} now and free {freed}", key="delete-now",
+                         icon=":material/delete_forever:"):  # fmt: skip
+                _delete(registry, name, now=True, said=f"{name} is deleted; {freed} are free.")
+            if st.button(f"Keep {name}", key="keep", icon=":material/undo:"):
+                del st.session_state[_DELETING]
+                st.rerun()
+
+
+def _delete(registry: Registry, name: str, *, now: bool, said: str) -> None:
+    with shell.errors_in_words():
+        registry.delete(name, now=now)
+        st.session_state.pop(_DELETING, None)
+        leave(said)

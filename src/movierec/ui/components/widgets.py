@@ -1,0 +1,102 @@
+"""Small pieces that several pages use. Text from data goes through `html.escape`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from movierec.ui.components.drawing import bare
+
+__all__ = [
+    "CITATION",
+    "bare",
+    "chart_title",
+    "chips",
+    "citation",
+    "facts",
+    "figure",
+    "heading",
+    "html",
+    "mute",
+    "section",
+    "steps",
+]
+
+CITATION = (
+    "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
+    "ACM Transactions on Interactive Intelligent Systems (TiiS) 5, 4: 19:1–19:19."
+)
+_CITATION_URL = "https://doi.org/10.1145/2827872"
+_CHART_OPTIONS = {"displayModeBar": False, "scrollZoom": False}
+
+
+def html(body: str) -> None:
+    """Draw HTML whose foreign text is escaped already."""
+    st.html(body)
+
+
+def heading(kicker: str, title: str, lead: str = "") -> None:
+    """Draw the head of a page: where one is, what it says, what that rests on."""
+    below = f'<p class="mr-lead">{escape(lead)}</p>' if lead else ""
+    html(
+        f'<p class="mr-kicker">{escape(kicker)}</p><h1 class="mr-title">{escape(title)}</h1>{below}'
+    )
+
+
+def steps(names: Sequence[str], *, at: int) -> None:
+    """Draw steps of which the first `at` are done."""
+    items = ""
+    for place, name in enumerate(names):
+        state = "done" if place < at else "now" if place == at else "next"
+        mark = "✓" if state == "done" else str(place + 1)
+        here = ' aria-current="step"' if state == "now" else ""
+        items += f'<li class="mr-{state}"{here}><b>{mark}</b>{escape(name)}</li>'
+    html(f'<ol class="mr-steps">{items}</ol>')
+
+
+def section(title: str) -> None:
+    """Draw the heading of a part of a page."""
+    html(f'<h2 class="mr-section">{escape(title)}</h2>')
+
+
+def mute(text: str) -> None:
+    """Draw a remark in quiet colour."""
+    html(f'<p class="mr-mute">{escape(text)}</p>')
+
+
+def facts(pairs: Mapping[str, str]) -> None:
+    """Draw names and values as a definition list."""
+    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in pairs.items())
+    html(f'<dl class="mr-facts">{items}</dl>')
+
+
+def figure(chart: go.Figure, key: str, *, note: str = "", height: int | None = None) -> None:
+    """Draw a chart under its own title, which wraps on narrow screens as Plotly's cannot."""
+    chart_title(chart.layout.title.text, note)
+    drawn = bare(chart, height or chart.layout.height or 320)
+    st.plotly_chart(drawn, key=key, alt=chart.layout.meta["alt"], config=_CHART_OPTIONS)
+
+
+def chart_title(title: str, note: str = "") -> None:
+    """Draw the title of a chart, which holds HTML's escapes alone, and a remark below it."""
+    below = f'<p class="mr-chart-note">{escape(note)}</p>' if note else ""
+    html(f'<h3 class="mr-chart-title">{title}</h3>{below}')
+
+
+def chips(pairs: Mapping[str, str]) -> None:
+    """Draw names and values side by side, wrapping where the line ends."""
+    items = "".join(
+        f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in pairs.items()
+    )
+    html(f'<dl class="mr-chips">{items}</dl>')
+
+
+def citation() -> None:
+    """Name the source of MovieLens, as its terms ask."""
+    html(
+        f'<p class="mr-mute">MovieLens data: {escape(CITATION)} '
+        f'<a href="{_CITATION_URL}" target="_blank" rel="noopener">doi:10.1145/2827872</a></p>'
+    )

@@ -1,0 +1,117 @@
+"""The Data page's first part: how the ratings are spread, and what the import kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from movierec.data.dataset import Dataset
+from movierec.store import DatasetRecord
+from movierec.ui.components import cache, frames, rating_charts, widgets
+from movierec.ui.components.tables import Column, html_table
+from movierec.ui.components.text import NOT_MEASURED, day, decimal, integer, percent
+
+__all__ = ["distributions", "import_report", "lead"]
+
+
+def lead(record: DatasetRecord) -> str:
+    """Say in one sentence what the data set spans."""
+    first, last = record.report.get("first_rating"), record.report.get("last_rating")
+    when = f"between {_date(first)} and {_date(last)}" if first else "at times that are not known"
+    return (
+        f"Ratings from {record.rating_low:g} to {record.rating_high:g} in steps of "
+        f"{record.rating_step:g}, given {when}. Imported on {day(record.imported_at)}."
+    )
+
+
+def distributions(data: Dataset) -> None:
+    """Draw which ratings are given, when, by whom and of what."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        widgets.figure(rating_charts.rating_distribution(cache.level_shares(data)), "levels")
+    with right:
+        _over_time(data)
+    told = cache.aggregates(data)
+    left, right = st.columns(2, gap="large")
+    with left:
+        activity = rating_charts.concentration(told.user.count, noun="users", most="most active")
+        widgets.figure(activity, "activity")
+    with right:
+        popularity = rating_charts.concentration(told.movie.count, noun="movies", most="most rated")
+        widgets.figure(popularity, "popularity")
+
+
+def import_report(record: DatasetRecord) -> None:
+    """Draw what the import read, kept and dropped, with the first lines concerned."""
+    report = record.report
+    widgets.section("Import report")
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _rows_table(report)
+        _spread_table(report)
+    with right:
+        widgets.facts(_facts(record))
+
+
+def _over_time(data: Dataset) -> None:
+    months = frames.by_month(data, cache.aggregates(data))
+    if months is None:
+        widgets.html('<h3 class="mr-chart-title">When the ratings were given is not known</h3>')
+        widgets.mute("The source has no timestamps, so temporal splits are not possible.")
+        return
+    widgets.figure(rating_charts.ratings_over_time(months), "months")
+
+
+def _rows_table(report: Mapping[str, Any]) -> None:
+    read, kept = report.get("rows_read"), report.get("rows_kept")
+    rows = [["Rows read", integer(read), ""], ["Rows kept", integer(kept), ""]]
+    dropped = report.get("dropped") or []
+    rows += [[f"Dropped: {d['reason']}", integer(d["count"]), _lines(d)] for d in dropped]
+    if not dropped:
+        rows.append(["Dropped", "0", ""])
+    columns = [Column("Rating rows"), Column("Rows", numeric=True), Column("First lines")]
+    widgets.html(html_table("Rows read, kept and dropped at import", columns, rows))
+
+
+def _spread_table(report: Mapping[str, Any]) -> None:
+    names = ("min", "q1", "median", "q3", "p90", "max", "mean")
+    labels = ("Least", "25 %", "Median", "75 %", "90 %", "Most", "Mean")
+    rows = [
+        [label, *(decimal(spread.get(n), 1 if n == "mean" else 0) for n in names)]
+        for label, key in (("per user", "ratings_per_user"), ("per movie", "ratings_per_movie"))
+        if (spread := report.get(key))
+    ]
+    columns = [Column("Ratings"), *(Column(label, numeric=True) for label in labels)]
+    if rows:
+        widgets.html(html_table("Number of ratings per user and per movie", columns, rows))
+
+
+def _lines(dropped: Mapping[str, Any]) -> str:
+    first = [str(line) for line in dropped.get("first_lines") or []]
+    more = ", …" if dropped["count"] > len(first) else ""
+    return ", ".join(first) + more if first else NOT_MEASURED
+
+
+def _facts(record: DatasetRecord) -> dict[str, str]:
+    report = record.report
+    scale = f"{record.rating_low:g} to {record.rating_high:g}, step {record.rating_step:g}"
+    inferred = " (inferred from the ratings)" if report.get("scale_inferred") else ""
+    return {
+        "Source": record.source or NOT_MEASURED,
+        "Format": str(report.get("format") or NOT_MEASURED),
+        "Files": ", ".join(report.get("files") or []) or NOT_MEASURED,
+        "Scale": scale + inferred,
+        "First rating": _date(report.get("first_rating")),
+        "Last rating": _date(report.get("last_rating")),
+        "Density": percent(report.get("density"), 2),
+        "Users without ratings": integer(report.get("users_without_ratings")),
+        "Movies without ratings": integer(report.get("movies_without_ratings")),
+        "Fingerprint": record.fingerprint[:16],
+    }
+
+
+def _date(text: str | None) -> str:
+    return day(datetime.fromisoformat(text)) if text else NOT_MEASURED

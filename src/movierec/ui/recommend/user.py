@@ -1,0 +1,163 @@
+"""The Recommend page's first view: one user, what is known of them, and what they would get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from movierec.data.dataset import Dataset
+from movierec.inference import Recommendation
+from movierec.inference.user_profile import Profile, hard_cases, profile
+from movierec.ui.components import cache, widgets
+from movierec.ui.components.tables import Cell, Column, html_table
+from movierec.ui.components.text import day, decimal, integer, literal, signed
+from movierec.ui.recommend import list_view, options, user_charts
+from movierec.ui.recommend.choice import Sides, kept_choice
+
+__all__ = ["user"]
+
+_KEY = "user"
+_LISTED = 2000  # a longer list is slow to open; any id can still be typed
+_HISTORY = 12
+
+Head = Callable[[str, str], None]
+
+
+def user(sides: Sides, head: Head) -> None:
+    """Draw the view."""
+    chosen = _choose(sides)
+    known = chosen in sides.data.users
+    people = {name: version.person(chosen) for name, version in sides.versions.items()}
+    facts = profile(sides.first, chosen) if known else None
+    if facts is not None:
+        _profile(facts)
+    widgets.section("What they would get" if known else "What somebody unknown would get")
+    stars = all(version.predicts_ratings for version in sides.versions.values())
+    look = options.options(sides.data, "u", stars=stars)
+    fingerprint = sides.data.fingerprint
+    thumbs = {
+        each.movie_id: each.is_liked for each in cache.store().feedback.of_user(fingerprint, chosen)
+    }
+
+    def give(version: str, line: Recommendation, value: int | None) -> None:
+        _give(fingerprint, chosen, version, line, value)
+
+    shown = list_view.Shown(f"u-{chosen}", people, facts.held_out if facts else {}, thumbs, give)
+    found = list_view.lists(sides, shown, look)
+    head(_headline(chosen, found[sides.first.name], known), _lead(facts))
+    list_view.count_served(sides, ("user", chosen, str(look.options)))
+
+
+def _choose(sides: Sides) -> str:
+    """Offer users by id, a random one and hard cases; the one chosen is in the address."""
+    data = sides.data
+    offered = cache.drawn(("users", data.fingerprint), lambda: _most_active(data))
+    left, middle, right = st.columns([3, 1, 1], vertical_alignment="bottom")
+
+    def take(user: str) -> None:
+        st.session_state[_KEY] = user
+
+    def take_any() -> None:
+        take(str(np.random.default_rng().choice(data.users.ids)))
+
+    middle.button("Random user", icon=":material/casino:", on_click=take_any, width="stretch")
+    with right, st.popover("Hard cases", icon=":material/psychology_alt:", width="stretch"):
+        record = sides.records[sides.first.name]
+        for case in cache.drawn(
+            ("hard", *sides.mark(record.name)),
+            lambda: hard_cases(sides.first, cache.evidence([record])[0][record.name].per_user),
+        ):
+            st.button(
+                f"{literal(case.user_id)} · {literal(case.why)}", key=f"hard-{case.user_id}",
+                on_click=take, args=(case.user_id,), type="tertiary",
+            )  # fmt: skip
+    with left:
+        return kept_choice(
+            "User", _KEY, offered, offered[0], accept_new_options=True,
+            help="Any id can be typed; one that is not in the data gets what a stranger gets.",
+        )  # fmt: skip
+
+
+def _most_active(data: Dataset) -> list[str]:
+    order = np.argsort(-cache.aggregates(data).user.count, kind="stable")[:_LISTED]
+    return [str(user) for user in data.users.ids[order]]
+
+
+def _profile(facts: Profile) -> None:
+    widgets.chips(_chips(facts))
+    known = st.expander(
+        f"What is known of the user: {integer(facts.n_ratings)} ratings and their tastes",
+        icon=":material/person_search:", key="known", on_change="rerun", bind="query-params",
+    )  # fmt: skip
+    if known.open:
+        with known:
+            left, right = st.columns(2, gap="large")
+            with left:
+                _figure(user_charts.over_time(facts), "over-time")
+                widgets.html(_history(facts))
+            with right:
+                _figure(user_charts.tastes(facts), "tastes")
+
+
+def _chips(facts: Profile) -> dict[str, str]:
+    chips = {
+        "Known ratings": integer(facts.n_ratings),
+        "Mean": f"{decimal(facts.mean, 2)} ★ ({signed(facts.mean - facts.mean_of_all, 2)} "
+        "against all)",
+        **facts.features,
+    }
+    times = [line.time for line in facts.history if line.time is not None]
+    if times:
+        chips["Rated"] = f"{day(min(times))} to {day(max(times))}"
+    if facts.held_out:
+        chips["Held out"] = f"{integer(len(facts.held_out))} ratings"
+    return chips
+
+
+def _history(facts: Profile) -> str:
+    rows: list[list[Cell | str]] = [
+        [Cell(line.title, note=str(line.year or "")), f"{line.stars:g} ★", day(line.time)]
+        for line in facts.history[:_HISTORY]
+    ]
+    columns = [Column("Rated, newest first"), Column("Stars", numeric=True), Column("When")]
+    return html_table(f"History of user {facts.user_id}", columns, rows, wrap=True)
+
+
+def _headline(user: str, lines: list[Recommendation], known: bool) -> str:
+    who = f"User {user}" if known else f"{user} is not in the data and"
+    if not lines:
+        return f"{who} would get nothing: no movie passes the filters"
+    return f"{who} would get {lines[0].title} first"
+
+
+def _lead(facts: Profile | None) -> str:
+    if facts is None:
+        return "Somebody the data does not know gets the most popular movies."
+    return (
+        "Made from the ratings the version may know; ★ marks what the user did give to a movie in "
+        "the held-out part, which it never saw."
+        if facts.held_out
+        else "Made from all ratings the version may know."
+    )
+
+
+def _give(
+    fingerprint: str, user: str, version: str, line: Recommendation, value: int | None
+) -> None:
+    """Keep a thumb, or take it back."""
+    feedback = cache.store().feedback
+    if value is None:
+        feedback.remove(fingerprint, user, line.movie_id)
+        return
+    feedback.add(
+        version=version, dataset=fingerprint, user_id=user, movie_id=line.movie_id,
+        is_liked=bool(value), rank=line.rank, source="page",
+    )  # fmt: skip
+
+
+def _figure(chart: go.Figure | None, key: str) -> None:
+    if chart is not None:
+        widgets.figure(chart, key)

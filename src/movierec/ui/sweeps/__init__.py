@@ -1,0 +1,1 @@
+"""The Sweeps view of the Train page."""

@@ -1,0 +1,194 @@
+"""The form of a new sweep: which model on which data, what varies within which bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from movierec.data.splits import SPLIT_NAMES
+from movierec.store import DatasetRecord
+from movierec.sweeps import form as sweep_form
+from movierec.sweeps.space import Choices, Range
+from movierec.ui.components import engine_form, fields, widgets
+from movierec.ui.components.text import literal
+from movierec.ui.sweeps.charts import METRICS
+from movierec.workflows import form
+
+__all__ = ["fill_in", "form_of"]
+
+_AUTO = "what the model is for"
+_KEPT: Mapping[str, Any] = {"persist_state": "session"}
+# small enough for a coffee on a laptop, large enough to be told what mattered
+_SMALL_PRESET = "default"
+_SMALL_SEARCH = ("learning_rate", "dropout", "ranking_weight")
+_SMALL_TRIALS = 12
+
+
+def form_of(datasets: Sequence[DatasetRecord], submit: Callable[[Mapping[str, Any]], None]) -> None:
+    """Draw the form; `submit` is called with the fields of a SweepRequest that can be started."""
+    slots: dict[str, Any] = {}
+    with st.container(border=True, key="sweep-what"):
+        preset, data = _what(datasets)
+        split = _split(slots)
+    with st.container(border=True, key="sweep-space"):
+        search = _space(preset, slots)
+    with st.container(border=True, key="sweep-how"):
+        around = _around(slots)
+        around["engine"], refused = engine_form.choose("sweep", "try points at the same time")
+    training = {"preset": preset, "dataset": data.name, "split": split, "seed": around.pop("seed")}
+    request = {"training": training, "search": search, **around}
+    others = {**sweep_form.complaints({**request, "engine": {}}), **_split_wrong(data, split)}
+    for name, text in others.items():
+        fields.said(slots, name, text, wrong=True)
+    wrong = {**others, **refused}
+    _button(request, wrong, submit)
+
+
+def fill_in() -> None:
+    """Put a small sweep into the form; for a button's `on_click`."""
+    state: Any = st.session_state
+    state["sweep-preset"], state["sweep-trials"] = _SMALL_PRESET, _SMALL_TRIALS
+    state[_key(_SMALL_PRESET, "vary")] = [*_SMALL_SEARCH]
+    state["sweep-filled"] = True
+
+
+def _what(datasets: Sequence[DatasetRecord]) -> tuple[str, DatasetRecord]:
+    left, right = st.columns([3, 2])
+    preset = left.selectbox(
+        "Model to search", sweep_form.models(), key="sweep-preset",
+        help="A preset of GraphSAGE, or a baseline; what does not vary stays as the preset has it.",
+        **_KEPT,
+    )  # fmt: skip
+    by_name = {record.name: record for record in datasets}
+    name = right.selectbox("Data set of the sweep", list(by_name), key="sweep-data", **_KEPT)
+    return preset, by_name[name]
+
+
+def _split(slots: dict[str, Any]) -> dict[str, Any]:
+    cells = st.columns(4)
+    with cells[0]:
+        name = st.selectbox(
+            "Split of the sweep", SPLIT_NAMES, index=SPLIT_NAMES.index("random"),
+            key="sweep-split", **_KEPT,
+            help="Trials train on the train part and are measured on the validation part. They "
+            "do not even have the test part.",
+        )  # fmt: skip
+        slots["split"] = st.empty()
+    chosen: dict[str, Any] = {"name": name}
+    for cell, each in zip(cells[1:], form.split_fields(name), strict=False):
+        with cell:
+            chosen[each.name] = fields.draw(each, f"sweep_split_{each.name}")
+    return chosen
+
+
+def _split_wrong(data: DatasetRecord, split: Mapping[str, Any]) -> dict[str, str]:
+    trouble = form.split_trouble(split["name"], data.n_ratings, has_times=data.has_timestamps)
+    return {"split": trouble} if trouble else {}
+
+
+def _space(preset: str, slots: dict[str, Any]) -> list[str]:
+    """Draw what varies, a row for each; return it as it is typed after --search."""
+    chosen = st.multiselect(
+        "Hyperparameters to vary", sweep_form.searchable(preset),
+        default=sweep_form.usual(preset), key=_key(preset, "vary"),
+        placeholder="Choose at least one", **_KEPT,
+        help="Each starts with the range that is worth the time. More of them need more trials.",
+    )  # fmt: skip
+    slots["search"] = st.empty()
+    texts = []
+    for name in chosen:
+        values = _dimension(preset, name)
+        slots[name] = st.empty()
+        texts.append(f"{name}={values}")
+    return texts
+
+
+def _dimension(preset: str, name: str) -> str:
+    usual = sweep_form.dimension(preset, name)
+    return (
+        _range(preset, name, usual) if isinstance(usual, Range) else _choices(preset, name, usual)
+    )
+
+
+def _range(preset: str, name: str, usual: Range) -> str:
+    low, high, log = st.columns([3, 3, 2], vertical_alignment="bottom")
+    kept: Mapping[str, Any] = {"format": "%d" if usual.whole else "%g", **_KEPT}
+    ends = []
+    for cell, word, value in zip((low, high), ("from", "to"), usual.values, strict=True):
+        key = _key(preset, f"{name}-{word}")
+        label = f"{form.label(name)}, {word}"
+        ends.append(cell.number_input(label, value=value, step=_step(value), key=key, **kept))
+    factors = log.toggle(
+        "by factors", value=usual.log, key=_key(preset, f"{name}-log"),
+        help=f"Of {form.label(name).lower()}: every factor is as likely, not every difference.",
+        **_KEPT,
+    )  # fmt: skip
+    return f"{ends[0]!r}..{ends[1]!r}{':log' * factors}"
+
+
+def _choices(preset: str, name: str, usual: Choices) -> str:
+    options = [Choices(values=(value, "")).text.removesuffix(",") for value in usual.values]
+    chosen = st.multiselect(
+        f"{form.label(name)}, one of", options, default=options, key=_key(preset, f"{name}-of"),
+        placeholder="Choose two or more", accept_new_options=name == "aggregator", **_KEPT,
+    )  # fmt: skip
+    return ",".join(chosen)
+
+
+def _around(slots: dict[str, Any]) -> dict[str, Any]:
+    """Draw what is asked beside the space; return it as fields of the request, and the seed."""
+    cells = st.columns(4)
+    found: dict[str, Any] = {}
+    with cells[0]:
+        found["trials"] = st.number_input("Trials", 1, 10_000, 20, key="sweep-trials", **_KEPT)
+        slots["trials"] = st.empty()
+    with cells[1]:
+        metric = st.selectbox(
+            "Metric", (_AUTO, *METRICS), key="sweep-metric", **_KEPT,
+            format_func=lambda name: METRICS[name][1] if name in METRICS else name,
+        )  # fmt: skip
+        found["metric"] = None if metric == _AUTO else metric
+        slots["metric"] = st.empty()
+    with cells[2]:
+        name = st.text_input(
+            "Name (optional)", key="sweep-name", max_chars=80, placeholder="model and a number",
+            help="A sweep of this name that exists gets the trials added.", **_KEPT,
+        )  # fmt: skip
+        found["name"] = (name or "").strip() or None
+        slots["name"] = st.empty()
+    found["seed"] = cells[3].number_input(
+        "Seed of the sweep", 0, 2**31 - 1, 0, key="sweep-seed", **_KEPT
+    )
+    found["prune"] = st.toggle(
+        "Stop trials that lag behind", value=True, key="sweep-prune", **_KEPT,
+        help="After a third of its epochs a trial that is worse than half of the others were then "
+        "is ended; the time goes to better ones.",
+    )  # fmt: skip
+    return found
+
+
+def _button(
+    request: Mapping[str, Any], wrong: Mapping[str, str],
+    submit: Callable[[Mapping[str, Any]], None],
+) -> None:  # fmt: skip
+    if wrong:
+        names = ", ".join(form.label(name) for name in wrong)
+        widgets.html(f'<p class="mr-wrong"><b>✕</b> Mend first: {escape(names)}.</p>')
+    trials = request["trials"]
+    label = f"Start the sweep of {trials} trial{'s' * (trials != 1)}"
+    if st.button(
+        literal(label), type="primary", icon=":material/search:", key="sweep-start",
+        disabled=bool(wrong),
+    ):  # fmt: skip
+        submit(request)
+
+
+def _step(value: float) -> float | int:
+    return 1 if isinstance(value, int) else abs(value) / 10 or 0.05
+
+
+def _key(preset: str, name: str) -> str:
+    return f"sweep-{preset}-{name}"

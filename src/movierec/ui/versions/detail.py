@@ -1,0 +1,143 @@
+"""One version on the Versions page: what it is, what it does well, and what can be done with it."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+import streamlit as st
+
+from movierec.comparison.metrics import BY_KEY, dig
+from movierec.errors import MovierecError
+from movierec.registry import Registry
+from movierec.store.records import VersionRecord
+from movierec.ui.components import cache, leaderboard, shell, widgets
+from movierec.ui.components.flash import leave
+from movierec.ui.components.tables import Cell, Column, html_table
+from movierec.ui.components.text import ago, decimal, integer, literal, size
+from movierec.ui.components.versions import actions
+
+__all__ = ["detail"]
+
+_HERO = ("rmse", "mae", "ndcg_full", "ndcg_rated")
+
+
+def detail(registry: Registry, record: VersionRecord, known_tags: list[str]) -> None:
+    """Draw a version: numbers, actions, tags and notes, where it comes from, files, its card."""
+    widgets.section(f"{record.name}: {record.preset} on {record.dataset_name}")
+    widgets.mute(f"Measured on {leaderboard.protocol(record)}.")
+    if record.is_missing:
+        st.error(
+            f"**The folder of {literal(record.name)} is missing.** Put it back from a backup, or "
+            "delete the version.", icon=":material/error:",
+        )  # fmt: skip
+    _numbers(record)
+    actions.bar(registry, record)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _words(registry, record, known_tags)
+    with right:
+        _origin(record)
+    _files(record)
+    _card(record)
+
+
+def _numbers(record: VersionRecord) -> None:
+    evaluation = record.metadata.get("evaluation") or {}
+    with st.container(key="numbers-version"):
+        cells = st.columns(len(_HERO))
+    for cell, key in zip(cells, _HERO, strict=True):
+        metric = BY_KEY[key]
+        value = dig(evaluation, metric.path)
+        cell.metric(metric.label, decimal(value, metric.digits), border=True, help=metric.hint)
+
+
+def _words(registry: Registry, record: VersionRecord, known: list[str]) -> None:
+    """Draw tags, kept as soon as they are changed, and notes with a button that keeps them."""
+    widgets.html('<h3 class="mr-chart-title">Tags and notes</h3>')
+    tags = st.multiselect(
+        f"Tags of {record.name}", sorted({*known, *record.tags}, key=str.casefold),
+        default=list(record.tags), accept_new_options=True, key=f"tags-{record.name}",
+        placeholder="Choose or type a tag",
+    )  # fmt: skip
+    if set(tags) != set(record.tags):
+        with shell.errors_in_words():
+            add, remove = set(tags) - set(record.tags), set(record.tags) - set(tags)
+            registry.tag(record.name, add=sorted(add), remove=sorted(remove))
+            leave(f"The tags of {record.name} are kept.")
+    with st.form(f"notes-form-{record.name}", border=False):
+        notes = st.text_area(
+            f"Notes on {record.name}", record.notes, key=f"notes-{record.name}", max_chars=10_000,
+            placeholder="What was tried, what to remember; plain text",
+        )  # fmt: skip
+        if st.form_submit_button(f"Save the notes on {record.name}", icon=":material/save:"):
+            with shell.errors_in_words():
+                registry.annotate(record.name, notes or "")
+                leave(f"The notes on {record.name} are kept.")
+
+
+def _origin(record: VersionRecord) -> None:
+    """Draw where a version comes from: data, run, sweep, or an archive."""
+    from movierec.registry.lineage import lineage
+
+    found = lineage(cache.store(), record)
+    widgets.html('<h3 class="mr-chart-title">Where it comes from</h3>')
+    widgets.facts({**found.facts(), **_made(record)})
+    if found.run_id is not None:
+        st.page_link(
+            "pages/Train.py", label=f"Open run {found.run_id}", icon=":material/receipt_long:",
+            query_params={"view": "Runs", "run": str(found.run_id)},
+        )  # fmt: skip
+    if found.sweep:
+        st.page_link(
+            "pages/Train.py", label=literal(f"Open the sweep {found.sweep}"),
+            icon=":material/tune:", query_params={"view": "Sweeps", "sweep": found.sweep},
+        )  # fmt: skip
+
+
+def _made(record: VersionRecord) -> dict[str, str]:
+    facts = record.metadata
+    commit = str((facts.get("git") or {}).get("commit") or "")
+    return {
+        "Kept": f"{ago(record.created_at)}, {record.created_at:%Y-%m-%d %H:%M} UTC",
+        "Parameters": integer(record.parameters),
+        "Members": str(facts.get("members") or 1),
+        "Device": str(facts.get("device") or "not recorded"),
+        "Code": commit[:10] or "not recorded",
+    }
+
+
+def _files(record: VersionRecord) -> None:
+    files = record.metadata.get("files") or {}
+    total = size(record.size_bytes)
+    with st.expander(f"{len(files) + 1} files, {total}", key=f"files-{record.name}"):
+        columns = [Column("File"), Column("Size", numeric=True), Column("SHA-256")]
+        rows: list[list[Cell | str]] = [
+            [name, size(facts.get("bytes", math.nan)), str(facts.get("sha256", ""))[:16]]
+            for name, facts in sorted(files.items(), key=lambda item: -item[1].get("bytes", 0))
+        ]
+        widgets.html(html_table(f"Files of {record.name}", columns, rows))
+        widgets.mute("The first 16 digits of each checksum; metadata.json has them whole.")
+
+
+def _card(record: VersionRecord) -> None:
+    with st.expander(f"Model card of {record.name}", key=f"card-{record.name}"):
+        try:
+            text = cache.model_card(record)
+        except MovierecError as error:
+            widgets.html(f'<p class="mr-wrong">{escape(str(error))}</p>')
+            return
+        st.download_button(
+            f"Download the card of {record.name}", text, f"{record.name}.md", "text/markdown",
+            key=f"card-file-{record.name}", icon=":material/description:", on_click="ignore",
+        )  # fmt: skip
+        st.markdown(_lowered(text))
+
+
+def _lowered(card: str) -> str:
+    """Return a card whose headings stand two levels lower: the page has a title of its own."""
+    lines, in_code = [], False
+    for line in card.splitlines():
+        in_code ^= line.startswith("```")
+        lines.append(f"##{line}" if line.startswith("#") and not in_code else line)
+    return "\n".join(lines)
