@@ -27,7 +27,7 @@ from movierec.inference import LoadedVersion, Person, load_version
 from movierec.inference.newcomers import FEATURES
 from movierec.inference.user_profile import held_out_of
 from movierec.models.graphsage.recommender import SageRecommender
-from movierec.models.graphsage.user_encoder import Inductive
+from movierec.models.graphsage.user_encoder import UserEncoder
 from movierec.models.residuals import fit_residuals
 from movierec.settings import load_settings
 from movierec.workflows.in_graph import person_in_graph
@@ -133,7 +133,7 @@ def _kept(version: LoadedVersion, network: SageRecommender) -> LoadedVersion:
         version.dataset,
         known,
         version.metadata,
-        Inductive.of(plain.arrays(), version.metadata, known, sizes),
+        UserEncoder.of(plain.arrays(), version.metadata, known, sizes),
         version.preprocessor,
     )
 

@@ -18,13 +18,13 @@ from movierec.process_group import ALONE, Group
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
-__all__ = ["Elsewhere", "Layout", "RatingGraph", "Whole"]
+__all__ = ["CSR", "FullGraph", "OutsideRatings", "RatingGraph"]
 
 INT32_EDGES = 2**31  # fewer are numbered in 32 bits: half the memory, and what MKL computes in
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class CSR:
     """The pattern of a sparse matrix in CSR form.
 
     The edges of a row may be divided among the workers of a group, each of which holds some, or
@@ -62,12 +62,12 @@ class Layout:
         rows = torch.arange(self.n_rows, device=self.pointer.device, dtype=self.pointer.dtype)
         return rows.repeat_interleave(self.pointer.diff(), output_size=len(self.column))
 
-    def keep(self, mask: Tensor) -> Layout:
+    def keep(self, mask: Tensor) -> CSR:
         """Return the pattern with only the edges where `mask` (n_edges,) is true."""
         before = torch.nn.functional.pad(_counted(mask, self.pointer.dtype), (1, 0))
         return replace(self, pointer=before[self.pointer], column=self.column[mask])
 
-    def to(self, device: torch.device) -> Layout:
+    def to(self, device: torch.device) -> CSR:
         """Return the pattern on a device."""
         return replace(
             self,
@@ -78,7 +78,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Whole:
+class FullGraph:
     """The graph that another one is a part of.
 
     Of its visible ratings those from the moment `newest_from` on are the newest, `n_newest` of
@@ -92,7 +92,7 @@ class Whole:
 
 
 @dataclass(frozen=True, eq=False)
-class Elsewhere:
+class OutsideRatings:
     """What is visible of each movie outside the graph at hand, each (n_movies,) float32.
 
     Shapes: count: ratings; stars: their sum; newest: how many are among the newest.
@@ -102,19 +102,19 @@ class Elsewhere:
     stars: Tensor
     newest: Tensor
 
-    def of(self, movies: Tensor) -> Elsewhere:
+    def of(self, movies: Tensor) -> OutsideRatings:
         """Return the same of these movies alone, (n,) indices."""
-        return Elsewhere(self.count[movies], self.stars[movies], self.newest[movies])
+        return OutsideRatings(self.count[movies], self.stars[movies], self.newest[movies])
 
-    def without(self, other: Elsewhere) -> Elsewhere:
+    def without(self, other: OutsideRatings) -> OutsideRatings:
         """Return what is left when other ratings of the same movies are taken away."""
-        return Elsewhere(
+        return OutsideRatings(
             self.count - other.count, self.stars - other.stars, self.newest - other.newest
         )
 
-    def to(self, device: torch.device) -> Elsewhere:
+    def to(self, device: torch.device) -> OutsideRatings:
         """Return the same on a device."""
-        return Elsewhere(self.count.to(device), self.stars.to(device), self.newest.to(device))
+        return OutsideRatings(self.count.to(device), self.stars.to(device), self.newest.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +134,14 @@ class RatingGraph:
         lowest; None without times.
     """
 
-    by_user: Layout
-    by_movie: Layout
+    by_user: CSR
+    by_movie: CSR
     to_movie_order: Tensor
     user: Tensor
     rating: Tensor
     moment: Tensor | None = None
-    whole: Whole | None = None
-    elsewhere: Elsewhere | None = None
+    whole: FullGraph | None = None
+    elsewhere: OutsideRatings | None = None
 
     @classmethod
     def build(
@@ -252,7 +252,7 @@ class RatingGraph:
             return self
         return replace(self, by_movie=replace(self.by_movie, group=group))
 
-    def beside(self, elsewhere: Elsewhere) -> RatingGraph:
+    def beside(self, elsewhere: OutsideRatings) -> RatingGraph:
         """Return the graph as a part of a larger one, of which this is visible elsewhere."""
         by_movie = replace(self.by_movie, n_elsewhere=elsewhere.count)
         return replace(self, by_movie=by_movie, elsewhere=elsewhere)
@@ -314,14 +314,14 @@ def _counted(mask: Tensor, kind: torch.dtype) -> Tensor:
     return mask.cumsum(0, dtype=kind)
 
 
-def _pattern(row: Tensor, column: Tensor, n_rows: int, n_columns: int) -> Layout:
+def _pattern(row: Tensor, column: Tensor, n_rows: int, n_columns: int) -> CSR:
     """Return the layout of edges whose rows ascend."""
     starts = torch.arange(n_rows + 1, device=row.device, dtype=row.dtype)
     pointer = torch.searchsorted(row.contiguous(), starts).to(row.dtype)
-    return Layout(pointer, column.contiguous(), n_columns)
+    return CSR(pointer, column.contiguous(), n_columns)
 
 
-def _turned(rows: Layout) -> tuple[Layout, Tensor]:
+def _turned(rows: CSR) -> tuple[CSR, Tensor]:
     """Return the layout with rows and columns exchanged, and the place of each of its edges.
 
     On a CPU by SciPy, which counts instead of sorting: ten times as fast. Tensors that only
@@ -336,7 +336,7 @@ def _turned(rows: Layout) -> tuple[Layout, Tensor]:
     turned = sparse.csr_matrix(parts, shape=(rows.n_rows, rows.n_columns)).tocsc()
     tensors = (torch.from_numpy(part) for part in (turned.indptr, turned.indices, turned.data))
     pointer, column, order = (tensor.to(rows.column.dtype) for tensor in tensors)
-    return Layout(pointer, column, rows.n_rows), order
+    return CSR(pointer, column, rows.n_rows), order
 
 
 def _check_edges(

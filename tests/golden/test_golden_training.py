@@ -22,7 +22,7 @@ from movierec.data.dataset import Dataset, Interactions
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.hyperparameters import PRESETS, SageHyperparameters, hyperparameters
 from movierec.training.fit import fit_sage
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.workflows.validation import validation_metrics
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import nothing, parts_of
@@ -51,7 +51,7 @@ def trace(preset: str) -> Trace:
         train,
         validation,
         settings_of(preset),
-        Circumstances(device="cpu", seed=11),
+        TrainingOptions(device="cpu", seed=11),
         measure=lambda factors: measured(factors, dataset, train, validation),
     ).result.history
     return [{name: getattr(epoch, name) for name in TOLERANCES} for epoch in history]

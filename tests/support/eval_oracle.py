@@ -25,7 +25,7 @@ class TableModel:
     def score(self, users):
         return self.scores[users]
 
-    def observe(self, ratings):
+    def with_interactions(self, ratings):
         return self
 
     def arrays(self):

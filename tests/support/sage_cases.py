@@ -17,9 +17,9 @@ from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyper
 from movierec.models.graphsage.network import GraphSage, Sizes
 from movierec.models.graphsage.recommender import feature_tensors
 from movierec.training.callbacks import EpochResult, Hook, Plan
-from movierec.training.ensemble import MembersFit, fit_members
+from movierec.training.ensemble import EnsembleFit, fit_members
 from movierec.training.fit import SageFit, fit_sage
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from tests.support.factories import make_dataset
 
 # every switch that differs between the presets, small: what the product's pride is made of
@@ -117,7 +117,7 @@ def fit(
         train,
         validation,
         config,
-        Circumstances(device=device, seed=seed, checkpoint=checkpoint),
+        TrainingOptions(device=device, seed=seed, checkpoint=checkpoint),
         measure=None if config.ranks_only else rmse_on(validation),
         hooks=hooks,
         resume=resume,
@@ -134,7 +134,7 @@ def fit_version(
     hooks: Sequence[Hook] = (),
     checkpoint=None,
     resume: bool = False,
-) -> MembersFit:
+) -> EnsembleFit:
     """Train all the models of a version, as the product does."""
     dataset = dataset or make_dataset()
     train, validation = parts_of(dataset)
@@ -143,7 +143,7 @@ def fit_version(
         train,
         validation,
         config,
-        Circumstances(device="cpu", seed=seed, checkpoint=checkpoint),
+        TrainingOptions(device="cpu", seed=seed, checkpoint=checkpoint),
         members=members,
         refit_on=dataset.ratings if refit else None,
         measure=None if config.ranks_only else rmse_on(validation),

@@ -15,7 +15,7 @@ from torch import Tensor
 from movierec.data.dataset import Interactions
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import DataError
-from movierec.graph import Layout, RatingGraph
+from movierec.graph import CSR, RatingGraph
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import graph_of
 
@@ -35,7 +35,7 @@ def rating_tables(draw):
     return table, Interactions(user, movie, table[user, movie])
 
 
-def dense(layout: Layout, value: Tensor) -> np.ndarray:
+def dense(layout: CSR, value: Tensor) -> np.ndarray:
     """Read a layout row by row, the slow and obvious way."""
     table = np.zeros((layout.n_rows, layout.n_columns), np.float32)
     for row in range(layout.n_rows):
@@ -68,7 +68,7 @@ def tensors(graph: RatingGraph) -> list[Tensor]:
 
 
 def test_tensors_names_every_tensor_of_a_graph():
-    names = {field.name for field in fields(RatingGraph)} | {f.name for f in fields(Layout)}
+    names = {field.name for field in fields(RatingGraph)} | {f.name for f in fields(CSR)}
     assert names == {
         "by_user", "by_movie", "to_movie_order", "user", "rating", "moment",
         "pointer", "column", "n_columns", "group", "n_elsewhere", "whole", "elsewhere",

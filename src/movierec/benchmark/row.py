@@ -166,7 +166,7 @@ def _stored(
         facts = {"evaluation": found.as_dict(), "slices": found.slice_rows()}
         facts["floors"] = measured_floors(job.dataset, split, scratch)
     with clock.stage("save"):
-        told = job.fitted.recommender.observe(job.dataset.ratings.take(split.support))
+        told = job.fitted.recommender.with_interactions(job.dataset.ratings.take(split.support))
         frames = {"per_user.parquet": found.per_user, "per_rating.parquet": found.per_rating}
         draft = VersionDraft(
             model=job.fitted.kind,
@@ -211,7 +211,7 @@ def _row(request: TrainRequest, job: _Job, split: Split, found: Evaluation, cloc
 def _predict(model: Recommender, dataset: Dataset, split: Split) -> float:
     started = time.perf_counter()
     if len(split.support):
-        model = model.observe(dataset.ratings.take(split.support))
+        model = model.with_interactions(dataset.ratings.take(split.support))
     test = dataset.ratings.take(split.test)
     model.predict(test.user, test.movie)
     users = np.unique(test.user)

@@ -16,8 +16,8 @@ from movierec.models.factory import BASELINES
 __all__ = [
     "COLUMNS",
     "Column",
+    "MeanAndDeviation",
     "Section",
-    "Spread",
     "Summary",
     "curves_of",
     "sections",
@@ -29,7 +29,7 @@ NEW_USERS = "cold-users"
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeanAndDeviation:
     """Mean of a number over seeds and its standard deviation (n - 1); None where unknown."""
 
     mean: float | None
@@ -43,13 +43,13 @@ class Spread:
         return f"{mean} ± {self.sd:,.{digits}f}" if round(self.sd or 0.0, digits) else mean
 
 
-def spread_of(values: Sequence[float | None]) -> Spread:
+def spread_of(values: Sequence[float | None]) -> MeanAndDeviation:
     """Return the spread of the numbers that were measured."""
     known = [float(value) for value in values if value is not None]
     if not known:
-        return Spread(None)
+        return MeanAndDeviation(None)
     alone = len(known) == 1 or len(set(known)) == 1
-    return Spread(statistics.fmean(known), None if alone else statistics.stdev(known))
+    return MeanAndDeviation(statistics.fmean(known), None if alone else statistics.stdev(known))
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Summary:
     label: str
     preset: str
     seeds: int
-    values: dict[str, Spread]
+    values: dict[str, MeanAndDeviation]
 
     @property
     def is_baseline(self) -> bool:

@@ -6,7 +6,14 @@ import statistics
 from collections.abc import Sequence
 
 from movierec.benchmark.row import Row
-from movierec.benchmark.summary import COLUMNS, Column, Spread, Summary, curves_of, summaries
+from movierec.benchmark.summary import (
+    COLUMNS,
+    Column,
+    MeanAndDeviation,
+    Summary,
+    curves_of,
+    summaries,
+)
 
 __all__ = ["comparisons", "fold_table", "new_user_table", "split_table"]
 
@@ -46,7 +53,7 @@ def _best(column: Column, means: Sequence[float | None]) -> float | None:
     return column.best(known) if column.best and known else None
 
 
-def _bold(spread: Spread, digits: int, best: float | None) -> str:
+def _bold(spread: MeanAndDeviation, digits: int, best: float | None) -> str:
     text = spread.text(digits)
     return f"**{text}**" if best is not None and spread.mean == best else text
 
@@ -133,7 +140,10 @@ def fold_table(rows: Sequence[Row]) -> list[str]:
     best = {name: _best(COLUMNS[name], means[name]) for name in means}
     for group, *ends in zip(whole, means["rmse"], means["ndcg"], strict=True):
         folds = [item.values["rmse"].text(4) for item in group]
-        cells = [_bold(Spread(end), 4, best[name]) for name, end in zip(means, ends, strict=True)]
+        cells = [
+            _bold(MeanAndDeviation(end), 4, best[name])
+            for name, end in zip(means, ends, strict=True)
+        ]
         lines.append(_line([group[0].name, *folds, *cells]))
     return lines
 

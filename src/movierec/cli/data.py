@@ -15,7 +15,7 @@ from movierec.cli.output import JsonOption, console, emit, number, progress_bar,
 from movierec.data.dataset import RatingScale
 from movierec.data.formats.raw import ColumnChoice
 from movierec.data.sources.obtain import CITATION
-from movierec.data.validation.report import ImportReport, Spread
+from movierec.data.validation.report import CountDistribution, ImportReport
 from movierec.data.validation.scales import parse_scale
 from movierec.errors import FormatError
 from movierec.settings import load_settings
@@ -251,7 +251,7 @@ def _degrees(report: ImportReport) -> Table:
     return drawn
 
 
-def _spread(spread: Spread) -> list[str]:
+def _spread(spread: CountDistribution) -> list[str]:
     return [number(value, 1) for value in asdict(spread).values()]
 
 

@@ -17,9 +17,9 @@ from movierec.errors import MovierecError, TrainingError
 from movierec.models.graphsage.recommender import feature_tensors
 from movierec.settings import Settings
 from movierec.training.callbacks import EpochResult, Hook, Plan
-from movierec.training.ensemble import MembersFit
+from movierec.training.ensemble import EnsembleFit
 from movierec.training.fit import SageFit
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["fit_on_ray"]
@@ -33,11 +33,11 @@ def fit_on_ray(
     request: TrainRequest,
     dataset: Dataset,
     _split: Split,
-    circumstances: Circumstances,
+    circumstances: TrainingOptions,
     *,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
-) -> MembersFit:
+) -> EnsembleFit:
     """Fit as `fit_here` does, by the workers of a Ray cluster, which hold a part of the users each.
 
     Every epoch is a checkpoint of Ray Train beside the run's own: workers that are lost are
@@ -63,7 +63,7 @@ def fit_on_ray(
             shutil.rmtree(storage, ignore_errors=True)
         trainer = _trainer(work, task, worker, storage)
         fit = _Watch(post, hooks).until_the_end_of(trainer)
-    return _complete(cast(MembersFit, fit), dataset)
+    return _complete(cast(EnsembleFit, fit), dataset)
 
 
 def _trainer(
@@ -184,7 +184,7 @@ def _spoken(error: Exception) -> Exception:
     return spoken
 
 
-def _complete(fit: MembersFit, dataset: Dataset) -> MembersFit:
+def _complete(fit: EnsembleFit, dataset: Dataset) -> EnsembleFit:
     """Return the fit with the features of all users and movies."""
     features = feature_tensors(fit.first.preprocessor, dataset)
 

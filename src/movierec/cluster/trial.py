@@ -17,7 +17,7 @@ from movierec.store import open_store
 from movierec.sweeps.objective import METRICS, Objective, without_test
 from movierec.sweeps.request import SweepRequest
 from movierec.training.callbacks import EpochResult, Plan
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 
 __all__ = ["TrialTask", "try_point"]
 
@@ -28,7 +28,7 @@ class TrialTask:
 
     settings: Settings
     request: SweepRequest
-    circumstances: Circumstances
+    circumstances: TrainingOptions
 
 
 def try_point(config: dict[str, Any], *, task: TrialTask) -> None:
@@ -36,7 +36,7 @@ def try_point(config: dict[str, Any], *, task: TrialTask) -> None:
     set_threads(task.settings.threads or 1)
     training = task.request.training
     dataset, split = _material(task.settings, str(training.dataset), training.split)
-    trial = _Elsewhere(config["number"])
+    trial = _RemoteTrial(config["number"])
     objective = Objective(
         task.request, dataset, split, task.circumstances, (trial,), lambda *_: None
     )
@@ -56,7 +56,7 @@ def _material(settings: Settings, name: str, spec: SplitSpec) -> tuple[Dataset, 
     return without_test(dataset, make_split(dataset, spec))
 
 
-class _Elsewhere:
+class _RemoteTrial:
     """A trial whose study is in another process, and the hook that sees what it is worth.
 
     It never prunes itself: it is ended from there, at its next report.

@@ -23,8 +23,8 @@ from movierec.settings import Settings
 from movierec.store import open_store
 from movierec.training.callbacks import EpochResult, Plan
 from movierec.training.distributed.torch_group import TorchGroup
-from movierec.training.ensemble import MembersFit
-from movierec.training.options import Circumstances
+from movierec.training.ensemble import EnsembleFit
+from movierec.training.options import TrainingOptions
 from movierec.workflows.fit import fit_here
 from movierec.workflows.requests import TrainRequest
 
@@ -40,11 +40,11 @@ class Task:
     settings: Settings
     request: TrainRequest
     fingerprint: str
-    circumstances: Circumstances
+    circumstances: TrainingOptions
     post: Any
 
 
-def work(config: dict[str, Task]) -> MembersFit:
+def work(config: dict[str, Task]) -> EnsembleFit:
     """Fit as one of several workers; of a finished fit the features stay behind."""
     task, group = config["task"], TorchGroup()
     handler = _Forward(task.post, group.rank)
@@ -62,7 +62,7 @@ def work(config: dict[str, Task]) -> MembersFit:
         logger.removeHandler(handler)
 
 
-def _fitted(task: Task, group: TorchGroup, folder: Path) -> MembersFit:
+def _fitted(task: Task, group: TorchGroup, folder: Path) -> EnsembleFit:
     set_threads(task.settings.threads or 1)
     with open_store(task.settings) as store:
         dataset = store.datasets.load(task.request.dataset)
@@ -78,7 +78,7 @@ def _fitted(task: Task, group: TorchGroup, folder: Path) -> MembersFit:
     )  # fmt: skip
 
 
-def _own(circumstances: Circumstances, folder: Path) -> Circumstances:
+def _own(circumstances: TrainingOptions, folder: Path) -> TrainingOptions:
     """Return the circumstances of this worker: its own device, checkpoints beside Ray's."""
     device = str(get_device()) if circumstances.device == "cuda" else circumstances.device
     return circumstances.model_copy(
@@ -94,7 +94,7 @@ def _take_up(folder: Path) -> bool:
     return checkpoint is not None
 
 
-def _light(fit: MembersFit) -> MembersFit:
+def _light(fit: EnsembleFit) -> EnsembleFit:
     """Return the fit without the features, which the other process has for all users."""
     none = torch.empty(0), torch.empty(0)
     members = [replace(member, features=none) for member in fit.members]

@@ -13,7 +13,7 @@ from movierec.comparison.evidence import Evidence, read_evidence
 from movierec.data.common import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference import LoadedVersion
-from movierec.inference.parts import Parts
+from movierec.inference.parts import SplitParts
 from movierec.registry import Registry
 from movierec.registry.measurements import Frame, Measurement, Measurements
 from movierec.store import VersionRecord
@@ -94,7 +94,7 @@ def as_measured(loaded: LoadedVersion, evidence: Evidence) -> LoadedVersion:
     if "measured_together" not in evidence.record.metadata:
         return loaded
     split = recorded_split(loaded.dataset, evidence.record.metadata["split"])
-    parts = Parts.of(loaded.dataset, split)
+    parts = SplitParts.of(loaded.dataset, split)
     return replace(loaded, known=parts.known, metadata=evidence.record.metadata, parts=parts)
 
 

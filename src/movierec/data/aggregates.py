@@ -12,7 +12,7 @@ import numpy.typing as npt
 from movierec.data.dataset import Dataset, IntArray, Interactions, RatingScale
 from movierec.data.steps import steps
 
-__all__ = ["AGGREGATES", "Aggregates", "Spread", "aggregates_of", "level_counts"]
+__all__ = ["AGGREGATES", "Aggregates", "GroupStatistics", "aggregates_of", "level_counts"]
 
 AGGREGATES = "aggregates"  # the name they are kept by
 Float64Array: TypeAlias = npt.NDArray[np.float64]
@@ -20,7 +20,7 @@ Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class GroupStatistics:
     """The ratings of each user, or of each movie.
 
     Shapes: count: (n,); mean: (n,) stars, NaN without a rating; spread: (n,) stars, the sample
@@ -58,8 +58,8 @@ class Aggregates:
     levels: IntArray
     first_month: int
     months: IntArray
-    user: Spread
-    movie: Spread
+    user: GroupStatistics
+    movie: GroupStatistics
 
     def arrays(self) -> Arrays:
         """Return name -> array; `from_arrays` reads it back."""
@@ -76,7 +76,7 @@ class Aggregates:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Bring it back from `arrays()`."""
         user, movie = (
-            Spread(*(arrays[f"{side}_{name}"] for name in ("count", "mean", "spread")))
+            GroupStatistics(*(arrays[f"{side}_{name}"] for name in ("count", "mean", "spread")))
             for side in ("user", "movie")
         )
         first = int(arrays["first_month"][0])
@@ -92,8 +92,8 @@ def aggregates_of(dataset: Dataset) -> Aggregates:
     return Aggregates(
         levels,
         *_months(ratings.timestamp),
-        Spread.of(ratings, "user", dataset.n_users),
-        Spread.of(ratings, "movie", dataset.n_movies),
+        GroupStatistics.of(ratings, "user", dataset.n_users),
+        GroupStatistics.of(ratings, "movie", dataset.n_movies),
     )
 
 

@@ -80,8 +80,8 @@ def measure_calibration(
     found = _Found(scale)
     if isinstance(model, PredictsDistribution) and model.has_distribution:
         for part in by_user(held_out, max(1, CELLS_AT_ONCE // len(scale.levels))):
-            chances = _chances(model, scale, held_out, part)
-            found.add(chances, level_of(scale, held_out.rating[part]))
+            probabilities = _chances(model, scale, held_out, part)
+            found.add(probabilities, level_of(scale, held_out.rating[part]))
     return DistributionQuality(found.numbers(), found.reliability())
 
 
@@ -90,17 +90,17 @@ def _chances(
 ) -> Float64Array:
     user, movie = held_out.user[part], held_out.movie[part]
     time = held_out.timestamp
-    if time is not None and isinstance(model, PredictsAtTime) and model.heeds_time:
+    if time is not None and isinstance(model, PredictsAtTime) and model.uses_timestamps:
         found = model.rating_distribution(user, movie, time[part])
     else:
         found = model.rating_distribution(user, movie)
-    chances = np.asarray(found, np.float64)
-    if chances.shape != (len(user), len(scale.levels)):
+    probabilities = np.asarray(found, np.float64)
+    if probabilities.shape != (len(user), len(scale.levels)):
         raise EvaluationError(
-            f"rating_distribution() returned shape {chances.shape} for {len(user)} pairs.",
+            f"rating_distribution() returned shape {probabilities.shape} for {len(user)} pairs.",
             hint="It must return a probability per pair and level of the scale.",
         )
-    return chances
+    return probabilities
 
 
 @dataclass(eq=False)
@@ -149,19 +149,21 @@ class _Found:
         self.thresholds = np.unique(spread.round().astype(np.int64))
         self.sums = _Sums.empty(len(self.thresholds))
 
-    def add(self, chances: Float64Array, level: IntArray) -> None:
-        below = chances.cumsum(axis=1)  # P(rating <= level)
+    def add(self, probabilities: Float64Array, level: IntArray) -> None:
+        below = probabilities.cumsum(axis=1)  # P(rating <= level)
         above = np.clip(1 - below[:, self.thresholds], 0, 1)
         self.sums.add(above, (level[:, None] > self.thresholds).astype(np.float64))
-        given = np.take_along_axis(chances, level[:, None], axis=1)
+        given = np.take_along_axis(probabilities, level[:, None], axis=1)
         self.log_chance += float(np.log(np.maximum(given, SMALLEST_CHANCE)).sum())
-        self._add_interval(chances, below, level)
+        self._add_interval(probabilities, below, level)
         self.n += len(level)
 
-    def _add_interval(self, chances: Float64Array, below: Float64Array, level: IntArray) -> None:
+    def _add_interval(
+        self, probabilities: Float64Array, below: Float64Array, level: IntArray
+    ) -> None:
         low, high = (below < TAIL).sum(axis=1), (below < 1 - TAIL).sum(axis=1)
-        high = np.minimum(high, chances.shape[1] - 1)  # float32 may sum to a little below 1
-        before = np.take_along_axis(below - chances, low[:, None], axis=1)
+        high = np.minimum(high, probabilities.shape[1] - 1)  # float32 may sum to a little below 1
+        before = np.take_along_axis(below - probabilities, low[:, None], axis=1)
         upto = np.take_along_axis(below, high[:, None], axis=1)
         self.claimed += float((upto - before).sum())
         self.inside += float(((level >= low) & (level <= high)).sum())

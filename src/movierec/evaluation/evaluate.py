@@ -22,7 +22,7 @@ from movierec.evaluation.protocols import (
     rank_rated,
 )
 from movierec.evaluation.ranking import UserRanking
-from movierec.evaluation.ratings import heeds_time, mae, predict_ratings, rmse
+from movierec.evaluation.ratings import mae, predict_ratings, rmse, uses_timestamps
 from movierec.evaluation.result import Evaluation
 from movierec.evaluation.slices import slice_table
 from movierec.models.protocol import Recommender
@@ -48,10 +48,10 @@ def evaluate(
     """
     _require_fit(model, dataset, k)
     if len(split.support) and not told:
-        model = model.observe(dataset.ratings.take(split.support))
+        model = model.with_interactions(dataset.ratings.take(split.support))
     held_out = HeldOut.of(dataset, split)
     prediction = predict_ratings(model, dataset, held_out.ratings)
-    timed, without_time = heeds_time(model, held_out.ratings), prediction
+    timed, without_time = uses_timestamps(model, held_out.ratings), prediction
     if timed:
         without_time = predict_ratings(model, dataset, held_out.ratings, timed=False)
     ranked = Ranked.of(dataset, split, held_out)

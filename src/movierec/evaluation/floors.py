@@ -36,7 +36,7 @@ class Floor:
         """Return the rule's scores."""
         return self.scores(users)
 
-    def observe(self, ratings: Interactions) -> Recommender:  # noqa: ARG002
+    def with_interactions(self, ratings: Interactions) -> Recommender:  # noqa: ARG002
         """Return itself."""
         return self
 

@@ -13,16 +13,16 @@ from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from movierec.errors import EvaluationError
 from movierec.models.protocol import PredictsAtTime, Recommender
 
-__all__ = ["Float64Array", "by_user", "heeds_time", "mae", "predict_ratings", "rmse"]
+__all__ = ["Float64Array", "by_user", "mae", "predict_ratings", "rmse", "uses_timestamps"]
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 PAIRS_AT_ONCE = 2**18  # bounds what a model gathers for one call: 64 MB at 64 factors
 
 
-def heeds_time(model: Recommender, held_out: Interactions) -> bool:
+def uses_timestamps(model: Recommender, held_out: Interactions) -> bool:
     """Return whether the model predicts these ratings with the time they were given at."""
-    knows = isinstance(model, PredictsAtTime) and model.heeds_time
+    knows = isinstance(model, PredictsAtTime) and model.uses_timestamps
     return knows and held_out.timestamp is not None
 
 
@@ -62,7 +62,7 @@ def by_user(held_out: Interactions, size: int) -> Iterator[IntArray]:
 def _predict(model: Recommender, held_out: Interactions, part: IntArray) -> FloatArray:
     user, movie = held_out.user[part], held_out.movie[part]
     time = held_out.timestamp
-    if time is not None and isinstance(model, PredictsAtTime) and model.heeds_time:
+    if time is not None and isinstance(model, PredictsAtTime) and model.uses_timestamps:
         predicted = np.asarray(model.predict_at(user, movie, time[part]), np.float32)
     else:
         predicted = np.asarray(model.predict(user, movie), np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 
 from movierec.errors import SettingsError
 from movierec.export.lists_files import as_table, check_suffix, write_tables
-from movierec.export.lists_parts import Parts, parts_beside
+from movierec.export.lists_parts import FinishedParts, parts_beside
 from movierec.inference.batch import Options, block_size
 from movierec.inference.version import LoadedVersion
 from movierec.progress import Progress, silent
@@ -98,7 +98,7 @@ def _identity(version: LoadedVersion, options: Options, block: int) -> Mapping[s
 
 
 def _make(
-    version: LoadedVersion, options: Options, size: int, parts: Parts, on_progress: Progress
+    version: LoadedVersion, options: Options, size: int, parts: FinishedParts, on_progress: Progress
 ) -> int:
     """Make the blocks that are missing; return how many users the others have."""
     total, resumed = version.dataset.n_users, 0
@@ -114,7 +114,7 @@ def _make(
 
 
 def _join(
-    version: LoadedVersion, path: Path, size: int, parts: Parts, on_progress: Progress
+    version: LoadedVersion, path: Path, size: int, parts: FinishedParts, on_progress: Progress
 ) -> int:
     """Put the blocks together beside the file's place, and move them there in one step."""
     on_progress("writing the file", LISTS_SHARE)

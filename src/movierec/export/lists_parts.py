@@ -16,12 +16,12 @@ from pyarrow import parquet
 from movierec.errors import SettingsError
 from movierec.store.folders import sync
 
-__all__ = ["Parts", "parts_beside"]
+__all__ = ["FinishedParts", "parts_beside"]
 
 STATE = "state.json"
 
 
-class Parts:
+class FinishedParts:
     """Tables by number, each whole or not there. Belongs to one process at a time.
 
     `differs` says in words why what was there before could not be used; empty where it could, or
@@ -67,7 +67,7 @@ class Parts:
 
 
 @contextmanager
-def parts_beside(path: Path, identity: Mapping[str, Any]) -> Iterator[Parts]:
+def parts_beside(path: Path, identity: Mapping[str, Any]) -> Iterator[FinishedParts]:
     """Open the folder beside a file; what another batch than `identity` left in it is removed.
 
     The folder stays when the block fails with something done, else it goes.
@@ -81,14 +81,14 @@ def parts_beside(path: Path, identity: Mapping[str, Any]) -> Iterator[Parts]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock", timeout=0):
-            yield from _held(Parts(folder, _begin(folder, identity)))
+            yield from _held(FinishedParts(folder, _begin(folder, identity)))
     except Timeout as error:
         raise SettingsError(
             f"Another movierec is writing {path}.", hint="Wait for it, or name another file."
         ) from error
 
 
-def _held(parts: Parts) -> Iterator[Parts]:
+def _held(parts: FinishedParts) -> Iterator[FinishedParts]:
     try:
         yield parts
     except BaseException:

@@ -7,11 +7,11 @@ from pydantic import ValidationError
 from movierec.data.dataset import Dataset
 from movierec.data.splits import CommonSpec, Split, SplitSpec, make_split
 from movierec.errors import ArtifactError, NotFoundError
-from movierec.inference.parts import Parts, parts_of
+from movierec.inference.parts import SplitParts, parts_of
 from movierec.inference.version import LoadedVersion
 from movierec.models.factory import GRAPHSAGE, load_recommender
 from movierec.models.graphsage.features import FeaturePreprocessor
-from movierec.models.graphsage.user_encoder import Inductive
+from movierec.models.graphsage.user_encoder import UserEncoder
 from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
 from movierec.registry.safe_pickle import safe_load
@@ -97,7 +97,7 @@ def bring_back(
     arrays: NamedArrays,
     dataset: Dataset,
     preprocessor: FeaturePreprocessor | None = None,
-    parts: Parts | None = None,
+    parts: SplitParts | None = None,
 ) -> LoadedVersion:
     """Put a version together from its row, its arrays and its data set.
 
@@ -110,7 +110,7 @@ def bring_back(
             the arrays do not fit.
 
     """
-    parts = parts or Parts.of(dataset, split_of(record, dataset))
+    parts = parts or SplitParts.of(dataset, split_of(record, dataset))
     sizes = (dataset.n_users, dataset.n_movies)
     return LoadedVersion(
         record.name,
@@ -118,13 +118,13 @@ def bring_back(
         dataset,
         parts.known,
         {**record.metadata, "model": record.model},
-        Inductive.of(arrays, record.metadata, parts.known, sizes),
+        UserEncoder.of(arrays, record.metadata, parts.known, sizes),
         preprocessor,
         parts,
     )
 
 
-def kept_parts(datasets: DatasetStore, record: VersionRecord, dataset: Dataset) -> Parts:
+def kept_parts(datasets: DatasetStore, record: VersionRecord, dataset: Dataset) -> SplitParts:
     """Return the parts of a version's split, kept for a large data set; raises as `split_of`."""
     spec = _spec_of(record, dataset)
     parts = parts_of(datasets, dataset, spec)

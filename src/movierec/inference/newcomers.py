@@ -89,7 +89,7 @@ def recommender_for(version: LoadedVersion, ratings: Ratings, features: FloatArr
         return replace(model, seen=_lists(own), n_users=1)
     if isinstance(model, NeighbourModel):
         blank = replace(model, ratings=_lists(own.take(ratings.movie[:0])), user_bias=_zero())
-        return blank.observe(own)
+        return blank.with_interactions(own)
     if version.metadata.get("model") != GRAPHSAGE:
         return _same_for_all(version, own)
     return _sage(version, ratings, features, own)
@@ -194,7 +194,7 @@ def known_ratings(version: LoadedVersion, person: Person) -> Ratings:
     """Return a person's ratings as the version's graph has them."""
     ratings = Ratings.new(person.seen, person.stars)
     inductive = version.inductive
-    if person.reason == "newcomer" or inductive is None or not inductive.foresees:
+    if person.reason == "newcomer" or inductive is None or not inductive.uses_trend:
         return ratings
     own = version.rows_of(person.index)
     newest = version.known.movie[own[version.is_newest[own]]]

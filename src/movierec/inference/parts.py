@@ -14,14 +14,14 @@ from movierec.data.grouping import Grouping
 from movierec.data.splits import Split, SplitSpec, make_split
 from movierec.store.datasets import DatasetStore
 
-__all__ = ["Parts", "parts_of"]
+__all__ = ["SplitParts", "parts_of"]
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 _SIDES = ("user", "movie")
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class SplitParts:
     """The parts of a split as answers need them; `sha256` is the test part's.
 
     Shapes: validation, test: (n,) positions in the data set, ascending.
@@ -47,7 +47,7 @@ class Parts:
         return dataset.ratings.take(own[near == own])
 
 
-def parts_of(datasets: DatasetStore, dataset: Dataset, spec: SplitSpec) -> Parts:
+def parts_of(datasets: DatasetStore, dataset: Dataset, spec: SplitSpec) -> SplitParts:
     """Return the parts of a split; those of a large data set are kept, and mapped.
 
     Raises:
@@ -59,11 +59,11 @@ def parts_of(datasets: DatasetStore, dataset: Dataset, spec: SplitSpec) -> Parts
     known = Interactions(arrays["user"], arrays["movie"], arrays["rating"], arrays.get("timestamp"))
     for side in _SIDES:
         known.groupings[side] = Grouping(arrays[f"{side}_start"], arrays[f"{side}_order"])
-    return Parts(known, arrays["validation"], arrays["test"], str(arrays["sha256"]))
+    return SplitParts(known, arrays["validation"], arrays["test"], str(arrays["sha256"]))
 
 
 def _arrays(dataset: Dataset, spec: SplitSpec) -> Arrays:
-    parts = Parts.of(dataset, make_split(dataset, spec))
+    parts = SplitParts.of(dataset, make_split(dataset, spec))
     known = parts.known
     arrays: Arrays = {"user": known.user, "movie": known.movie, "rating": known.rating}
     if known.timestamp is not None:

@@ -28,4 +28,4 @@ def chances_of(person: Person, movies: IntArray) -> tuple[FloatArray, FloatArray
         return model.predict(users, movies), None
     factors = model.factors if isinstance(model, ResidualModel) else model
     raw = model.raw(users, movies)
-    return factors.stars(raw), factors.chances(raw) if factors.has_distribution else None
+    return factors.stars(raw), factors.probabilities(raw) if factors.has_distribution else None

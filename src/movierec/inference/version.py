@@ -18,14 +18,14 @@ from movierec.inference.batch import Options, TopK, block_size, one_by_one, top_
 from movierec.inference.diversity import check_diversity, diverse, n_candidates
 from movierec.inference.facts import MovieFacts, movie_facts
 from movierec.inference.filters import EVERYTHING, Filters, RankBy, allowed_movies
-from movierec.inference.parts import Parts
+from movierec.inference.parts import SplitParts
 from movierec.inference.person import Person
 from movierec.inference.results import Explanation, Reason, Recommendation, SimilarMovie
 from movierec.inference.similar import Likeness
 from movierec.inference.stars import chances_of, stars_of
 from movierec.inference.topk import best
 from movierec.models.graphsage.features import FeaturePreprocessor
-from movierec.models.graphsage.user_encoder import Inductive, newest_ratings
+from movierec.models.graphsage.user_encoder import UserEncoder, newest_ratings
 from movierec.models.protocol import Recommender
 from movierec.models.serving import RatingLists
 
@@ -53,9 +53,9 @@ class LoadedVersion:
     dataset: Dataset
     known: Interactions
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    inductive: Inductive | None = None
+    inductive: UserEncoder | None = None
     preprocessor: FeaturePreprocessor | None = None
-    parts: Parts | None = None
+    parts: SplitParts | None = None
 
     def __post_init__(self) -> None:
         model = (self.recommender.n_users, self.recommender.n_movies)
@@ -350,14 +350,14 @@ class LoadedVersion:
     def _lines(
         self, person: Person, movies: IntArray, scores: FloatArray, by: RankBy
     ) -> list[Recommendation]:
-        stars, chances = self._stars(person, movies)
+        stars, probabilities = self._stars(person, movies)
         values = scores[movies].tolist()
         if by == "rating" and person.reason != "fallback":
             values = stars
         return [
             Recommendation(
                 place + 1, *self.facts(movie), values[place], stars[place], person.reason,
-                version=self.name, distribution=chances[place],
+                version=self.name, distribution=probabilities[place],
             )
             for place, movie in enumerate(movies.tolist())
         ]  # fmt: skip
@@ -366,8 +366,10 @@ class LoadedVersion:
         """Return predicted stars and their distribution, None where there is none."""
         if person.reason == "fallback" or not self.predicts_ratings:
             return [None] * len(movies), [None] * len(movies)
-        stars, chances = chances_of(person, movies)
-        rows = [None] * len(movies) if chances is None else [*map(tuple, chances.tolist())]
+        stars, probabilities = chances_of(person, movies)
+        rows = (
+            [None] * len(movies) if probabilities is None else [*map(tuple, probabilities.tolist())]
+        )
         return stars.tolist(), rows
 
 

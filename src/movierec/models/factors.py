@@ -175,7 +175,7 @@ class FactorModel:
             EvaluationError: the link is not ordinal, so there are no probabilities.
 
         """
-        return self.chances(self.raw(user, movie))
+        return self.probabilities(self.raw(user, movie))
 
     def stars(self, raw: FloatArray) -> FloatArray:
         """Return the ratings in stars of scores before the link, clipped, (n,) -> (n,)."""
@@ -188,7 +188,7 @@ class FactorModel:
         above = _above(raw, self.slope, self.cut_points)
         return np.asarray(self.scale.step * self.slope * (above * (1 - above)).sum(axis=1))
 
-    def chances(self, raw: FloatArray) -> FloatArray:
+    def probabilities(self, raw: FloatArray) -> FloatArray:
         """Return `rating_distribution` of scores before the link, (n,) -> (n, L)."""
         if not self.has_distribution:
             raise EvaluationError(
@@ -203,7 +203,7 @@ class FactorModel:
         edges = np.concatenate([one, above, zero], axis=1)
         return np.asarray(edges[:, :-1] - edges[:, 1:], np.float32)
 
-    def observe(self, ratings: Interactions) -> FactorModel:  # noqa: ARG002 - the protocol's name
+    def with_interactions(self, ratings: Interactions) -> FactorModel:  # noqa: ARG002 - the protocol's name
         """Return itself: vectors are learnt, not looked up."""
         return self
 

@@ -42,7 +42,7 @@ class Recommender(Protocol):
         """
         ...
 
-    def observe(self, ratings: Interactions) -> Recommender:
+    def with_interactions(self, ratings: Interactions) -> Recommender:
         """Return the model that also knows these ratings, without training again.
 
         A model that cannot use them returns itself.
@@ -79,7 +79,7 @@ class PredictsAtTime(Protocol):
     """
 
     @property
-    def heeds_time(self) -> bool:
+    def uses_timestamps(self) -> bool:
         """Whether this one's does: it depends on how it was trained and on the data."""
         ...
 

@@ -45,7 +45,7 @@ class ResidualKernel:
             object.__setattr__(self, name, float(np.float32(getattr(self, name))))
 
     @property
-    def heeds_time(self) -> bool:
+    def uses_timestamps(self) -> bool:
         """Whether the time of a rating matters."""
         return self.short > 0 or self.long > 0
 

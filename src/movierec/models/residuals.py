@@ -91,7 +91,7 @@ class ResidualModel:
         return self.factors.has_distribution
 
     @property
-    def heeds_time(self) -> bool:
+    def uses_timestamps(self) -> bool:
         """Whether `predict_at` knows more than `predict`."""
         return len(self.time) > 0
 
@@ -107,7 +107,7 @@ class ResidualModel:
         self, user: IntArray, movie: IntArray, timestamp: IntArray | None = None
     ) -> FloatArray:
         """Return the probability of every rating, (n,) each -> (n, L); see `FactorModel`."""
-        return self.factors.chances(self.raw(user, movie, timestamp))
+        return self.factors.probabilities(self.raw(user, movie, timestamp))
 
     def score(self, users: IntArray) -> FloatArray:
         """Return the factors' ranking scores, (n,) -> (n, n_movies)."""
@@ -116,13 +116,13 @@ class ResidualModel:
     def raw(self, user: IntArray, movie: IntArray, timestamp: IntArray | None = None) -> FloatArray:
         """Return the shifted scores before the link, (n,) each -> (n,)."""
         raw = self.factors.raw(user, movie)
-        times = timestamp if self.heeds_time else None
+        times = timestamp if self.uses_timestamps else None
         with one_thread():
             for part, rows in self._parts(user):
                 raw[part] += self._shift(rows, movie[part], None if times is None else times[part])
         return raw
 
-    def observe(self, ratings: Interactions) -> ResidualModel:  # noqa: ARG002
+    def with_interactions(self, ratings: Interactions) -> ResidualModel:  # noqa: ARG002
         """Return itself: vectors are learnt, not looked up."""
         return self
 
@@ -203,7 +203,7 @@ def fit_residuals(
     Time and memory per user grow with the cube and the square of their number.
     """
     most = most_ratings(known, factors.n_users) if most is None else most
-    lists, time = _newest(known, factors.n_users, most, heeds_time=kernel.heeds_time)
+    lists, time = _newest(known, factors.n_users, most, uses_timestamps=kernel.uses_timestamps)
     model = ResidualModel(factors, kernel, lists, time, np.zeros(len(time), np.float32), near)
     with one_thread():
         weight, timed = _solved(model)
@@ -247,7 +247,7 @@ def _unexplained(factors: FactorModel, lists: RatingLists) -> tuple[Float64Array
 
 
 def _newest(
-    known: Interactions, n_users: int, most: int, *, heeds_time: bool
+    known: Interactions, n_users: int, most: int, *, uses_timestamps: bool
 ) -> tuple[RatingLists, IntArray]:
     """Return each user's newest ratings, oldest first, and their times; none without times."""
     time = known.timestamp
@@ -257,7 +257,7 @@ def _newest(
     kept = order[end - np.arange(len(order)) <= most]
     start = np.append(0, np.cumsum(np.minimum(counts, most)))
     lists = RatingLists(start, known.movie[kept], known.rating[kept])
-    return lists, time[kept] if heeds_time and time is not None else np.zeros(0, np.int64)
+    return lists, time[kept] if uses_timestamps and time is not None else np.zeros(0, np.int64)
 
 
 def _weights(covariance: Float64Array, slope: Float64Array, error: Float64Array) -> Float64Array:

@@ -54,7 +54,7 @@ class RatingTable:
         """Return every movie's predicted rating, unclipped. Shapes: (n,) -> (n, n_movies)."""
         return self.stars[users]
 
-    def observe(self, ratings: Interactions) -> RatingTable:  # noqa: ARG002
+    def with_interactions(self, ratings: Interactions) -> RatingTable:  # noqa: ARG002
         """Return itself: predictions are looked up."""
         return self
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from movierec.evaluation import Evaluation
 
-__all__ = ["FOLDER", "Frame", "Ground", "Measured", "Measurement", "Measurements", "identity"]
+__all__ = ["FOLDER", "Frame", "Measured", "Measurement", "Measurements", "TestSet", "identity"]
 
 FOLDER = ".measurements"
 FACTS = "measurement.json"
@@ -45,7 +45,7 @@ FRAMES: tuple[Frame, ...] = ("per_user", "per_rating")
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Ground(BaseModel):
+class TestSet(BaseModel):
     """What versions were measured on: a data set, and the held-out part of it.
 
     `split` is a `SplitSpec` or `CommonSpec` as plain data, `caveats` are whole sentences.
@@ -82,7 +82,7 @@ class _Facts(BaseModel):
     model_config = _STRICT
 
     created_at: Annotated[datetime, Field(strict=False)]
-    ground: Ground
+    ground: TestSet
     versions: dict[str, Measured]
 
 
@@ -93,7 +93,7 @@ class Measurement:
     key: str
     folder: Path
     created_at: datetime
-    ground: Ground
+    ground: TestSet
     versions: Mapping[str, Measured]
 
     def holds(self, records: Iterable[VersionRecord]) -> bool:
@@ -169,7 +169,7 @@ class Measurements:
     def save(
         self,
         records: Sequence[VersionRecord],
-        ground: Ground,
+        ground: TestSet,
         evaluations: Iterable[tuple[str, Evaluation]],
     ) -> Measurement:
         """Keep a measurement, written aside and renamed into place; an older one is replaced.

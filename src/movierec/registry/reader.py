@@ -16,7 +16,7 @@ from movierec.registry.locking import locked, writing
 from movierec.registry.manifest import read_manifest
 from movierec.registry.measurements import Measurements
 from movierec.registry.names import CURRENT, array_of, check_name, is_folder
-from movierec.registry.shared.storage import place_of
+from movierec.registry.shared.storage import storage_of
 from movierec.registry.trash import bytes_in_trash
 from movierec.settings import Settings
 from movierec.store import PromotionRecord, Store, VersionRecord
@@ -35,7 +35,7 @@ class VersionReader:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._root = settings.models_path
         self._trash_time = timedelta(days=settings.trash_days)
-        self._place = place_of(settings, store)
+        self._place = storage_of(settings, store)
         self._store = store
         self._versions = store.versions
 

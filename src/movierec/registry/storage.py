@@ -19,7 +19,7 @@ from movierec.registry.trash import bring_back, remove, throw_away
 from movierec.runtime import own_user
 from movierec.store import Store, VersionRecord
 
-__all__ = ["OwnFolder", "Share"]
+__all__ = ["LocalStorage", "Share"]
 
 
 class Share(Protocol):
@@ -29,10 +29,10 @@ class Share(Protocol):
         """Do it; ArtifactError where that cannot be done."""
 
 
-class OwnFolder:
+class LocalStorage:
     """The folder of versions is all there is: it says what there is and which one is current.
 
-    `SharedPlace` is the other kind. Hold the registry's lock for what changes something, unless
+    `SharedStorage` is the other kind. Hold the registry's lock for what changes something, unless
     a method says that it takes it itself.
     """
 

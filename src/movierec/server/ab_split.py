@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from movierec.errors import SettingsError
 from movierec.registry.names import CURRENT, is_name
 
-__all__ = ["Traffic"]
+__all__ = ["ABSplit"]
 
 _HASHES = 2**64
 _CLOSE = 1e-6
 
 
 @dataclass(frozen=True)
-class Traffic:
+class ABSplit:
     """Shares of the users, by version; a version may be "current". No shares: current for all.
 
     A user's place is the first 8 bytes of sha256("salt:user") as a number in [0, 1): the same in
@@ -27,7 +27,7 @@ class Traffic:
     salt: str = ""
 
     @classmethod
-    def parse(cls, text: str, salt: str) -> Traffic:
+    def parse(cls, text: str, salt: str) -> ABSplit:
         """Read shares as "v1.2.0=0.5,current=0.5".
 
         Raises:

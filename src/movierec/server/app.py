@@ -9,11 +9,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from movierec.server.ab_split import Traffic
+from movierec.server.ab_split import ABSplit
 from movierec.server.errors import add_handlers
 from movierec.server.keys import read_keys
 from movierec.server.limits import Buckets
-from movierec.server.middleware import OPEN, Gate, Limits
+from movierec.server.middleware import OPEN, Limits, Middleware
 from movierec.server.responses import ErrorReply
 from movierec.server.routes import routes
 from movierec.server.service import Service
@@ -50,7 +50,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or load_settings()
     keys = read_keys(settings)
-    service = Service(settings, Traffic.parse(settings.api_traffic, settings.api_salt))
+    service = Service(settings, ABSplit.parse(settings.api_traffic, settings.api_salt))
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -73,7 +73,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
     add_page(app)
     add_handlers(app)
     app.add_middleware(
-        Gate,
+        Middleware,
         keys=keys,
         buckets=Buckets(settings.api_rate),
         limits=Limits(settings.api_body_limit, settings.api_timeout),

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from movierec.server.encoding import AnswerCache
-from movierec.server.served_version import Held
+from movierec.server.served_version import ServedVersion
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -26,7 +26,7 @@ BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 class Metrics:
     """The counters of one app, in a registry of their own."""
 
-    def __init__(self, held: Callable[[], list[Held]], cache: AnswerCache) -> None:
+    def __init__(self, held: Callable[[], list[ServedVersion]], cache: AnswerCache) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Standing(held, cache))
         ProcessCollector(registry=self._registry)
@@ -68,7 +68,7 @@ class Metrics:
 class _Standing(Collector):
     """What is read when somebody asks, not counted."""
 
-    def __init__(self, held: Callable[[], list[Held]], cache: AnswerCache) -> None:
+    def __init__(self, held: Callable[[], list[ServedVersion]], cache: AnswerCache) -> None:
         self._held = held
         self._cache = cache
 
@@ -86,7 +86,7 @@ class _Standing(Collector):
         yield from _drifts(held)
 
 
-def _drifts(held: list[Held]) -> Iterator[Metric]:
+def _drifts(held: list[ServedVersion]) -> Iterator[Metric]:
     index = GaugeMetricFamily(
         "movierec_drift_psi",
         "Population stability index of served predicted ratings against the validation users'.",

@@ -17,7 +17,7 @@ from movierec.server.limits import Buckets, Message, Receive, TooLarge, read_bod
 from movierec.server.logs import ACCESS
 from movierec.server.metrics import Metrics
 
-__all__ = ["Gate", "Limits"]
+__all__ = ["Limits", "Middleware"]
 
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Receive, Send], Awaitable[None]]
@@ -36,7 +36,7 @@ class Limits:
     seconds: float
 
 
-class Gate:
+class Middleware:
     """Pure ASGI: Starlette's own middleware class costs more than an answer."""
 
     def __init__(
@@ -61,13 +61,13 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        passage = _Passage(scope, send)
+        passage = _RequestContext(scope, send)
         try:
             await self._answer(passage, receive)
         finally:
             self._told(passage)
 
-    async def _answer(self, passage: _Passage, receive: Receive) -> None:
+    async def _answer(self, passage: _RequestContext, receive: Receive) -> None:
         try:
             self._admit(passage)
             async with asyncio.timeout(self._limits.seconds):
@@ -86,7 +86,7 @@ class Gate:
             hint = f"The server's log tells more of request {passage.id}."
             await passage.refuse(Refused(500, "failed", "The server failed to answer.", hint))
 
-    def _admit(self, passage: _Passage) -> None:
+    def _admit(self, passage: _RequestContext) -> None:
         passage.key = self._keys.find(passage.given_key())
         wait = self._buckets.wait(passage.key or passage.client)
         if wait:
@@ -97,7 +97,7 @@ class Gate:
             hint = "Send one as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
             raise Refused(401, "no_key", "This needs a key of the API.", hint)
 
-    async def _whole(self, passage: _Passage, receive: Receive) -> Receive | None:
+    async def _whole(self, passage: _RequestContext, receive: Receive) -> Receive | None:
         """Return what gives the request's body; None where the client has left."""
         if passage.scope["method"] in ("GET", "HEAD"):
             return receive
@@ -108,13 +108,13 @@ class Gate:
         passage.has_body = True
         return None if body is None else replayed(body, receive)
 
-    def _too_late(self, passage: _Passage) -> Refused:
+    def _too_late(self, passage: _RequestContext) -> Refused:
         seconds = f"{self._limits.seconds:g} seconds"
         if passage.scope["method"] in ("GET", "HEAD") or passage.has_body:
             return Refused(503, "timeout", f"There was no answer within {seconds}.", "Try again.")
         return Refused(408, "timeout", f"The body was not there within {seconds}.", "Try again.")
 
-    def _told(self, passage: _Passage) -> None:
+    def _told(self, passage: _RequestContext) -> None:
         seconds = time.perf_counter() - passage.started
         path = passage.path if passage.path in self._paths else "other"
         self._metrics.requested(path, passage.status, seconds)
@@ -122,7 +122,7 @@ class Gate:
             _access.info("request", extra=passage.facts(path, seconds))
 
 
-class _Passage:
+class _RequestContext:
     """One request on its way through."""
 
     def __init__(self, scope: Any, send: Send) -> None:

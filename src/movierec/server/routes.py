@@ -27,7 +27,7 @@ from movierec.server.responses import (
     ScoreReply,
     SimilarReply,
 )
-from movierec.server.served_version import Held
+from movierec.server.served_version import ServedVersion
 from movierec.server.service import Service
 
 __all__ = ["routes"]
@@ -119,7 +119,7 @@ def _answered(
     return Response(answer.body, status, media_type=JSON)
 
 
-def _list(held: Held, chosen: str, asked: RecommendQuestion) -> Answer:
+def _list(held: ServedVersion, chosen: str, asked: RecommendQuestion) -> Answer:
     person = held.version.person(asked.user)
     lines = held.version.recommend_for(person, **asked.options)
     content = {
@@ -133,7 +133,7 @@ def _list(held: Held, chosen: str, asked: RecommendQuestion) -> Answer:
     return Answer(encoded(content), held.name, person.reason, predicted)
 
 
-def _newcomer(held: Held, chosen: str, asked: NewcomerQuestion) -> Answer:
+def _newcomer(held: ServedVersion, chosen: str, asked: NewcomerQuestion) -> Answer:
     features = None if asked.features is None else asked.features.model_dump()
     person = held.version.newcomer(asked.ratings, features)
     lines = held.version.recommend_for(person, **asked.options)
@@ -155,7 +155,7 @@ def _standing_for(asked: NewcomerQuestion) -> str:
     return repr(sorted(asked.ratings.items()))
 
 
-def _scores(held: Held, chosen: str, asked: ScoreQuestion) -> Answer:
+def _scores(held: ServedVersion, chosen: str, asked: ScoreQuestion) -> Answer:
     person = held.version.person(asked.user)
     movies = held.version.dataset.movies.indices(asked.movies)
     scores = held.version.scores_of(person)[movies].tolist()
@@ -173,14 +173,14 @@ def _scores(held: Held, chosen: str, asked: ScoreQuestion) -> Answer:
     return Answer(encoded(content), held.name, person.reason)
 
 
-def _stars(held: Held, person: Person, movies: np.ndarray) -> list[float | None]:
+def _stars(held: ServedVersion, person: Person, movies: np.ndarray) -> list[float | None]:
     if person.reason == "fallback" or not held.version.predicts_ratings:
         return [None] * len(movies)
     stars: list[float | None] = chances_of(person, movies)[0].tolist()
     return stars
 
 
-def _similar(held: Held, chosen: str, asked: SimilarQuestion) -> Answer:
+def _similar(held: ServedVersion, chosen: str, asked: SimilarQuestion) -> Answer:
     lines: list[dict[str, Any]] = [
         {
             "rank": line.rank,
@@ -198,13 +198,13 @@ def _similar(held: Held, chosen: str, asked: SimilarQuestion) -> Answer:
     return Answer(encoded(content), held.name, "similar")
 
 
-def _explanation(held: Held, chosen: str, asked: ExplainQuestion) -> Answer:
+def _explanation(held: ServedVersion, chosen: str, asked: ExplainQuestion) -> Answer:
     found = held.version.explain(asked.user, asked.movie, most=asked.most)
     content = {"version": held.name, "chosen": chosen, **explained(found)}
     return Answer(encoded(content), held.name, found.reason)
 
 
-def _kept(service: Service, held: Held, chosen: str, given: FeedbackGiven) -> Answer:
+def _kept(service: Service, held: ServedVersion, chosen: str, given: FeedbackGiven) -> Answer:
     record = service.store.feedback.add(
         version=held.name,
         dataset=held.record.fingerprint,

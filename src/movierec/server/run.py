@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from movierec.errors import SettingsError
-from movierec.server.ab_split import Traffic
+from movierec.server.ab_split import ABSplit
 from movierec.server.app import make_app
 from movierec.server.keys import read_keys
 from movierec.server.logs import configure
@@ -118,7 +118,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 def _check(settings: Settings) -> None:
-    Traffic.parse(settings.api_traffic, settings.api_salt)
+    ABSplit.parse(settings.api_traffic, settings.api_salt)
     if read_keys(settings) or settings.api_open or _is_local(settings.api_host):
         return
     raise SettingsError(

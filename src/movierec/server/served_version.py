@@ -11,7 +11,7 @@ import numpy as np
 
 from movierec.data.dataset import Dataset
 from movierec.inference.load import data_of, load_from, split_of
-from movierec.inference.parts import Parts
+from movierec.inference.parts import SplitParts
 from movierec.inference.version import LoadedVersion
 from movierec.registry import Registry
 from movierec.registry.names import METADATA
@@ -19,7 +19,7 @@ from movierec.server.drift import Drift
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord
 
-__all__ = ["Held", "Loader", "Mark", "mark_of", "reference_of"]
+__all__ = ["Loader", "Mark", "ServedVersion", "mark_of", "reference_of"]
 
 SAMPLE = 200  # users whose lists are the reference of drift
 LENGTH = 10
@@ -29,7 +29,7 @@ Mark: TypeAlias = tuple[str, int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class ServedVersion:
     """One loaded version; everything of an answer comes from one of these."""
 
     mark: Mark
@@ -63,7 +63,7 @@ class Loader:
         self._registry = Registry(settings, store)
         self._root = str(settings.models_path)
 
-    def __call__(self, name: str, loaded: Callable[[str], Dataset | None]) -> Held:
+    def __call__(self, name: str, loaded: Callable[[str], Dataset | None]) -> ServedVersion:
         """Load a version; `loaded` returns the data of a fingerprint that is in memory.
 
         Raises:
@@ -78,17 +78,17 @@ class Loader:
         dataset = loaded(record.fingerprint) or data_of(self._store, record)
         version = load_from(self._registry, record, dataset, self._store.datasets)
         version.recommend(str(dataset.users.ids[0]))  # what is made at the first question
-        return Held(mark, record, version, Drift())
+        return ServedVersion(mark, record, version, Drift())
 
 
-def reference_of(held: Held) -> list[float]:
+def reference_of(held: ServedVersion) -> list[float]:
     """Return the ratings a version predicts in the lists of its validation users.
 
     They are at most 200 users, evenly spaced; none where the version predicts no ratings. Takes
     some hundredths of a second.
     """
     version = held.version
-    parts = version.parts or Parts.of(version.dataset, split_of(held.record, version.dataset))
+    parts = version.parts or SplitParts.of(version.dataset, split_of(held.record, version.dataset))
     users = np.unique(version.dataset.ratings.user[parts.validation])
     if not version.predicts_ratings or not len(users):
         return []

@@ -9,13 +9,13 @@ from typing import Any
 
 from movierec.errors import MovierecError, NotFoundError, StoreError
 from movierec.registry.names import CURRENT
-from movierec.server.ab_split import Traffic
+from movierec.server.ab_split import ABSplit
 from movierec.server.encoding import Answer, AnswerCache
 from movierec.server.errors import Refused
 from movierec.server.following import Follower
 from movierec.server.list_counts import Served
 from movierec.server.metrics import Metrics
-from movierec.server.served_version import Held
+from movierec.server.served_version import ServedVersion
 from movierec.server.versions import Versions
 from movierec.settings import Settings
 from movierec.store import Store, open_store
@@ -28,7 +28,7 @@ DATABASE_PATIENCE = 2.0  # seconds that /health waits for the database
 class Service:
     """One API and all it holds; opened with the app and closed with it."""
 
-    def __init__(self, settings: Settings, traffic: Traffic) -> None:
+    def __init__(self, settings: Settings, traffic: ABSplit) -> None:
         self.settings = settings
         self.traffic = traffic
         self.store: Store = open_store(settings)
@@ -61,7 +61,7 @@ class Service:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.store.close()
 
-    async def held(self, version: str | None, user: str | None) -> tuple[Held, str]:
+    async def held(self, version: str | None, user: str | None) -> tuple[ServedVersion, str]:
         """Return the version that answers, and how it was found.
 
         Raises:

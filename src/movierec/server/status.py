@@ -12,7 +12,7 @@ from movierec.server.page import page_of
 from movierec.server.query import in_query, of_query
 from movierec.server.requests import HealthQuestion, VersionQuestion
 from movierec.server.responses import HealthReply, VersionReply
-from movierec.server.served_version import Held
+from movierec.server.served_version import ServedVersion
 from movierec.server.service import Service
 
 __all__ = ["add_page", "status_routes"]
@@ -84,7 +84,7 @@ async def _health(service: Service) -> dict[str, Any]:
     }
 
 
-def _facts(service: Service, held: Held, chosen: str, current: str) -> dict[str, Any]:
+def _facts(service: Service, held: ServedVersion, chosen: str, current: str) -> dict[str, Any]:
     record, dataset = held.record, held.version.dataset
     return {
         "version": held.name,

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from movierec.data.dataset import Dataset
 from movierec.errors import MovierecError, NotFoundError
 from movierec.registry.names import CURRENT, is_name
-from movierec.server.served_version import Held, Loader, mark_of, reference_of
+from movierec.server.served_version import Loader, ServedVersion, mark_of, reference_of
 from movierec.settings import Settings
 from movierec.store import Store
 
@@ -45,10 +45,10 @@ class Versions:
         self._load = Loader(settings, store)
         self._kept = {CURRENT, *kept}
         self._swapped = swapped
-        self._held: OrderedDict[str, Held] = OrderedDict()
-        self._current: Held | None = None
+        self._held: OrderedDict[str, ServedVersion] = OrderedDict()
+        self._current: ServedVersion | None = None
         self._is_closed = False
-        self._loading: dict[str, asyncio.Future[Held]] = {}
+        self._loading: dict[str, asyncio.Future[ServedVersion]] = {}
         # when and why, of those that anybody may be answered by
         self._failed: dict[str, tuple[float, str]] = {}
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="load")
@@ -64,18 +64,18 @@ class Versions:
         """The versions in memory."""
         return sorted(self._held)
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[ServedVersion]:
         """Return the versions in memory."""
         return list(self._held.values())
 
-    async def get(self, name: str = CURRENT) -> Held:
+    async def get(self, name: str = CURRENT) -> ServedVersion:
         """Return a version by its name; raises as `Loader`."""
         if name == CURRENT:
             return self._now() or await self._first()
         found = self._fresh(name) if is_name(name) else None
         return found or await self._loaded(name)
 
-    async def of_share(self, name: str) -> Held:
+    async def of_share(self, name: str) -> ServedVersion:
         """Return a version that gets a share of the users; `current` where it cannot be had."""
         if name == CURRENT or mark_of(self._root, name) is None or self._has_just_failed(name):
             return await self.get()
@@ -89,7 +89,7 @@ class Versions:
         self._is_closed = True
         self._threads.shutdown(cancel_futures=True)
 
-    def _now(self) -> Held | None:
+    def _now(self) -> ServedVersion | None:
         """Return what answers for `current` at this moment; starts to load where it moved."""
         name = self._link()
         if name is None:
@@ -101,13 +101,13 @@ class Versions:
             self._start(name)
         return self._current
 
-    async def _first(self) -> Held:
+    async def _first(self) -> ServedVersion:
         """Return the current version where none has answered yet."""
         held = await self._loaded(self._link() or CURRENT)
         self._take(held)
         return held
 
-    def _take(self, held: Held) -> None:
+    def _take(self, held: ServedVersion) -> None:
         before, self._current = self._current, held
         if before is not None and before is not held:
             self._swapped(held.name)
@@ -119,7 +119,7 @@ class Versions:
             return None
         return name if is_name(name) else None
 
-    def _fresh(self, name: str) -> Held | None:
+    def _fresh(self, name: str) -> ServedVersion | None:
         """Return a loaded version whose files are still those it was loaded from."""
         found = self._held.get(name)
         if found is None:
@@ -131,14 +131,14 @@ class Versions:
         del self._held[name]
         return None
 
-    async def _loaded(self, name: str) -> Held:
+    async def _loaded(self, name: str) -> ServedVersion:
         # whoever gives up waiting must not end it for the others
         return await asyncio.shield(self._start(name))
 
     def _has_just_failed(self, name: str) -> bool:
         return time.monotonic() - self._failed.get(name, (-RETRY, ""))[0] < RETRY
 
-    def _start(self, name: str) -> asyncio.Future[Held]:
+    def _start(self, name: str) -> asyncio.Future[ServedVersion]:
         """Begin to load a version, unless that is under way."""
         if name not in self._loading:
             loop = asyncio.get_running_loop()
@@ -147,7 +147,7 @@ class Versions:
             future.add_done_callback(lambda done: self._finished(name, done))
         return self._loading[name]
 
-    def _finished(self, name: str, done: asyncio.Future[Held]) -> None:
+    def _finished(self, name: str, done: asyncio.Future[ServedVersion]) -> None:
         del self._loading[name]
         error = None if done.cancelled() else done.exception()
         if error is not None:
@@ -161,7 +161,7 @@ class Versions:
         if not isinstance(error, NotFoundError):
             _log.warning("version not loaded", extra={"version": name, "problem": str(error)})
 
-    def _keep(self, held: Held) -> None:
+    def _keep(self, held: ServedVersion) -> None:
         if self._is_closed:
             return
         self._failed = {n: f for n, f in self._failed.items() if n not in (held.name, CURRENT)}
@@ -192,7 +192,7 @@ class Versions:
         return None
 
 
-def _refer(held: Held, done: asyncio.Future[list[float]]) -> None:
+def _refer(held: ServedVersion, done: asyncio.Future[list[float]]) -> None:
     error = None if done.cancelled() else done.exception()
     if error is not None:
         _log.warning("no reference", extra={"version": held.name, "problem": str(error)})

@@ -19,7 +19,7 @@ from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.request import Metric, SweepRequest
 from movierec.sweeps.space import Choices, Dimension
 from movierec.training.callbacks import EpochResult, Hook, Plan
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.workflows.fit import fit_model
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.validation import validation_metrics
@@ -68,7 +68,7 @@ class Objective:
     request: SweepRequest
     dataset: Dataset
     split: Split
-    circumstances: Circumstances
+    circumstances: TrainingOptions
     hooks: Sequence[Hook]
     tell: Tell
 

@@ -24,7 +24,7 @@ from movierec.sweeps.report import sweep_record
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.storage import SweepStore
 from movierec.training.callbacks import Hook
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.train import circumstances_of
 
@@ -87,7 +87,7 @@ def _search(study: optuna.Study, objective: Objective, settings: Settings, trial
     keep_importance(study)
 
 
-def _circumstances(request: SweepRequest, settings: Settings) -> Circumstances:
+def _circumstances(request: SweepRequest, settings: Settings) -> TrainingOptions:
     training = request.training
     if training.is_graphsage:  # a baseline has neither device nor engine
         training = training.model_copy(update={"engine": request.engine})

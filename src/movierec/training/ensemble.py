@@ -15,16 +15,16 @@ from movierec.models.graphsage.recommender import SageRecommender
 from movierec.process_group import ALONE, Group
 from movierec.training.callbacks import Hook, Stage
 from movierec.training.fit import Measure, SageFit, fit_sage
-from movierec.training.optim import Course, steps_per_epoch
-from movierec.training.options import Circumstances
+from movierec.training.optim import StepBudget, steps_per_epoch
+from movierec.training.options import TrainingOptions
 
-__all__ = ["MembersFit", "fit_members", "member_seeds"]
+__all__ = ["EnsembleFit", "fit_members", "member_seeds"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class MembersFit:
+class EnsembleFit:
     """A version's models, and the fit whose validation curve is the version's.
 
     Without a refit `first` is the first member. With one it only found how many steps to take,
@@ -75,7 +75,7 @@ def fit_members(
     train: Interactions,
     validation: Interactions,
     config: SageHyperparameters,
-    circumstances: Circumstances,
+    circumstances: TrainingOptions,
     *,
     members: int = 1,
     refit_on: Interactions | None = None,
@@ -83,7 +83,7 @@ def fit_members(
     hooks: Sequence[Hook] = (),
     resume: bool = False,
     group: Group = ALONE,
-) -> MembersFit:
+) -> EnsembleFit:
     """Train the members one after the other, each with a checkpoint of its own.
 
     Without `refit_on` the validation part picks each member's epoch. With it, it picks one
@@ -109,12 +109,12 @@ def fit_members(
     if refit_on is None:
         pairs = zip(stages, seeds, strict=True)
         done = [fit(stage, seed, train, **watched) for stage, seed in pairs]
-        return MembersFit(done[0], done)
+        return EnsembleFit(done[0], done)
     first = fit(stages[0], circumstances.seed, train, **watched)
     course = _course(config, len(train), first.result.best_epoch)
     pairs = zip(stages[1:], seeds, strict=True)
     done = [fit(stage, seed, refit_on, course=course) for stage, seed in pairs]
-    return MembersFit(first, done, course.steps)
+    return EnsembleFit(first, done, course.steps)
 
 
 def _stages(members: int, *, refit: bool) -> list[Stage]:
@@ -124,10 +124,10 @@ def _stages(members: int, *, refit: bool) -> list[Stage]:
     return [Stage(number, len(titles), title) for number, title in enumerate(titles, start=1)]
 
 
-def _course(config: SageHyperparameters, n_train: int, epochs: int) -> Course:
+def _course(config: SageHyperparameters, n_train: int, epochs: int) -> StepBudget:
     """Return the steps that so many epochs of the first fit took, on that fit's learning rate."""
     per_epoch = steps_per_epoch(config, n_train)
-    return Course(epochs * per_epoch, config.epochs * per_epoch)
+    return StepBudget(epochs * per_epoch, config.epochs * per_epoch)
 
 
 def _recommender(fits: Sequence[SageFit], dataset: Dataset, known: Interactions) -> SageRecommender:

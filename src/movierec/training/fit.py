@@ -24,8 +24,8 @@ from movierec.process_group import ALONE, Group
 from movierec.runtime import seed_everything
 from movierec.training.callbacks import Hook, Stage
 from movierec.training.distributed.shard import Shard
-from movierec.training.optim import Course
-from movierec.training.options import Circumstances
+from movierec.training.optim import StepBudget
+from movierec.training.options import TrainingOptions
 from movierec.training.trainer import FitResult, Trainer
 
 __all__ = ["Measure", "SageFit", "fit_sage"]
@@ -55,12 +55,12 @@ def fit_sage(
     train: Interactions,
     validation: Interactions | None,
     config: SageHyperparameters,
-    circumstances: Circumstances,
+    circumstances: TrainingOptions,
     *,
     measure: Measure | None = None,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
-    course: Course | None = None,
+    course: StepBudget | None = None,
     stage: Stage = Stage(),
     group: Group = ALONE,
 ) -> SageFit:

@@ -16,9 +16,9 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from movierec.graph import Elsewhere, RatingGraph
+from movierec.graph import OutsideRatings, RatingGraph
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
-from movierec.models.graphsage.negative_sampling import RankingDraw
+from movierec.models.graphsage.negative_sampling import NegativeSample
 from movierec.models.graphsage.statistics import first_newest
 from movierec.training.distributed.shard import Shard
 from movierec.training.optim import parts_per_pass
@@ -126,7 +126,7 @@ class PartDraw(Draw):
 
     def _step(self, users: Tensor, turn: Tensor, number: int) -> Step:
         part = _Part.of(self.graph, self._own(users))
-        if self.config.foresees:
+        if self.config.uses_trend:
             shown, asked, cut = self._later(part)
             elsewhere = self._before(cut).without(self._newest(part, shown, cut))
         else:
@@ -134,7 +134,7 @@ class PartDraw(Draw):
             shown = ~asked if self.config.target_fraction else torch.ones_like(asked)
             elsewhere = self._everything.without(self._counts(part.movie, part.rating))
         degree = elsewhere.count + self._counts(part.movie[shown], part.rating[shown]).count
-        ranking = RankingDraw.draw(degree, len(users), self.config, self.random)
+        ranking = NegativeSample.draw(degree, len(users), self.config, self.random)
         movies = self._touched(part.movie[asked | shown], ranking.sample)
         place = torch.full_like(degree, -1, dtype=part.movie.dtype)
         place[movies] = torch.arange(len(movies), dtype=place.dtype, device=place.device)
@@ -166,7 +166,7 @@ class PartDraw(Draw):
         moment = part.moment
         return moment < cut, (moment >= cut) & (moment < end), cut
 
-    def _before(self, cut: int) -> Elsewhere:
+    def _before(self, cut: int) -> OutsideRatings:
         """Count the ratings of all users before a moment."""
         graph = self.graph
         assert graph.moment is not None  # the constructor saw to it
@@ -175,11 +175,13 @@ class PartDraw(Draw):
             graph.movie[old], graph.rating[old], graph.moment[old] >= first_newest(cut)
         )
 
-    def _newest(self, part: _Part, shown: Tensor, cut: int) -> Elsewhere:
+    def _newest(self, part: _Part, shown: Tensor, cut: int) -> OutsideRatings:
         newest = part.moment[shown] >= first_newest(cut)
         return self._counts(part.movie[shown], part.rating[shown], newest)
 
-    def _counts(self, movie: Tensor, rating: Tensor, newest: Tensor | None = None) -> Elsewhere:
+    def _counts(
+        self, movie: Tensor, rating: Tensor, newest: Tensor | None = None
+    ) -> OutsideRatings:
         """Sum up ratings by movie, those of all workers together."""
         # of a hundred thousand ratings a sum in 32 bits would lose some stars; MPS has no others
         kind = torch.float32 if rating.device.type == "mps" else torch.float64
@@ -189,7 +191,7 @@ class PartDraw(Draw):
         for rows, stars, late in zip(*blocks, strict=True):
             facts = torch.stack([torch.ones_like(stars), stars, late.to(stars.dtype)], dim=1)
             sums = sums.index_add(0, rows, facts.to(kind))
-        return Elsewhere(*self.shard.group.sum(sums.t().float()))
+        return OutsideRatings(*self.shard.group.sum(sums.t().float()))
 
     def _touched(self, movie: Tensor, sample: tuple[Tensor, Tensor] | None) -> Tensor:
         """Return the movies that a step needs, ascending, the same for all workers."""

@@ -11,20 +11,20 @@ from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.network import GraphSage
 from movierec.training.muon import MuonAdamW
 
-__all__ = ["Course", "make_optimizer", "make_schedule", "parts_per_pass", "steps_per_epoch"]
+__all__ = ["StepBudget", "make_optimizer", "make_schedule", "parts_per_pass", "steps_per_epoch"]
 
 FEWEST_STEPS_OF_A_CYCLE = 4
 
 
 @dataclass(frozen=True)
-class Course:
+class StepBudget:
     """How many steps a fit takes at most, and over how many its learning rate is laid out."""
 
     steps: int
     planned: int
 
     @classmethod
-    def whole(cls, config: SageHyperparameters, n_ratings: int) -> Course:
+    def whole(cls, config: SageHyperparameters, n_ratings: int) -> StepBudget:
         """Return all epochs of the hyperparameters."""
         steps = config.epochs * steps_per_epoch(config, n_ratings)
         return cls(steps, steps)

@@ -8,10 +8,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Circumstances"]
+__all__ = ["TrainingOptions"]
 
 
-class Circumstances(BaseModel):
+class TrainingOptions(BaseModel):
     """Device, seed and folders of one training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

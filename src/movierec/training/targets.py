@@ -12,7 +12,7 @@ from torch import Tensor
 from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
-from movierec.models.graphsage.negative_sampling import RankingDraw
+from movierec.models.graphsage.negative_sampling import NegativeSample
 from movierec.training.distributed.shard import Shard
 from movierec.training.optim import steps_per_epoch
 
@@ -32,7 +32,7 @@ class Step:
 
     visible: RatingGraph
     targets: RatingGraph
-    asked: RankingDraw
+    asked: NegativeSample
     nodes: tuple[Tensor, Tensor] | None = None
 
 
@@ -53,7 +53,7 @@ class Draw:
         random: torch.Generator,
         shard: Shard | None = None,
     ) -> None:
-        if config.foresees and graph.moment is None:
+        if config.uses_trend and graph.moment is None:
             raise HyperparameterError(
                 "hiding later needs rating times, and these ratings have none.",
                 hint="Set hiding to random, or import the ratings with their timestamps.",
@@ -93,11 +93,11 @@ class TargetDraw(Draw):
         """Yield an epoch's first steps."""
         for visible, targets in self._parts(steps):
             degree, shard = visible.by_movie.degree, self.shard
-            asked = RankingDraw.draw(degree, shard.n_users, self.config, self.random)
+            asked = NegativeSample.draw(degree, shard.n_users, self.config, self.random)
             yield Step(visible, targets, asked.within(shard.first_user, shard.last_user))
 
     def _parts(self, steps: int) -> Iterator[tuple[RatingGraph, RatingGraph]]:
-        if self.config.foresees:
+        if self.config.uses_trend:
             yield from (self._later() for _ in range(min(steps, self.steps)))
             return
         order = self._permutation()

@@ -15,7 +15,7 @@ from torch import Tensor
 from movierec.errors import ArtifactError, NonFiniteError, TrainingError
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.losses import state_losses, step_loss
-from movierec.models.graphsage.negative_sampling import RankingDraw
+from movierec.models.graphsage.negative_sampling import NegativeSample
 from movierec.models.graphsage.network import GraphSage, NodeStates
 from movierec.runtime import pick_device
 from movierec.training.averaging import WeightAverage
@@ -24,13 +24,13 @@ from movierec.training.checkpoint import read_checkpoint, unusable, write_checkp
 from movierec.training.distributed.shard import Shard
 from movierec.training.minibatch import PartDraw
 from movierec.training.optim import (
-    Course,
+    StepBudget,
     make_optimizer,
     make_schedule,
     parts_per_pass,
     steps_per_epoch,
 )
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.training.targets import Step, TargetDraw
 
 __all__ = ["FitResult", "Trainer", "Validator"]
@@ -80,10 +80,10 @@ class Trainer:
         validation: RatingGraph | None,
         features: tuple[Tensor, Tensor],
         *,
-        circumstances: Circumstances,
+        circumstances: TrainingOptions,
         validator: Validator | None = None,
         hooks: Sequence[Hook] = (),
-        course: Course | None = None,
+        course: StepBudget | None = None,
         stage: Stage = Stage(),
         shard: Shard | None = None,
     ) -> None:
@@ -97,7 +97,7 @@ class Trainer:
         self.validator = validator
         self.hooks = hooks
         self.shard = shard or Shard.whole(graph.n_users, graph.n_edges)
-        self.course = course or Course.whole(self.config, self.shard.n_edges)
+        self.course = course or StepBudget.whole(self.config, self.shard.n_edges)
         self.stage = stage
         self.batches = torch.Generator().manual_seed(circumstances.seed)
         self.parts = parts_per_pass(self.config, self.shard.n_edges)
@@ -272,7 +272,7 @@ class Trainer:
             torch.manual_seed(self.circumstances.seed)
             shard, degree = self.shard, self.graph.by_movie.degree
             random = torch.Generator().manual_seed(self.circumstances.seed)
-            asked = RankingDraw.draw(degree, shard.n_users, self.config, random)
+            asked = NegativeSample.draw(degree, shard.n_users, self.config, random)
             asked = asked.within(shard.first_user, shard.last_user)
             parts = state_losses(self.model, states, self.graph, self.validation, asked)
         return float(shard.group.sum(torch.stack(list(parts.values())).sum()))

@@ -16,7 +16,7 @@ from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyper
 from movierec.models.protocol import Recommender
 from movierec.training.callbacks import EpochResult, Hook
 from movierec.training.cost import graph_ratings
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.workflows.calibrate import calibrate_on
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.residuals import choose_kernel
@@ -24,7 +24,7 @@ from movierec.workflows.validation import Validation
 
 if TYPE_CHECKING:
     from movierec.process_group import Group
-    from movierec.training.ensemble import MembersFit
+    from movierec.training.ensemble import EnsembleFit
     from movierec.training.trainer import FitResult
 
 __all__ = ["Fitted", "Fitter", "fit_here", "fit_model", "learnable"]
@@ -34,7 +34,7 @@ METRICS = (
     "val_rmse", "val_mae", "val_precision_10", "val_recall_10", "val_ndcg_10",
     "final_train_loss", "best_val_loss",
 )  # fmt: skip
-Fitter: TypeAlias = "Callable[..., MembersFit]"  # what `fit_here` does, wherever
+Fitter: TypeAlias = "Callable[..., EnsembleFit]"  # what `fit_here` does, wherever
 NOT_LEARNT = frozenset({"scale", "slope", "rating", "numbers"})  # arrays that are no weights
 
 
@@ -58,7 +58,7 @@ def fit_model(
     request: TrainRequest,
     dataset: Dataset,
     split: Split,
-    circumstances: Circumstances,
+    circumstances: TrainingOptions,
     *,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
@@ -93,7 +93,7 @@ def _fit_sage(
     request: TrainRequest,
     dataset: Dataset,
     split: Split,
-    circumstances: Circumstances,
+    circumstances: TrainingOptions,
     hooks: Sequence[Hook],
     resume: bool,
     fitter: Fitter,
@@ -134,12 +134,12 @@ def fit_here(
     request: TrainRequest,
     dataset: Dataset,
     split: Split,
-    circumstances: Circumstances,
+    circumstances: TrainingOptions,
     *,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
     group: Group | None = None,
-) -> MembersFit:
+) -> EnsembleFit:
     """Do the steps of a GraphSAGE's training in this process, which may be one of a `group`.
 
     Raises:
@@ -195,7 +195,7 @@ def _metrics(first: FitResult, at_best: Mapping[str, float]) -> dict[str, float]
     return dict(zip(METRICS, values, strict=True))
 
 
-def _artifacts(fit: MembersFit) -> dict[str, Callable[[Path], None]]:
+def _artifacts(fit: EnsembleFit) -> dict[str, Callable[[Path], None]]:
     from movierec.models.ensemble import as_one_module
     from movierec.training.checkpoint import save_tensors
 

@@ -75,7 +75,7 @@ def with_newcomer(
     n, times = len(person.seen), network.known.timestamp
     now = None if times is None else np.full(n, times.max(initial=0))
     last = np.full(n, network.n_users)
-    return larger.observe(Interactions(last, person.seen, person.stars, now))
+    return larger.with_interactions(Interactions(last, person.seen, person.stars, now))
 
 
 def _last_user(network: SageRecommender, person: Person) -> Recommender:

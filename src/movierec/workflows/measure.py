@@ -15,7 +15,7 @@ from movierec.evaluation import Evaluation, evaluate
 from movierec.inference.load import bring_back, data_of, split_of
 from movierec.progress import Progress, silent
 from movierec.registry import Registry
-from movierec.registry.measurements import Ground, Measurement
+from movierec.registry.measurements import Measurement, TestSet
 from movierec.registry.names import listed
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord, open_store
@@ -131,8 +131,8 @@ def _n_users(dataset: Dataset, split: Split) -> int:
 
 def _ground(
     dataset: Dataset, split: Split, splits: Mapping[str, Split], settings: Settings
-) -> Ground:
-    return Ground(
+) -> TestSet:
+    return TestSet(
         dataset_name=dataset.name,
         fingerprint=dataset.fingerprint,
         split=split.spec.model_dump(mode="json"),

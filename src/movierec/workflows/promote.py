@@ -17,7 +17,7 @@ from movierec.registry import Registry
 from movierec.registry.annotations import checked_reason
 from movierec.store import VersionRecord
 
-__all__ = ["GUARDS", "Check", "Gate", "check_promotion", "promote"]
+__all__ = ["GUARDS", "Check", "PromotionCheck", "check_promotion", "promote"]
 
 GUARDS = ("rmse", "ndcg_full")
 FILES = "files whole"
@@ -33,7 +33,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Gate:
+class PromotionCheck:
     """What stands for and against making `version` the current one in place of `current`.
 
     `pair` compares the two, where they may be compared.
@@ -60,7 +60,9 @@ class Gate:
         return all(check.name != FILES for check in self.failed)
 
 
-def check_promotion(registry: Registry, name: str, *, guards: Sequence[str] = GUARDS) -> Gate:
+def check_promotion(
+    registry: Registry, name: str, *, guards: Sequence[str] = GUARDS
+) -> PromotionCheck:
     """Look whether a version may become current: files, data set, and no loss in the guards.
 
     A guard is a key of the metrics that are tested user by user. One fails where the version is
@@ -76,7 +78,7 @@ def check_promotion(registry: Registry, name: str, *, guards: Sequence[str] = GU
     record, current = registry.get(name), registry.current()
     checks = [_files(registry, record)]
     if current is None or current.name == record.name:
-        return Gate(record.name, None if current is None else current.name, tuple(checks))
+        return PromotionCheck(record.name, None if current is None else current.name, tuple(checks))
     checks.append(_data(record, current))
     pair = None
     if all(check.passed for check in checks):
@@ -85,7 +87,7 @@ def check_promotion(registry: Registry, name: str, *, guards: Sequence[str] = GU
         checks.append(_comparable(pair, before.record.split_label))
         if pair.is_comparable:
             checks += _losses(pair, before.record, after.record, wanted)
-    return Gate(record.name, current.name, tuple(checks), pair)
+    return PromotionCheck(record.name, current.name, tuple(checks), pair)
 
 
 def promote(
@@ -185,7 +187,7 @@ def _unmeasured(key: str, before: VersionRecord, after: VersionRecord) -> tuple[
     return True, f"{label} was not measured for {before.name}, so none can be lost."
 
 
-def _refusal(gate: Gate) -> PromotionError:
+def _refusal(gate: PromotionCheck) -> PromotionError:
     found = " ".join(check.detail for check in gate.failed)
     return PromotionError(
         f"Version {gate.version} was not made current in place of {gate.current}: {found}",

@@ -25,7 +25,7 @@ from movierec.runtime import git_state, library_versions, peak_memory_mb, pick_d
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
 from movierec.training.callbacks import Hook
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.workflows.baselines import measured_floors
 from movierec.workflows.engines import require_ray
 from movierec.workflows.fit import Fitted, Fitter, fit_model
@@ -136,10 +136,10 @@ class _Trained:
 
 def circumstances_of(
     request: TrainRequest, settings: Settings, run_id: int | None = None
-) -> Circumstances:
+) -> TrainingOptions:
     """Return where and how a request is to be trained; with a run's id, with its checkpoint."""
     checkpoint = None if run_id is None else settings.runs_path / str(run_id) / "checkpoint.pt"
-    return Circumstances(
+    return TrainingOptions(
         device=_device(request, settings), seed=request.seed, checkpoint=checkpoint
     )
 
@@ -187,7 +187,7 @@ def _serving_arrays(trained: _Trained) -> Arrays:
     A GraphSAGE's serving form cannot be told later: it has no graph any more.
     """
     told = trained.dataset.ratings.take(trained.split.support)
-    return trained.fitted.recommender.observe(told).arrays()
+    return trained.fitted.recommender.with_interactions(told).arrays()
 
 
 def _draft(

@@ -11,7 +11,7 @@ from movierec.inference import LoadedVersion
 from movierec.inference.newcomers import FEATURES, known_ratings, recommender_for, without
 from movierec.models.factory import GRAPHSAGE, load_recommender
 from movierec.models.graphsage.hyperparameters import hyperparameters
-from movierec.models.graphsage.user_encoder import Inductive
+from movierec.models.graphsage.user_encoder import UserEncoder
 from movierec.models.residuals import KERNEL
 from tests.support.sage_cases import fit, parts_of
 from tests.unit.inference.test_newcomer import answers
@@ -33,7 +33,7 @@ def version(ml_100k: Dataset) -> LoadedVersion:
         "hyperparameters": done.model.config.model_dump(),
         "mean_rating": done.model.sizes.mean_rating,
     }
-    inductive = Inductive.of(arrays, metadata, known, (ml_100k.n_users, ml_100k.n_movies))
+    inductive = UserEncoder.of(arrays, metadata, known, (ml_100k.n_users, ml_100k.n_movies))
     model = load_recommender(GRAPHSAGE, arrays)
     return LoadedVersion("v1.0.0", model, ml_100k, known, metadata, inductive, done.preprocessor)
 

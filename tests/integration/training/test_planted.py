@@ -21,7 +21,7 @@ from movierec.models.factory import make_baseline
 from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.protocol import Recommender
 from movierec.training.fit import fit_sage
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from tests.support.factories import assemble
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
@@ -48,7 +48,7 @@ def camps(*, both: bool) -> tuple[Dataset, Interactions, Interactions]:
 
 
 def sage(dataset: Dataset, train: Interactions, config: SageHyperparameters) -> Recommender:
-    here = Circumstances(device="cpu", seed=1)
+    here = TrainingOptions(device="cpu", seed=1)
     return fit_sage(dataset, train, None, config, here).recommender(dataset, train)
 
 
@@ -118,7 +118,7 @@ def test_shuffled_ratings_teach_nothing():
 def test_without_the_graph_the_features_say_too_little():
     """The same model over a graph without edges: the camps are the graph's to tell."""
     dataset, train, withheld = camps(both=False)
-    here = Circumstances(device="cpu", seed=1)
+    here = TrainingOptions(device="cpu", seed=1)
     fitted = fit_sage(dataset, train, None, default("softmax"), here)
     blind = fitted.recommender(dataset, train.take(np.zeros(0, np.int64)))
     assert hit_rate(blind, train, withheld) < 0.5

@@ -13,7 +13,7 @@ from movierec.data.splits import Split, SplitSpec, make_split
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.losses import state_losses, step_loss
 from movierec.training import trainer
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.training.targets import TargetDraw
 from movierec.workflows.fit import fit_model
 from movierec.workflows.requests import TrainRequest
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("calm_torch")
 SPLITS = ("random", "temporal", "leave-last-n", "cold-users")
 PRESETS = ("report", "default")
 SMALL = {"hidden_dim": 8, "epochs": 2}
-HERE = Circumstances(device="cpu", seed=1)
+HERE = TrainingOptions(device="cpu", seed=1)
 
 Pairs = set[tuple[int, int]]
 

@@ -12,7 +12,7 @@ from movierec.benchmark.page import write_page
 from movierec.benchmark.report import Report, ReportFile, circumstances, joined, read_report
 from movierec.benchmark.row import label_of, settled
 from movierec.benchmark.run import benchmark
-from movierec.benchmark.summary import Spread, sections, spread_of, summaries
+from movierec.benchmark.summary import MeanAndDeviation, sections, spread_of, summaries
 from movierec.benchmark.tables import comparisons, fold_table, new_user_table, split_table
 from movierec.errors import FormatError, SettingsError
 from movierec.store import open_store
@@ -74,8 +74,8 @@ ON_U1 = [
 
 def test_spreads_are_means_and_sample_deviations():
     assert spread_of([0.88, 0.89, 0.90]).text(3) == "0.890 ± 0.010"
-    assert spread_of([1.0, None, 3.0]) == Spread(2.0, pytest.approx(2**0.5))
-    assert spread_of([0.5, 0.5]) == Spread(0.5)
+    assert spread_of([1.0, None, 3.0]) == MeanAndDeviation(2.0, pytest.approx(2**0.5))
+    assert spread_of([0.5, 0.5]) == MeanAndDeviation(0.5)
     assert spread_of([0.5, 0.50001]).text(3) == "0.500"
     assert spread_of([None]).text(3) == "–"
     assert spread_of([1234.0]).text(0) == "1,234"

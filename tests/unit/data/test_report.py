@@ -11,7 +11,7 @@ import pytest
 from movierec.data.dataset import Dataset
 from movierec.data.formats.detect import read_raw
 from movierec.data.validation.checks import checked
-from movierec.data.validation.report import ImportReport, Level, Spread
+from movierec.data.validation.report import CountDistribution, ImportReport, Level
 from movierec.errors import StoreError
 from tests.support.data_files import write_ml_100k
 
@@ -28,7 +28,7 @@ def test_figures_of_a_small_data_set(report: ImportReport) -> None:
     assert (report.users, report.movies, report.movies_without_ratings) == (3, 4, 1)
     assert report.density == pytest.approx(5 / 12)
     assert report.histogram == (Level(1, 1), Level(2, 1), Level(3, 1), Level(4, 1), Level(5, 1))
-    assert report.ratings_per_user == Spread(1, 1.5, 2, 2, 2, 2, pytest.approx(5 / 3))
+    assert report.ratings_per_user == CountDistribution(1, 1.5, 2, 2, 2, 2, pytest.approx(5 / 3))
     assert report.ratings_per_movie.max == 3
     assert report.files == ("u.data", "u.user", "u.item")
     assert [(d.count, d.first_lines) for d in report.dropped] == [(1, (6,)), (1, (7,))]

@@ -122,7 +122,7 @@ def test_new_users_are_shown_to_the_model_first(planted):
     told = []
 
     class Listener(TableModel):
-        def observe(self, ratings):
+        def with_interactions(self, ratings):
             told.append(ratings)
             return TableModel(self.scores)
 

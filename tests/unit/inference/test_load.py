@@ -78,7 +78,7 @@ def test_new_users_of_the_split_are_told_about_as_in_the_evaluation(planted, set
     learn = planted.ratings.take(np.concatenate([split.train, split.validation]))
     model = make_baseline("ease").fit(planted, learn, seed=1)
     metadata = {"split": split.spec.model_dump(), "split_test_sha256": split.sha256}
-    told = model.observe(planted.ratings.take(split.support))
+    told = model.with_interactions(planted.ratings.take(split.support))
     save(planted, settings, model="ease", metadata=metadata, arrays=told.arrays())
     newcomer = planted.ratings.user[split.support[0]]
     assert not model.score(np.array([newcomer])).any()

@@ -14,7 +14,7 @@ from movierec.inference.newcomers import FEATURES, can_answer, known_ratings, re
 from movierec.inference.person import Person
 from movierec.models.factory import GRAPHSAGE, load_recommender, make_baseline
 from movierec.models.graphsage.recommender import SageRecommender
-from movierec.models.graphsage.user_encoder import Inductive
+from movierec.models.graphsage.user_encoder import UserEncoder
 from movierec.models.residuals import KERNEL
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import RICH, make_model, small
@@ -49,7 +49,7 @@ def version_of(config: dict[str, object], *, members: int = 1, kernel: bool = Tr
     sizes = (made.dataset.n_users, made.dataset.n_movies)
     kept = LoadedVersion(
         "v1.0.0", load_recommender(GRAPHSAGE, arrays), made.dataset, made.train, metadata,
-        Inductive.of(arrays, metadata, made.train, sizes), made.preprocessor,
+        UserEncoder.of(arrays, metadata, made.train, sizes), made.preprocessor,
     )  # fmt: skip
     return kept, network, made
 
@@ -144,7 +144,7 @@ def test_arrays_that_do_not_fit_are_refused():
     arrays = network.arrays() | {"inductive0_weights": np.zeros(3, np.float32)}
     sizes = (made.dataset.n_users, made.dataset.n_movies)
     with pytest.raises(ArtifactError, match="does not fit its metadata"):
-        Inductive.of(arrays, kept.metadata, made.train, sizes)
+        UserEncoder.of(arrays, kept.metadata, made.train, sizes)
 
 
 def baseline(name: str, dataset: Dataset) -> LoadedVersion:

@@ -10,7 +10,7 @@ import pytest
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.data.splits import SplitSpec, make_split
-from movierec.inference.parts import Parts, parts_of
+from movierec.inference.parts import SplitParts, parts_of
 from movierec.models.graphsage.user_encoder import n_newest, newest_ratings
 from movierec.models.serving import RatingLists
 from movierec.settings import Settings
@@ -74,7 +74,7 @@ def test_of_small_data_nothing_is_kept(store: Store, settings: Settings, planted
 
 def test_what_one_user_gave_in_the_test_part(planted: Dataset) -> None:
     split = make_split(planted, SPECS[0])
-    parts, test = Parts.of(planted, split), planted.ratings.take(split.test)
+    parts, test = SplitParts.of(planted, split), planted.ratings.take(split.test)
     for user in range(planted.n_users):
         found, own = parts.held_out(planted, user), test.user == user
         assert np.array_equal(found.movie, test.movie[own])
@@ -83,7 +83,7 @@ def test_what_one_user_gave_in_the_test_part(planted: Dataset) -> None:
 
 def test_nothing_was_held_out_of_an_empty_test_part(planted: Dataset) -> None:
     none = np.zeros(0, np.int64)
-    assert len(Parts(planted.ratings, none, none, "").held_out(planted, 0)) == 0
+    assert len(SplitParts(planted.ratings, none, none, "").held_out(planted, 0)) == 0
 
 
 @pytest.mark.parametrize("times", [3, 50, 10**6])

@@ -48,8 +48,8 @@ def truth_of(n: int = 4000, scale: RatingScale = STARS, seed: int = 1) -> Factor
 
 def nll(model: FactorModel, ratings: Interactions) -> float:
     """The definition, from the probabilities a caller gets."""
-    chances = model.rating_distribution(ratings.user, ratings.movie).astype(np.float64)
-    given = chances[np.arange(len(ratings)), level_of(model.scale, ratings.rating)]
+    probabilities = model.rating_distribution(ratings.user, ratings.movie).astype(np.float64)
+    given = probabilities[np.arange(len(ratings)), level_of(model.scale, ratings.rating)]
     return float(-np.log(given).mean())
 
 
@@ -114,9 +114,9 @@ def test_the_likelihood_never_falls(slope, first, gaps, n, seed):
     ratings = Interactions(place, place * 0, rng.integers(1, 6, n).astype(np.float32))
     found = fit_calibration(model, ratings)
     assert found.nll_after <= found.nll_before
-    chances = calibrated(model, found).rating_distribution(ratings.user, ratings.movie)
-    assert (chances >= 0).all()
-    np.testing.assert_allclose(chances.sum(axis=1), 1, rtol=1e-5)
+    probabilities = calibrated(model, found).rating_distribution(ratings.user, ratings.movie)
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_predictions_and_rankings_stay_as_they_are_to_the_bit():

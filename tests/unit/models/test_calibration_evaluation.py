@@ -28,12 +28,12 @@ class Told(TableModel):
 
     has_distribution = True
 
-    def __init__(self, chances):
-        super().__init__(np.zeros(chances.shape[:2]))
-        self.chances = np.asarray(chances, np.float32)
+    def __init__(self, probabilities):
+        super().__init__(np.zeros(probabilities.shape[:2]))
+        self.probabilities = np.asarray(probabilities, np.float32)
 
     def rating_distribution(self, user, movie):
-        return self.chances[user, movie]
+        return self.probabilities[user, movie]
 
 
 def rated(stars) -> Interactions:
@@ -44,23 +44,23 @@ def rated(stars) -> Interactions:
 
 def random_case(n: int = 400, scale: RatingScale = STARS, seed: int = 0):
     rng = np.random.default_rng(seed)
-    chances = rng.dirichlet(np.full(len(scale.levels), 0.7), n)[:, None, :]
-    return Told(chances), rated(rng.choice(scale.levels, n))
+    probabilities = rng.dirichlet(np.full(len(scale.levels), 0.7), n)[:, None, :]
+    return Told(probabilities), rated(rng.choice(scale.levels, n))
 
 
-def naive(chances, stars, levels) -> dict[str, float]:
+def naive(probabilities, stars, levels) -> dict[str, float]:
     """Every number a second time, one rating and one threshold at a time."""
     errors = {}
     for k, threshold in enumerate(levels[:-1]):
         bins: dict[int, list[tuple[float, float]]] = {}
-        for row, rating in zip(chances, stars, strict=True):
+        for row, rating in zip(probabilities, stars, strict=True):
             above = sum(float(c) for c in row[k + 1 :])
             place = min(int(above * 10), 9)
             bins.setdefault(place, []).append((above, float(rating > threshold)))
         gaps = [abs(sum(p for p, _ in b) - sum(y for _, y in b)) for b in bins.values()]
         errors[f"{threshold:g}"] = sum(gaps) / len(stars)
     inside = claimed = width = loss = 0.0
-    for row, rating in zip(chances.astype(float), stars, strict=True):
+    for row, rating in zip(probabilities.astype(float), stars, strict=True):
         low = next(i for i in range(len(row)) if row[: i + 1].sum() >= 0.1)
         high = next(i for i in range(len(row)) if row[: i + 1].sum() >= 0.9)
         inside += levels[low] <= rating <= levels[high]
@@ -103,7 +103,7 @@ def test_a_distribution_by_hand():
 def test_everything_equals_plain_loops(scale, seed):
     model, ratings = random_case(scale=scale, seed=seed)
     found = measure_calibration(model, scale, ratings).numbers
-    expected = naive(model.chances[:, 0], ratings.rating, scale.levels)
+    expected = naive(model.probabilities[:, 0], ratings.rating, scale.levels)
     assert found["ece_per_threshold"] == pytest.approx(expected.pop("per"), abs=1e-6)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-6), name
@@ -138,10 +138,10 @@ def test_the_error_is_a_share_and_knows_no_order(pairs, seed):
 
 def test_probabilities_that_ratings_were_drawn_from_have_a_small_error():
     rng = np.random.default_rng(0)
-    chances = rng.dirichlet(np.ones(5), 20_000)
-    drawn = (rng.random((20_000, 1)) > chances.cumsum(axis=1)[:, :-1]).sum(axis=1) + 1
-    honest = measure_calibration(Told(chances[:, None]), STARS, rated(drawn)).numbers
-    sure = chances**3 / (chances**3).sum(axis=1, keepdims=True)
+    probabilities = rng.dirichlet(np.ones(5), 20_000)
+    drawn = (rng.random((20_000, 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1) + 1
+    honest = measure_calibration(Told(probabilities[:, None]), STARS, rated(drawn)).numbers
+    sure = probabilities**3 / (probabilities**3).sum(axis=1, keepdims=True)
     boasting = measure_calibration(Told(sure[:, None]), STARS, rated(drawn)).numbers
     assert honest["ece"] < 0.01
     assert honest["coverage_80"] == pytest.approx(honest["claimed_80"], abs=0.01)
@@ -186,10 +186,10 @@ def test_a_model_without_probabilities_is_not_measured(planted):
 
 def test_an_evaluation_carries_the_calibration_of_its_test_part(planted):
     split = make_split(planted, SplitSpec())
-    chances = np.random.default_rng(0).dirichlet(np.ones(5), (40, 30))
-    found = evaluate(Told(chances), planted, split)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(5), (40, 30))
+    found = evaluate(Told(probabilities), planted, split)
     test = planted.ratings.take(split.test)
-    expected = naive(chances[test.user, test.movie], test.rating, STARS.levels)
+    expected = naive(probabilities[test.user, test.movie], test.rating, STARS.levels)
     assert found.calibration["ece"] == pytest.approx(expected["ece"], abs=1e-6)
     assert found.calibration["n"] == len(split.test)
     stored = json.loads(json.dumps(found.as_dict(), allow_nan=False))

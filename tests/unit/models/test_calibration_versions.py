@@ -17,7 +17,7 @@ from movierec.models.calibration import fit_calibration
 from movierec.models.factors import FactorModel
 from movierec.settings import Settings
 from movierec.store import VersionRecord
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.workflows import calibrate
 from movierec.workflows.data import load_dataset
 from movierec.workflows.fit import Fitted, fit_model
@@ -49,7 +49,7 @@ def data() -> tuple[Dataset, Split]:
 
 def fitted_on(data: tuple[Dataset, Split], **request: object) -> Fitted:
     asked = TrainRequest.of(preset="report", hyperparameters={**SMALL, **ORDINAL}, **request)
-    return fit_model(asked, *data, Circumstances(device="cpu", seed=0))
+    return fit_model(asked, *data, TrainingOptions(device="cpu", seed=0))
 
 
 def test_the_metadata_says_what_the_calibration_was(version):
@@ -100,7 +100,7 @@ def test_the_network_comes_back_with_its_calibration(project, version, calm_torc
     )
     dataset = load_dataset("tiny", project)
     test = make_split(dataset, SplitSpec(**HALF)).test
-    told = restored.observe(dataset.ratings.take(test[:3]))
+    told = restored.with_interactions(dataset.ratings.take(test[:3]))
     assert told.factors.calibration.tobytes() == served.calibration.tobytes()
 
 

@@ -166,7 +166,7 @@ def test_observing_answers_for_the_same_users_and_movies(model, dataset):
     told = Interactions(
         np.full(4, NOBODY), np.array([0, 1, 2, 4]), np.array([5, 5, 1, 1], np.float32)
     )
-    observed = model.observe(told)
+    observed = model.with_interactions(told)
     assert isinstance(observed, Recommender)
     after = all_scores(observed)
     others = np.arange(dataset.n_users) != NOBODY

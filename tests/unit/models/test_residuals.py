@@ -174,10 +174,10 @@ def test_probabilities_move_with_the_time_too():
     factors = factors_of()
     known, new = halves(sittings(factors))
     model = fit_residuals(factors, known)
-    chances = model.rating_distribution(new.user, new.movie, new.timestamp)
-    np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
+    probabilities = model.rating_distribution(new.user, new.movie, new.timestamp)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(
-        SCALE.clip(chances @ SCALE.levels),
+        SCALE.clip(probabilities @ SCALE.levels),
         model.predict_at(new.user, new.movie, new.timestamp),
         atol=1e-4,
     )
@@ -190,7 +190,7 @@ def test_data_without_times_leave_the_taste():
     factors = factors_of()
     ratings = replace(sittings(factors), timestamp=None)
     model = fit_residuals(factors, ratings)
-    assert not model.heeds_time
+    assert not model.uses_timestamps
     data = assemble(ratings.user, ratings.movie, ratings.rating, None, N_USERS, N_MOVIES)
     predicted = predict_ratings(model, data, ratings)
     np.testing.assert_array_equal(predicted, model.predict(ratings.user, ratings.movie))
@@ -293,11 +293,11 @@ def test_validation_turns_the_times_on_where_they_tell_something():
     known, held_out = halves(sittings(factors))
     chosen = choose_kernel(factors, known, held_out, "taste+time")
     assert chosen.kernel is not None
-    assert chosen.kernel.heeds_time
+    assert chosen.kernel.uses_timestamps
     facts = chosen.facts["residuals"]
     assert facts["val_rmse"] < facts["val_rmse_with_taste"] <= facts["val_rmse_without"]
     alone = choose_kernel(factors, known, held_out, "taste")
-    assert alone.kernel is None or not alone.kernel.heeds_time
+    assert alone.kernel is None or not alone.kernel.uses_timestamps
 
 
 def test_validation_turns_off_what_says_nothing():

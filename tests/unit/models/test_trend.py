@@ -92,12 +92,12 @@ def test_the_ranking_head_adds_its_share_of_the_trend():
 @pytest.mark.parametrize("hiding", ["random", "newcomers", "later"])
 def test_only_a_model_that_foresees_looks_at_the_trend(hiding):
     config = small(**{**RICH, "hiding": hiding})
-    assert config.foresees is (hiding == "later")
+    assert config.uses_trend is (hiding == "later")
     ranking, rating = (make_head(config, 8, purpose) for purpose in ("ranking", "rating"))
     assert isinstance(ranking, ProjectionHead)
-    assert (ranking.trend is not None) is config.foresees
+    assert (ranking.trend is not None) is config.uses_trend
     assert rating.trend is None
     made = make_model(config)
     timeless = replace(made.graph, moment=None)
     one, other = (made.model.encode(graph, *made.features) for graph in (made.graph, timeless))
-    assert torch.equal(one.movie, other.movie) is not config.foresees
+    assert torch.equal(one.movie, other.movie) is not config.uses_trend

@@ -11,7 +11,7 @@ import pytest
 
 from movierec.errors import SettingsError
 from movierec.registry import Registry
-from movierec.server.ab_split import Traffic
+from movierec.server.ab_split import ABSplit
 from movierec.server.drift import LEAST, Drift, stability_index
 from movierec.server.encoding import Answer, AnswerCache
 from movierec.server.versions import MOST
@@ -199,17 +199,17 @@ def test_the_answer_to_a_very_long_question_is_not_kept(trained):
 )  # fmt: skip
 def test_shares_that_cannot_be_used(text):
     with pytest.raises(SettingsError, match="--split"):
-        Traffic.parse(text, "")
+        ABSplit.parse(text, "")
 
 
 def test_shares_are_kept_by_a_hash_that_stays():
-    traffic = Traffic.parse("v1.1.0=0.2, current=0.5,v1.2.0=0.3", "movierec")
+    traffic = ABSplit.parse("v1.1.0=0.2, current=0.5,v1.2.0=0.3", "movierec")
     users = [str(number) for number in range(10_000)]
     assigned = [traffic.version_for(user) for user in users]
     for name, share in (("v1.1.0", 0.2), ("current", 0.5), ("v1.2.0", 0.3)):
         assert assigned.count(name) / len(users) == pytest.approx(share, abs=0.015)
     assert [traffic.place(user) for user in ("1", "196", "ü")] == pytest.approx(PLACES, abs=1e-12)
-    other = Traffic.parse("v1.1.0=0.2,current=0.5,v1.2.0=0.3", "another")
+    other = ABSplit.parse("v1.1.0=0.2,current=0.5,v1.2.0=0.3", "another")
     moved = sum(a != other.version_for(user) for a, user in zip(assigned, users, strict=True))
     assert moved / len(users) == pytest.approx(1 - 0.2**2 - 0.5**2 - 0.3**2, abs=0.02)
 
@@ -219,14 +219,14 @@ PLACES = [0.30925502183205095, 0.7142544844023135, 0.14166714974497424]
 
 
 def test_a_share_that_grows_moves_nobody_who_had_it():
-    before, after = (Traffic.parse(f"v1.1.0={s},current={1 - s}", "x") for s in (0.2, 0.4))
+    before, after = (ABSplit.parse(f"v1.1.0={s},current={1 - s}", "x") for s in (0.2, 0.4))
     users = [str(number) for number in range(2000)]
     assert all(after.version_for(u) == "v1.1.0" for u in users if before.version_for(u) == "v1.1.0")
 
 
 def test_users_are_answered_by_their_share_and_their_thumbs_count_for_it(trained):
     split = "v1.1.0=0.5,current=0.5"
-    traffic = Traffic.parse(split, trained.api_salt)
+    traffic = ABSplit.parse(split, trained.api_salt)
     for _ in range(2):  # a restart changes nothing
         with Api(trained, api_traffic=split) as api:
             for number in range(12):

@@ -96,11 +96,11 @@ def test_a_checkpoint_is_only_used_when_asked_for(tmp_path):
 def test_the_checkpoint_is_on_disk_before_the_hooks_hear_of_the_epoch(tmp_path):
     path, found = tmp_path / "deep" / "checkpoint.pt", []
 
-    class Look(Recorder):
+    class ListOptions(Recorder):
         def on_epoch(self, result) -> None:
             found.append(len(read_checkpoint(path)["history"]))
 
-    fit(small(epochs=3, **PLAIN), hooks=[Look()], checkpoint=path)
+    fit(small(epochs=3, **PLAIN), hooks=[ListOptions()], checkpoint=path)
     assert found == [1, 2, 3]
     assert [file.name for file in path.parent.iterdir()] == ["checkpoint.pt"]
 

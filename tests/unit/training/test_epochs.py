@@ -10,7 +10,7 @@ import torch
 from movierec.errors import NonFiniteError, TrainingError
 from movierec.models.graphsage.network import GraphSage, NodeStates
 from movierec.training.fit import fit_sage
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.training.trainer import FitResult, Trainer
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import (
@@ -56,7 +56,7 @@ def run(
         made.graph,
         graph_of(made.dataset, made.validation),
         made.features,
-        circumstances=Circumstances(device="cpu"),
+        circumstances=TrainingOptions(device="cpu"),
         validator=validator,
     )
     return trainer.fit(), seen, made.model
@@ -113,7 +113,7 @@ def test_a_metric_that_nothing_measures_cannot_pick_the_epoch():
     dataset = make_dataset()
     with pytest.raises(TrainingError, match="Nothing measures val_rmse"):
         fit_sage(
-            dataset, *parts_of(dataset), small(monitor="val_rmse"), Circumstances(device="cpu")
+            dataset, *parts_of(dataset), small(monitor="val_rmse"), TrainingOptions(device="cpu")
         )
 
 
@@ -132,7 +132,7 @@ def test_the_average_of_the_weights_is_their_exponential_mean():
 
     trainer = Trainer(
         model, made.graph, None, made.features,
-        circumstances=Circumstances(device="cpu"), hooks=[Watch()],
+        circumstances=TrainingOptions(device="cpu"), hooks=[Watch()],
     )  # fmt: skip
     trainer.fit()
     assert len(steps) > 2
@@ -158,7 +158,7 @@ def test_validating_does_not_disturb_the_training(changes):
     config = small(dropout=0.3, epochs=4, early_stopping_patience=99, **changes)
     dataset = make_dataset()
     train, validation = parts_of(dataset)
-    here = Circumstances(device="cpu")
+    here = TrainingOptions(device="cpu")
     alone, watched = Recorder(), Recorder()
     without = fit_sage(dataset, train, None, config, here, hooks=[alone])
     measure = None if config.ranks_only else rmse_on(validation)

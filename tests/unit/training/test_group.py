@@ -21,7 +21,7 @@ from movierec.process_group import ALONE, Group
 from movierec.training.distributed.shard import Shard
 from movierec.training.distributed.torch_group import TorchGroup
 from movierec.training.fit import _graph, _validator
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.training.trainer import FitResult, Trainer
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import RICH, Made, make_model, rmse_on, small
@@ -60,7 +60,7 @@ def worker(group: Group, made: Made) -> FitResult:
     own = slice(shard.first_user, shard.last_user)
     trainer = Trainer(
         deepcopy(made.model), *graphs, (made.features[0][own], made.features[1]),
-        circumstances=Circumstances(device="cpu"), shard=shard,
+        circumstances=TrainingOptions(device="cpu"), shard=shard,
         validator=_validator(rmse_on(made.validation), made.dataset, group),
     )  # fmt: skip
     return trainer.fit()

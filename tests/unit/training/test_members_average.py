@@ -149,13 +149,13 @@ def test_a_newcomer_is_answered_by_all_members(changes):
     apart = [SageRecommender([m.model], one.features, one.train, scale) for m in made]
     for known, members in (
         (together, apart),
-        (together.observe(told), [single.observe(told) for single in apart]),
+        (together.with_interactions(told), [single.with_interactions(told) for single in apart]),
     ):
         expected = average([single.factors for single in members])
         for name, array in expected.arrays().items():
             np.testing.assert_array_equal(known.arrays()[name], array)
     users = np.arange(one.dataset.n_users)
-    assert not np.allclose(together.score(users), together.observe(told).score(users))
+    assert not np.allclose(together.score(users), together.with_interactions(told).score(users))
 
 
 def test_weights_of_several_models_go_into_one_state_and_back():

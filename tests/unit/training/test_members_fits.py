@@ -13,9 +13,9 @@ from movierec.data.dataset import Interactions
 from movierec.models.graphsage.losses import step_loss
 from movierec.training import trainer as trainer_module
 from movierec.training.checkpoint import read_checkpoint
-from movierec.training.ensemble import MembersFit, fit_members, member_seeds
+from movierec.training.ensemble import EnsembleFit, fit_members, member_seeds
 from movierec.training.fit import SageFit, fit_sage
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import (
     PLAIN,
@@ -117,7 +117,7 @@ def test_each_member_is_the_training_of_its_seed(changes):
     assert not any(same_weights(first, other) for other in others)
 
 
-def stops_before_its_plan(found: MembersFit) -> bool:
+def stops_before_its_plan(found: EnsembleFit) -> bool:
     return found.first.result.best_epoch < found.first.model.config.epochs
 
 
@@ -177,7 +177,7 @@ def test_a_refit_sees_train_and_validation_and_never_test(monkeypatch, changes, 
     dataset, train, validation, test = with_a_test_part()
     seen, both = Seen(monkeypatch), joined(train, validation)
     found = fit_members(
-        dataset, train, validation, small(**changes), Circumstances(device="cpu"),
+        dataset, train, validation, small(**changes), TrainingOptions(device="cpu"),
         members=2, refit_on=joined(both, test) if leak else both, measure=rmse_on(validation),
     )  # fmt: skip
     assert seen.edges(1) == pairs_of(train)
@@ -194,7 +194,7 @@ def test_features_and_the_mean_of_a_refit_are_fitted_on_both_parts():
     train, _ = parts_of(dataset)
     config = small(**{**RICH, "epochs": 2})
     found = fit_version(config, dataset, refit=True)
-    whole = fit_sage(dataset, dataset.ratings, None, config, Circumstances(device="cpu"))
+    whole = fit_sage(dataset, dataset.ratings, None, config, TrainingOptions(device="cpu"))
     sizes = [fit.model.sizes for fit in (found.first, *found.members, whole)]
     assert sizes[0].mean_rating == pytest.approx(float(train.rating.mean()))
     assert sizes[1] == sizes[2]
@@ -208,7 +208,7 @@ def test_a_refit_that_keeps_every_epoch_is_a_training_on_both_parts():
     config = small(**{**RICH, "epochs": 2, "learning_rate": 0.001})
     found = fit_version(config, dataset, refit=True)
     assert found.first.result.best_epoch == 2
-    whole = fit_sage(dataset, dataset.ratings, None, config, Circumstances(device="cpu"))
+    whole = fit_sage(dataset, dataset.ratings, None, config, TrainingOptions(device="cpu"))
     assert same_weights(found.members[0].model.state_dict(), whole.model.state_dict())
 
 

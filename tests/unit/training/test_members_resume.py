@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from movierec.training.ensemble import MembersFit
+from movierec.training.ensemble import EnsembleFit
 from movierec.training.fit import SageFit
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from tests.support.sage_cases import SHORT, Watch, fit_version, same_weights, small
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("calm_torch")
 BOTH = pytest.mark.parametrize("changes", SHORT.values(), ids=SHORT)
 
 
-def assert_same(found: MembersFit, expected: MembersFit) -> None:
+def assert_same(found: EnsembleFit, expected: EnsembleFit) -> None:
     """All weights and the curve are equal to the bit; only the clock may differ."""
     assert len(found.members) == len(expected.members)
     for one, other in zip(found.members, expected.members, strict=True):
@@ -27,7 +27,7 @@ def assert_same(found: MembersFit, expected: MembersFit) -> None:
     assert without_seconds(found) == without_seconds(expected)
 
 
-def without_seconds(found: MembersFit) -> dict:
+def without_seconds(found: EnsembleFit) -> dict:
     facts = found.facts()
     return facts | {"fits": [{**row, "seconds": 0} for row in facts["fits"]]}
 
@@ -69,11 +69,11 @@ def test_resuming_what_is_finished_trains_nothing(tmp_path):
 
 
 def test_forgetting_takes_the_checkpoints_of_every_fit_and_nothing_else(tmp_path):
-    here = Circumstances(device="cpu", checkpoint=tmp_path / "checkpoint.pt")
+    here = TrainingOptions(device="cpu", checkpoint=tmp_path / "checkpoint.pt")
     for number in (1, 2, 12):
         here.for_fit(number, 0).checkpoint.write_text("x")
     (tmp_path / "log.txt").write_text("x")
     here.forget_checkpoints()
     here.forget_checkpoints()
-    Circumstances(device="cpu").forget_checkpoints()
+    TrainingOptions(device="cpu").forget_checkpoints()
     assert [path.name for path in tmp_path.iterdir()] == ["log.txt"]

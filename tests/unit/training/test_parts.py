@@ -10,7 +10,7 @@ from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.graphsage.layers import aggregate
-from movierec.models.graphsage.negative_sampling import RankingDraw
+from movierec.models.graphsage.negative_sampling import NegativeSample
 from movierec.models.graphsage.statistics import GraphContext
 from movierec.training.cost import graph_ratings
 from movierec.training.minibatch import PartDraw
@@ -141,10 +141,11 @@ def test_too_many_users_are_ranked_in_samples(monkeypatch):
     monkeypatch.setattr("movierec.models.graphsage.negative_sampling.MOST_SCORES", 40 * 25)
     generator = torch.Generator().manual_seed(0)
     sizes = [
-        int(RankingDraw.draw(degree, 100, small(**RICH), generator).users.sum()) for _ in range(200)
+        int(NegativeSample.draw(degree, 100, small(**RICH), generator).users.sum())
+        for _ in range(200)
     ]
     assert abs(np.mean(sizes) - 25) < 2
-    assert RankingDraw.draw(degree, 25, small(**RICH), generator).users is None
+    assert NegativeSample.draw(degree, 25, small(**RICH), generator).users is None
 
 
 def test_without_hiding_a_part_asks_for_all_it_shows():

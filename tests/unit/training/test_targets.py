@@ -211,4 +211,4 @@ def test_a_step_that_shows_nothing_can_be_learnt_from():
 def test_hiding_needs_a_target_fraction(hiding):
     with pytest.raises(HyperparameterError, match=f"hiding {hiding} needs a target_fraction"):
         small(hiding=hiding)
-    assert hides(hiding).foresees is (hiding == "later")
+    assert hides(hiding).uses_trend is (hiding == "later")

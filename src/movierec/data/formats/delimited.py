@@ -24,7 +24,7 @@ from movierec.data.formats.text import first_line, text_blocks
 from movierec.errors import EmptyDataError, FormatError
 
 __all__ = [
-    "Layout",
+    "Dialect",
     "delimited_ratings",
     "layout_of_header",
     "layout_of_rows",
@@ -39,7 +39,7 @@ UNIT_SEPARATOR = "\x1f"  # stands for "::", since the parser takes one character
 
 
 @dataclass(frozen=True)
-class Layout:
+class Dialect:
     """How a file's rows are written; of a headed file, line 1 names the columns."""
 
     file: str
@@ -48,7 +48,7 @@ class Layout:
     headed: bool
 
     @classmethod
-    def of_header(cls, line: str, file: str, delimiter: str) -> Layout:
+    def of_header(cls, line: str, file: str, delimiter: str) -> Dialect:
         """Return the layout that a file's header tells; FormatError when it has a name twice."""
         fields = split_line(line, delimiter)
         names = [name or f"column {place}" for place, name in enumerate(fields, start=1)]
@@ -60,7 +60,7 @@ class Layout:
         return cls(file, delimiter, tuple(names), headed=True)
 
     @classmethod
-    def of_row(cls, line: str, file: str, delimiter: str, names: Sequence[str]) -> Layout:
+    def of_row(cls, line: str, file: str, delimiter: str, names: Sequence[str]) -> Dialect:
         """Return the layout of a file without header; FormatError when line 1 is too short."""
         fields = split_line(line, delimiter)
         if len(fields) < len(names):
@@ -111,7 +111,7 @@ def read_headed(data: bytes, file: str, delimiter: str) -> RawTable:
         EmptyDataError: there is nothing below the header.
 
     """
-    return _whole(Layout.of_header(first_line(data), file, delimiter), data)
+    return _whole(Dialect.of_header(first_line(data), file, delimiter), data)
 
 
 def read_delimited(data: bytes, file: str, delimiter: str, names: Sequence[str]) -> RawTable:
@@ -121,25 +121,25 @@ def read_delimited(data: bytes, file: str, delimiter: str, names: Sequence[str])
         FormatError: the first line has fewer fields than `names`, or no line fits.
 
     """
-    return _whole(Layout.of_row(first_line(data), file, delimiter, names), data)
+    return _whole(Dialect.of_row(first_line(data), file, delimiter, names), data)
 
 
-def _whole(layout: Layout, data: bytes) -> RawTable:
+def _whole(layout: Dialect, data: bytes) -> RawTable:
     table = layout.parse(data, 1)
     if not len(table):
         layout.refuse([table])
     return table
 
 
-def layout_of_header(files: Files, file: str, delimiter_of: Callable[[str], str]) -> Layout:
+def layout_of_header(files: Files, file: str, delimiter_of: Callable[[str], str]) -> Dialect:
     """Return the layout of a headed file; `delimiter_of` tells its delimiter from its line 1."""
     line = _line_1(files, file)
-    return Layout.of_header(line, file, delimiter_of(line))
+    return Dialect.of_header(line, file, delimiter_of(line))
 
 
-def layout_of_rows(files: Files, file: str, delimiter: str, names: Sequence[str]) -> Layout:
+def layout_of_rows(files: Files, file: str, delimiter: str, names: Sequence[str]) -> Dialect:
     """Return the layout of a file without header, from its first line."""
-    return Layout.of_row(_line_1(files, file), file, delimiter, names)
+    return Dialect.of_row(_line_1(files, file), file, delimiter, names)
 
 
 def _line_1(files: Files, file: str) -> str:
@@ -147,14 +147,14 @@ def _line_1(files: Files, file: str) -> str:
         return first_line(next(text_blocks(stream, file)).data)
 
 
-def delimited_ratings(files: Files, layout: Layout, source: dict[str, str]) -> RawRatings:
+def delimited_ratings(files: Files, layout: Dialect, source: dict[str, str]) -> RawRatings:
     """Return a ratings file that is read in blocks; `source` maps our names to its columns."""
     member = files.member(layout.file)
     reader = partial(_blocks, files, layout)
     return RawRatings(layout.file, source, member.size, member.path, reader)
 
 
-def _blocks(files: Files, layout: Layout, start: Place) -> Iterator[RawTable]:
+def _blocks(files: Files, layout: Dialect, start: Place) -> Iterator[RawTable]:
     barren: list[RawTable] | None = [] if start == START else None
     with files.open(layout.file) as stream:
         for block in text_blocks(stream, layout.file, start):
@@ -172,7 +172,7 @@ def _shown(delimiter: str) -> str:
     return {"\t": "tabs", ",": "commas", ";": "semicolons"}.get(delimiter, repr(delimiter))
 
 
-def _parse(data: bytes, layout: Layout, first: int) -> RawTable:
+def _parse(data: bytes, layout: Dialect, first: int) -> RawTable:
     delimiter = layout.delimiter
     if delimiter == "::":
         data, delimiter = data.replace(b"::", UNIT_SEPARATOR.encode()), UNIT_SEPARATOR
@@ -191,7 +191,7 @@ def _parse(data: bytes, layout: Layout, first: int) -> RawTable:
     return RawTable(layout.file, kept, (rows + breaks[:-1])[keep], bad_lines)
 
 
-def _arrow(data: bytes, layout: Layout, delimiter: str, odd: list[int]) -> Any:
+def _arrow(data: bytes, layout: Dialect, delimiter: str, odd: list[int]) -> Any:
     def note(row: Any) -> str:
         odd.append(row.number)
         return "skip"
@@ -222,7 +222,7 @@ def _arrow(data: bytes, layout: Layout, delimiter: str, odd: list[int]) -> Any:
         ) from error
 
 
-def _open_quote(layout: Layout, first: int, malformed: IntArray) -> FormatError:
+def _open_quote(layout: Dialect, first: int, malformed: IntArray) -> FormatError:
     return FormatError(
         f"A quote in {layout.file} opens after line {first + int(malformed[0]) - 2} and hides "
         f"more than {MAX_HIDDEN:,} lines.",

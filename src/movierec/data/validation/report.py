@@ -13,7 +13,7 @@ import numpy.typing as npt
 from movierec.data.dataset import Dataset, RatingScale
 from movierec.errors import StoreError
 
-__all__ = ["DroppedRows", "ImportReport", "Level", "Spread", "describe", "iso_date"]
+__all__ = ["CountDistribution", "DroppedRows", "ImportReport", "Level", "describe", "iso_date"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Spread:
+class CountDistribution:
     """Distribution of the number of ratings per user or per movie; those with none count."""
 
     min: int
@@ -51,7 +51,7 @@ class Spread:
     mean: float
 
     @classmethod
-    def of(cls, degrees: npt.NDArray[np.int64]) -> Spread:
+    def of(cls, degrees: npt.NDArray[np.int64]) -> CountDistribution:
         """Return the distribution of these degrees, (n,) with n > 0."""
         q1, median, q3, p90 = (float(q) for q in np.quantile(degrees, [0.25, 0.5, 0.75, 0.9]))
         mean = float(degrees.mean())
@@ -83,8 +83,8 @@ class ImportReport:
     first_rating: str | None
     last_rating: str | None
     histogram: tuple[Level, ...]
-    ratings_per_user: Spread
-    ratings_per_movie: Spread
+    ratings_per_user: CountDistribution
+    ratings_per_movie: CountDistribution
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -128,8 +128,8 @@ def _nested(facts: Mapping[str, Any]) -> dict[str, Any]:
         "dropped": tuple(dropped),
         "scale": RatingScale(**facts["scale"]),
         "histogram": tuple(Level(**level) for level in facts["histogram"]),
-        "ratings_per_user": Spread(**facts["ratings_per_user"]),
-        "ratings_per_movie": Spread(**facts["ratings_per_movie"]),
+        "ratings_per_user": CountDistribution(**facts["ratings_per_user"]),
+        "ratings_per_movie": CountDistribution(**facts["ratings_per_movie"]),
     }
 
 
@@ -156,8 +156,8 @@ def describe(dataset: Dataset, **facts: Any) -> ImportReport:
         first_rating=first,
         last_rating=last,
         histogram=_histogram(ratings.rating),
-        ratings_per_user=Spread.of(per_user),
-        ratings_per_movie=Spread.of(per_movie),
+        ratings_per_user=CountDistribution.of(per_user),
+        ratings_per_movie=CountDistribution.of(per_movie),
         **facts,
     )
 

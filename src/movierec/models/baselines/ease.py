@@ -40,7 +40,7 @@ class EASEModel:
         """Return x_u B, zeros for a user without ratings. Shapes: users: (n,) -> (n, n_movies)."""
         return np.asarray(_binary(self.seen, self.n_movies)[users] @ self.weights, np.float32)
 
-    def observe(self, ratings: Interactions) -> EASEModel:
+    def with_interactions(self, ratings: Interactions) -> EASEModel:
         """Return the model with these ratings added to their users' rows; B stays."""
         seen = self.seen.extended(ratings.user, ratings.movie, ratings.rating)
         return EASEModel(self.weights, seen, self.n_users, self.n_movies)

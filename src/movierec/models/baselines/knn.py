@@ -76,7 +76,7 @@ class NeighbourModel:
                 scores[row] += self._deviation(int(user), self.similarity)
         return np.asarray(scores, np.float32)
 
-    def observe(self, ratings: Interactions) -> NeighbourModel:
+    def with_interactions(self, ratings: Interactions) -> NeighbourModel:
         """Return the model that also knows these ratings; similarities stay.
 
         With similar movies, the users' biases are estimated anew from all their ratings (the

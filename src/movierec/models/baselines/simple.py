@@ -101,7 +101,7 @@ class RandomModel:
             rng.random(dtype=np.float32, out=scores[row])
         return scores
 
-    def observe(self, ratings: Interactions) -> RandomModel:  # noqa: ARG002
+    def with_interactions(self, ratings: Interactions) -> RandomModel:  # noqa: ARG002
         """Return itself."""
         return self
 

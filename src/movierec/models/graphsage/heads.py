@@ -124,5 +124,5 @@ def make_head(config: SageHyperparameters, width: int, purpose: Purpose) -> nn.M
     rank = config.hidden_dim
     if purpose == "ranking":
         rank = config.ranking_dim or 2 * config.hidden_dim
-    trend = purpose == "ranking" and config.foresees
+    trend = purpose == "ranking" and config.uses_trend
     return ProjectionHead(width, rank, purpose, trend=trend)

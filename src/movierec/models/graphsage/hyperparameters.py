@@ -171,7 +171,7 @@ class SageHyperparameters(BaseModel):
         return self.loss_type in RANKING_LOSSES
 
     @property
-    def foresees(self) -> bool:
+    def uses_trend(self) -> bool:
         """Whether the model learns to predict what comes after a moment in time."""
         return self.hiding == "later"
 

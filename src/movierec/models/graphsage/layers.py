@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from movierec.graph import Layout
+from movierec.graph import CSR
 from movierec.models.graphsage.sparse import neighbour_max, neighbour_sum
 
 __all__ = ["aggregate"]
@@ -24,7 +24,7 @@ LOWEST_EXPONENT = -80.0  # exp(-87) is about the smallest float32 that keeps its
 SMALLEST_VARIANCE = 1e-5  # torch-geometric's: below it the deviation is 0, without a gradient
 
 
-def aggregate(name: str, rows: Layout, back: Layout, x: Tensor) -> Tensor:
+def aggregate(name: str, rows: CSR, back: CSR, x: Tensor) -> Tensor:
     """Return one summary per row node of its neighbours' states.
 
     Without neighbours it is 0, for the power mean its lower bound 0.01.
@@ -34,7 +34,7 @@ def aggregate(name: str, rows: Layout, back: Layout, x: Tensor) -> Tensor:
     return _AGGREGATORS[name](rows, back, x)
 
 
-def _whole_sum(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+def _whole_sum(rows: CSR, back: CSR, x: Tensor) -> Tensor:
     """Neighbours outside the graph count as if they were like those in it."""
     total = _sum(rows, back, x)
     if rows.n_elsewhere is None:
@@ -42,20 +42,20 @@ def _whole_sum(rows: Layout, back: Layout, x: Tensor) -> Tensor:
     return total * (rows.full_degree / rows.degree.clamp(min=1))[:, None]
 
 
-def _sum(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+def _sum(rows: CSR, back: CSR, x: Tensor) -> Tensor:
     ones = torch.ones(len(rows.column), device=x.device)
     return neighbour_sum(rows, back, ones, ones, x)
 
 
-def _mean(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+def _mean(rows: CSR, back: CSR, x: Tensor) -> Tensor:
     return _sum(rows, back, x) / rows.degree.clamp(min=1)[:, None]
 
 
-def _max(rows: Layout, back: Layout, x: Tensor) -> Tensor:  # noqa: ARG001
+def _max(rows: CSR, back: CSR, x: Tensor) -> Tensor:  # noqa: ARG001
     return neighbour_max(rows, x)
 
 
-def _softmax(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+def _softmax(rows: CSR, back: CSR, x: Tensor) -> Tensor:
     """Sum of the states weighted by their own softmax per channel (temperature 1).
 
     States more than 80 below the channel's maximum count equally among themselves.
@@ -68,12 +68,12 @@ def _softmax(rows: Layout, back: Layout, x: Tensor) -> Tensor:
     return weighted / norm.clamp(min=torch.finfo(norm.dtype).tiny)
 
 
-def _power_mean(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+def _power_mean(rows: CSR, back: CSR, x: Tensor) -> Tensor:
     mean = _mean(rows, back, x.clamp(*POWER_RANGE).pow(POWER))
     return mean.clamp(*POWER_RANGE).pow(1 / POWER)
 
 
-def _std(rows: Layout, back: Layout, x: Tensor) -> Tensor:
+def _std(rows: CSR, back: CSR, x: Tensor) -> Tensor:
     mean, square = _mean(rows, back, torch.cat([x, x * x], dim=1)).chunk(2, dim=1)
     variance = square - mean * mean
     return (
@@ -81,7 +81,7 @@ def _std(rows: Layout, back: Layout, x: Tensor) -> Tensor:
     )
 
 
-_AGGREGATORS: dict[str, Callable[[Layout, Layout, Tensor], Tensor]] = {
+_AGGREGATORS: dict[str, Callable[[CSR, CSR, Tensor], Tensor]] = {
     "max": _max,
     "mean": _mean,
     "sum": _whole_sum,

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.heads import Factors
-from movierec.models.graphsage.negative_sampling import RankingDraw
+from movierec.models.graphsage.negative_sampling import NegativeSample
 from movierec.models.graphsage.network import GraphSage, NodeStates
 from movierec.models.graphsage.softmax import catalogue_softmax
 
@@ -25,7 +25,7 @@ def step_loss(
     visible: RatingGraph,
     targets: RatingGraph,
     features: tuple[Tensor, Tensor],
-    asked: RankingDraw | None = None,
+    asked: NegativeSample | None = None,
 ) -> dict[str, Tensor]:
     """Return the weighted parts of the loss on `targets`, seen from the graph `visible`.
 
@@ -41,7 +41,7 @@ def state_losses(
     states: NodeStates,
     visible: RatingGraph,
     targets: RatingGraph,
-    asked: RankingDraw | None = None,
+    asked: NegativeSample | None = None,
 ) -> dict[str, Tensor]:
     """Return the parts of `step_loss` from states that the graph `visible` gave."""
     parts: dict[str, Tensor] = {}
@@ -50,7 +50,7 @@ def state_losses(
         parts["rating"] = _share(_rating_loss, model, rating, targets)
     if ranking is not None:
         weight = 1.0 if model.config.ranks_only else model.config.ranking_weight
-        draw = asked or RankingDraw.draw(
+        draw = asked or NegativeSample.draw(
             visible.by_movie.full_degree, visible.n_users, model.config, torch.default_generator
         )
         loss = partial(_ranking_loss, visible=visible, asked=draw)
@@ -91,7 +91,7 @@ def _ranking_loss(
     factors: Factors,
     targets: RatingGraph,
     visible: RatingGraph,
-    asked: RankingDraw,
+    asked: NegativeSample,
 ) -> Tensor:
     if model.config.loss_type == "bpr":
         return _bpr(factors, targets, visible)
@@ -99,7 +99,7 @@ def _ranking_loss(
 
 
 def _softmax(
-    factors: Factors, targets: RatingGraph, visible: RatingGraph, asked: RankingDraw
+    factors: Factors, targets: RatingGraph, visible: RatingGraph, asked: NegativeSample
 ) -> Tensor:
     """Return the mean negative log-likelihood of each target among its user's unseen movies.
 

@@ -11,11 +11,11 @@ from torch import Tensor
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.hyperparameters import MOST_SCORES, SageHyperparameters
 
-__all__ = ["RankingDraw"]
+__all__ = ["NegativeSample"]
 
 
 @dataclass(frozen=True, eq=False)
-class RankingDraw:
+class NegativeSample:
     """The users whose targets are ranked and the movies they are ranked among; None: all.
 
     Shapes: users: (n_users,) bool; sample: (k,) movies, repeats allowed, and (k,) log of how

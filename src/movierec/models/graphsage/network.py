@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from movierec.data.dataset import RatingScale
 from movierec.errors import HyperparameterError
-from movierec.graph import Layout, RatingGraph
+from movierec.graph import CSR, RatingGraph
 from movierec.models.graphsage.dropout import dropout
 from movierec.models.graphsage.heads import Factors, OrdinalLink, make_head
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
@@ -77,7 +77,7 @@ class SageLayer(nn.Module):
         width = config.hidden_dim
         self.aggregators = config.aggregators
         self.uses_ratings = config.messages == "rating"
-        self.uses_trend = config.foresees
+        self.uses_trend = config.uses_trend
         self.liking_exponent = config.liking_exponent
         n_messages = len(self.aggregators) + self.uses_ratings
         extra = CONTEXT_WIDTH + TREND_WIDTH * self.uses_trend if self.uses_ratings else 0
@@ -86,7 +86,7 @@ class SageLayer(nn.Module):
         self.norm = nn.LayerNorm(width) if config.normalisation == "layer" else nn.Identity()
 
     def forward(
-        self, rows: Layout, back: Layout, side: SideContext | None, own: Tensor, other: Tensor
+        self, rows: CSR, back: CSR, side: SideContext | None, own: Tensor, other: Tensor
     ) -> Tensor:
         """Return the updated states of the row nodes, before the activation.
 

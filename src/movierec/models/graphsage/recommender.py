@@ -18,7 +18,7 @@ from movierec.models.factors import FactorModel
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.heads import ORDINAL_SLOPE, Factors
 from movierec.models.graphsage.network import GraphSage, NodeStates
-from movierec.models.graphsage.user_encoder import inductive_arrays
+from movierec.models.graphsage.user_encoder import user_encoder_arrays
 from movierec.models.protocol import Arrays
 from movierec.models.residuals import ResidualKernel, ResidualModel, fit_residuals
 from movierec.process_group import Group
@@ -99,9 +99,9 @@ class SageRecommender:
         return self.factors.has_distribution
 
     @property
-    def heeds_time(self) -> bool:
+    def uses_timestamps(self) -> bool:
         """Whether predicted ratings depend on when they are given."""
-        return isinstance(self.serving, ResidualModel) and self.serving.heeds_time
+        return isinstance(self.serving, ResidualModel) and self.serving.uses_timestamps
 
     def predict(self, user: IntArray, movie: IntArray) -> FloatArray:
         """Return ratings in stars, (n,) and (n,) -> (n,)."""
@@ -133,7 +133,7 @@ class SageRecommender:
         """Return the same models with this correction of predicted ratings."""
         return self._changed(self.known, self.calibration, kernel)
 
-    def observe(self, ratings: Interactions) -> SageRecommender:
+    def with_interactions(self, ratings: Interactions) -> SageRecommender:
         """Return the same weights over a graph that has these ratings too."""
         if not len(ratings):
             return self
@@ -143,7 +143,7 @@ class SageRecommender:
         """Return the arrays of the serving form, and what newcomers need beside them."""
         arrays = self.serving.arrays()
         for place, (model, states) in enumerate(zip(self.members, self._states, strict=True)):
-            arrays |= inductive_arrays(place, model, states)
+            arrays |= user_encoder_arrays(place, model, states)
         return arrays
 
     def _changed(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from movierec.graph import Layout
+from movierec.graph import CSR
 from movierec.process_group import shared_sum
 
 __all__ = ["edge_dot", "neighbour_max", "neighbour_sum", "row_sum"]
@@ -37,9 +37,7 @@ torch.library.define(
 )
 
 
-def neighbour_sum(
-    rows: Layout, back: Layout, value: Tensor, back_value: Tensor, x: Tensor
-) -> Tensor:
+def neighbour_sum(rows: CSR, back: CSR, value: Tensor, back_value: Tensor, x: Tensor) -> Tensor:
     """Return the weighted sum of each row's neighbours; differentiable in `x` alone.
 
     Shapes:
@@ -50,7 +48,7 @@ def neighbour_sum(
     return shared_sum(total, rows.group)
 
 
-def neighbour_max(rows: Layout, x: Tensor) -> Tensor:
+def neighbour_max(rows: CSR, x: Tensor) -> Tensor:
     """Return the greatest value of each row's neighbours per channel; 0 without neighbours.
 
     The gradient goes to one winner. Shapes: x: (rows.n_columns, d) -> (rows.n_rows, d).
@@ -59,7 +57,7 @@ def neighbour_max(rows: Layout, x: Tensor) -> Tensor:
     return best
 
 
-def edge_dot(rows: Layout, back: Layout, back_order: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def edge_dot(rows: CSR, back: CSR, back_order: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """Return the dot product of the two ends of each edge, in the order of `rows`.
 
     Shapes:
@@ -70,7 +68,7 @@ def edge_dot(rows: Layout, back: Layout, back_order: Tensor, left: Tensor, right
     return dots
 
 
-def row_sum(rows: Layout, value: Tensor) -> Tensor:
+def row_sum(rows: CSR, value: Tensor) -> Tensor:
     """Return the sum of the edges' values per row, (n_edges,) -> (n_rows,); no gradient."""
     ones = value.new_ones(rows.n_columns, 1)
     return rows.group.sum(_spmm(rows.pointer, rows.column, value, ones)[:, 0])
@@ -79,7 +77,7 @@ def row_sum(rows: Layout, value: Tensor) -> Tensor:
 class _NeighbourSum(Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, rows: Layout, back: Layout, value: Tensor, back_value: Tensor
+        ctx: Any, x: Tensor, rows: CSR, back: CSR, value: Tensor, back_value: Tensor
     ) -> Tensor:
         ctx.save_for_backward(back.pointer, back.column, back_value)
         return _spmm(rows.pointer, rows.column, value, x)
@@ -92,7 +90,7 @@ class _NeighbourSum(Function):
 
 class _NeighbourMax(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: Layout) -> Tensor:
+    def forward(ctx: Any, x: Tensor, rows: CSR) -> Tensor:
         best, winner = torch.ops.movierec.spmax(rows.pointer, rows.column, x)
         if rows.group.size > 1:
             best, winner = _best_of_all(rows, best, winner)
@@ -109,7 +107,7 @@ class _NeighbourMax(Function):
         return total.scatter_add(0, winner.clamp(min=0), gradient), None
 
 
-def _best_of_all(rows: Layout, best: Tensor, winner: Tensor) -> tuple[Tensor, Tensor]:
+def _best_of_all(rows: CSR, best: Tensor, winner: Tensor) -> tuple[Tensor, Tensor]:
     """Return the greatest values of all workers' neighbours; -1 where the winner is elsewhere.
 
     Of several workers with the same value the last one's neighbour wins.
@@ -125,7 +123,7 @@ def _best_of_all(rows: Layout, best: Tensor, winner: Tensor) -> tuple[Tensor, Te
 class _EdgeDot(Function):
     @staticmethod
     def forward(
-        ctx: Any, left: Tensor, right: Tensor, rows: Layout, back: Layout, back_order: Tensor
+        ctx: Any, left: Tensor, right: Tensor, rows: CSR, back: CSR, back_order: Tensor
     ) -> Tensor:
         ctx.layouts = (rows, back)
         ctx.save_for_backward(left, right, back_order)

@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from movierec.graph import Layout, RatingGraph
+from movierec.graph import CSR, RatingGraph
 from movierec.models.graphsage.sparse import neighbour_sum, row_sum
 
 __all__ = ["GraphContext", "SideContext", "first_newest"]
@@ -62,7 +62,7 @@ class SideContext:
         facts = [self.bias, self.log_degree, *([self.trend] if trend else [])]
         return torch.stack(facts, dim=1)
 
-    def liking(self, rows: Layout, back: Layout, other: Tensor, exponent: float) -> Tensor:
+    def liking(self, rows: CSR, back: CSR, other: Tensor, exponent: float) -> Tensor:
         """Return the sum of the neighbours' states times the rating's residual, over n^exponent.
 
         A neighbour rated higher than expected counts positively, one rated lower negatively.
@@ -144,5 +144,5 @@ class GraphContext:
         older = first_newest(graph.n_edges) + 1
         return (graph.moment >= graph.moment.kthvalue(older).values).to(graph.rating.dtype)
 
-    def _shrunk(self, total: Tensor, rows: Layout) -> Tensor:
+    def _shrunk(self, total: Tensor, rows: CSR) -> Tensor:
         return total / (rows.full_degree + self._shrinkage).clamp(min=1)

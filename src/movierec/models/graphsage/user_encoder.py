@@ -26,7 +26,7 @@ from movierec.models.serving import NamedArrays, floats
 if TYPE_CHECKING:
     from movierec.models.graphsage.network import GraphSage, NodeStates
 
-__all__ = ["Inductive", "Ratings", "UserVectors", "inductive_arrays", "newest_ratings"]
+__all__ = ["Ratings", "UserEncoder", "UserVectors", "newest_ratings", "user_encoder_arrays"]
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -153,7 +153,7 @@ class _Member:
             total = variants.sum(left[:, None] * heard) - bias * variants.sum(heard)
             spread = np.maximum(variants.count, 1) ** config.liking_exponent
             messages += [total / spread, bias, np.log1p(variants.count) / LOG_DEGREE_SCALE]
-            if config.foresees:
+            if config.uses_trend:
                 is_newest = variants.ratings.is_newest[:, None].astype(np.float64)
                 messages.append(np.log1p(variants.sum(is_newest) * newest))
         joined = np.concatenate(messages, axis=1)
@@ -193,7 +193,7 @@ class _Member:
 
 
 @dataclass(frozen=True, eq=False)
-class Inductive:
+class UserEncoder:
     """The user's half of a version's network or networks.
 
     `movie_bias`: (n_movies,) shrunk biases in stars of the graph; `newest`: what a count of
@@ -212,7 +212,7 @@ class Inductive:
         metadata: Mapping[str, Any],
         known: Interactions,
         sizes: tuple[int, int],
-    ) -> Inductive | None:
+    ) -> UserEncoder | None:
         """Bring it back from a version's arrays; None for versions kept without.
 
         `known`: the ratings in the graph; `sizes`: numbers of users and movies.
@@ -233,14 +233,14 @@ class Inductive:
                 hint="Restore the version from a backup, or train again.",
             ) from error
         n_users, n_movies = sizes
-        newest = n_newest(known) if config.foresees else 0
+        newest = n_newest(known) if config.uses_trend else 0
         bias = _shrunk_biases(known, mean, config.shrinkage, n_movies)
         return cls(members, mean, bias, n_users / max(newest, 1))
 
     @property
-    def foresees(self) -> bool:
+    def uses_trend(self) -> bool:
         """Whether it matters which ratings are the newest."""
-        return self.members[0].config.foresees
+        return self.members[0].config.uses_trend
 
     def vectors(
         self, ratings: Ratings, features: FloatArray, *, leave_out: bool = False
@@ -262,8 +262,8 @@ class Inductive:
         )
 
 
-def inductive_arrays(place: int, model: GraphSage, states: NodeStates) -> Arrays:
-    """Return what `Inductive.of` needs of one network, from its states over the whole graph."""
+def user_encoder_arrays(place: int, model: GraphSage, states: NodeStates) -> Arrays:
+    """Return what `UserEncoder.of` needs of one network, from its states over the whole graph."""
     import torch
 
     sent = torch.stack(states.sent) if states.sent else torch.zeros(0, len(states.movie), 0)

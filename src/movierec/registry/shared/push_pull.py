@@ -10,7 +10,7 @@ from movierec.progress import Progress, silent
 from movierec.registry.alias import point_alias, read_alias
 from movierec.registry.names import is_folder
 from movierec.registry.promotion import CurrentMover
-from movierec.registry.shared.storage import SharedPlace
+from movierec.registry.shared.storage import SharedStorage
 from movierec.store import VersionRecord
 
 __all__ = ["Sharer"]
@@ -25,15 +25,15 @@ class Sharer(CurrentMover):
     @property
     def location(self) -> str | None:
         """The place that machines share, as it may be shown; None where there is none."""
-        return self._place.location.shown if isinstance(self._place, SharedPlace) else None
+        return self._place.location.shown if isinstance(self._place, SharedStorage) else None
 
     def waiting(self) -> Names:
         """Return the versions that only this machine has and the others should, oldest first."""
-        return self._place.waiting() if isinstance(self._place, SharedPlace) else []
+        return self._place.waiting() if isinstance(self._place, SharedStorage) else []
 
     def where(self, name: str) -> str:
         """Return in words where a version lies, nobody being asked; empty without a location."""
-        if not isinstance(self._place, SharedPlace):
+        if not isinstance(self._place, SharedStorage):
             return ""
         if not is_folder(self._root / name):
             return f"{self.location}, not this machine yet"
@@ -101,8 +101,8 @@ class Sharer(CurrentMover):
     def _leads_to(self, name: str) -> bool:
         return read_alias(self._root) == name
 
-    def _shared(self) -> SharedPlace:
-        if isinstance(self._place, SharedPlace):
+    def _shared(self) -> SharedStorage:
+        if isinstance(self._place, SharedStorage):
             return self._place
         raise SettingsError(
             "MOVIEREC_ARTIFACTS_URL is not set: versions lie on this machine alone.",

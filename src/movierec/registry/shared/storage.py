@@ -26,17 +26,17 @@ from movierec.registry.shared.copies import Copies
 from movierec.registry.shared.location import Location
 from movierec.registry.shared.reconcile import Shared, reconcile_shared
 from movierec.registry.shared.transfer import problems_there, pull, push
-from movierec.registry.storage import OwnFolder, Share
+from movierec.registry.storage import LocalStorage, Share
 from movierec.registry.trash import tidy
 from movierec.runtime import own_user
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord
 from movierec.store.folders import discard, incoming_folder, set_aside, sync
 
-__all__ = ["SharedPlace", "place_of"]
+__all__ = ["SharedStorage", "storage_of"]
 
 
-def place_of(settings: Settings, store: Store) -> OwnFolder:
+def storage_of(settings: Settings, store: Store) -> LocalStorage:
     """Return where the versions of these settings are; nothing is opened yet.
 
     Raises:
@@ -45,11 +45,11 @@ def place_of(settings: Settings, store: Store) -> OwnFolder:
     """
     root, trash_time = settings.models_path, timedelta(days=settings.trash_days)
     if not settings.artifacts_url:
-        return OwnFolder(root, store, trash_time)
-    return SharedPlace(root, store, trash_time, Location(settings.artifacts_url))
+        return LocalStorage(root, store, trash_time)
+    return SharedStorage(root, store, trash_time, Location(settings.artifacts_url))
 
 
-class SharedPlace(OwnFolder):
+class SharedStorage(LocalStorage):
     """Rows say what there is and which version is current; folders here follow them."""
 
     is_shared = True

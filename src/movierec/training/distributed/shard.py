@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from movierec.data.dataset import IntArray, Interactions
-from movierec.graph import RatingGraph, Whole
+from movierec.graph import FullGraph, RatingGraph
 from movierec.models.graphsage.statistics import first_newest
 from movierec.process_group import ALONE, Group
 
@@ -63,9 +63,9 @@ class Shard:
             whole=self.before(self.n_edges, graph.n_movies),
         )
 
-    def before(self, cut: int | None, n_movies: int) -> Whole:
+    def before(self, cut: int | None, n_movies: int) -> FullGraph:
         """Describe the graph of all workers' ratings before a moment; None: of any time."""
         if cut is None:
-            return Whole(self.n_users, n_movies)
+            return FullGraph(self.n_users, n_movies)
         first = first_newest(cut)
-        return Whole(self.n_users, n_movies, first, cut - first)
+        return FullGraph(self.n_users, n_movies, first, cut - first)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from movierec.columns import Columns
-from movierec.data.aggregates import Aggregates, Spread, aggregates_of, level_counts
+from movierec.data.aggregates import Aggregates, GroupStatistics, aggregates_of, level_counts
 from movierec.data.dataset import Dataset, IntArray
 
 __all__ = [
@@ -120,5 +120,5 @@ def _movie_facts(dataset: Dataset, movies: IntArray | None = None) -> pd.DataFra
     return facts.assign(**{Columns.TITLE: titles})
 
 
-def _spread(side: Spread) -> dict[str, npt.NDArray[Any]]:
+def _spread(side: GroupStatistics) -> dict[str, npt.NDArray[Any]]:
     return {"ratings": side.count, "mean": side.mean, "spread": side.spread}

@@ -14,7 +14,7 @@ from movierec.store.records import VersionRecord
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.theme import VersionStyle, version_style
 
-__all__ = ["FACTS", "Sides", "choose", "kept_choice"]
+__all__ = ["FACTS", "SelectedVersions", "choose", "kept_choice"]
 
 FACTS = ("evaluation",)  # of metadata: what choosing needs
 _VERSION, _BESIDE = "version", "beside"
@@ -22,7 +22,7 @@ _MOST_BESIDE = 3  # lists stand in columns
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
+class SelectedVersions:
     """One version, or some side by side, of the same data set; ready to answer."""
 
     versions: Mapping[str, LoadedVersion]
@@ -49,7 +49,7 @@ class Sides:
         return f"Recommend · {' beside '.join(self.versions)}"
 
 
-def choose(records: Sequence[VersionRecord]) -> Sides:
+def choose(records: Sequence[VersionRecord]) -> SelectedVersions:
     """Offer the version and some beside it; all are loaded.
 
     Raises:
@@ -69,7 +69,7 @@ def choose(records: Sequence[VersionRecord]) -> Sides:
     with right:
         chosen = [name, *_beside(alike, known)]
     ever = cache.store().versions.names_ever()
-    return Sides(
+    return SelectedVersions(
         {each: cache.loaded(known[each]) for each in chosen},
         {each: known[each] for each in chosen},
         {each: version_style(each, ever) for each in chosen},

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from movierec.ui.components import cache
 from movierec.ui.components.feedback import join, thumbs
-from movierec.ui.recommend.choice import Sides
+from movierec.ui.recommend.choice import SelectedVersions
 
 __all__ = ["feedback"]
 
 Head = Callable[[str, str], None]
 
 
-def feedback(sides: Sides, head: Head) -> None:
+def feedback(sides: SelectedVersions, head: Head) -> None:
     """Draw the view: of the versions side by side, or of all where there is one alone."""
     head(
         "What people said of the lists",

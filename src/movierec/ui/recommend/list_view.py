@@ -17,11 +17,11 @@ from movierec.ui.components import cache, widgets
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, signed
 from movierec.ui.recommend import why as recommend_why
-from movierec.ui.recommend.choice import Sides
-from movierec.ui.recommend.options import Look
+from movierec.ui.recommend.choice import SelectedVersions
+from movierec.ui.recommend.options import ListOptions
 from movierec.ui.recommend.user_charts import spread_strip
 
-__all__ = ["Shown", "count_served", "csv_of", "lists"]
+__all__ = ["ListContext", "count_served", "csv_of", "lists"]
 
 _REASONS = {
     "known": "",
@@ -33,7 +33,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class ListContext:
     """Whose lists are drawn, and what marks their lines.
 
     `people`: the person as each version knows them. `held_out`: stars the person did give, in the
@@ -49,7 +49,7 @@ class Shown:
 
 
 def lists(
-    sides: Sides, shown: Shown, look: Look, *, wide: bool = True
+    sides: SelectedVersions, shown: ListContext, look: ListOptions, *, wide: bool = True
 ) -> dict[str, list[Recommendation]]:
     """Draw the list of each version, side by side where there are two; return them.
 
@@ -72,7 +72,7 @@ def lists(
     return found
 
 
-def count_served(sides: Sides, what: tuple[str, ...]) -> None:
+def count_served(sides: SelectedVersions, what: tuple[str, ...]) -> None:
     """Count each list once, however often the page is drawn again."""
     state: Any = st.session_state
     shown = (*what, *sides.versions)
@@ -103,7 +103,9 @@ def csv_of(lines: Sequence[Recommendation], held_out: Mapping[str, float]) -> by
     return text.getvalue().encode()
 
 
-def _head(sides: Sides, name: str, lines: Sequence[Recommendation], shown: Shown) -> None:
+def _head(
+    sides: SelectedVersions, name: str, lines: Sequence[Recommendation], shown: ListContext
+) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=f"head-{shown.key}-{name}"):
         colour = sides.styles[name].colour
         hits = sum(line.movie_id in shown.held_out for line in lines)
@@ -123,7 +125,12 @@ def _head(sides: Sides, name: str, lines: Sequence[Recommendation], shown: Shown
 
 
 def _cards(
-    sides: Sides, name: str, lines: Sequence[Recommendation], shown: Shown, *, wide: bool
+    sides: SelectedVersions,
+    name: str,
+    lines: Sequence[Recommendation],
+    shown: ListContext,
+    *,
+    wide: bool,
 ) -> None:
     """Draw one card per movie, in two columns where there is room."""
     columns = st.columns(2, gap="medium") if wide else [st.container()]
@@ -134,7 +141,7 @@ def _cards(
                 _card(sides, name, line, shown)
 
 
-def _card(sides: Sides, name: str, line: Recommendation, shown: Shown) -> None:
+def _card(sides: SelectedVersions, name: str, line: Recommendation, shown: ListContext) -> None:
     key = f"{shown.key}-{name}-{line.movie_id}"
     with st.container(border=True, key=f"card-{key}", gap="small"):
         widgets.html(_movie(line, sides.data.scale, shown.held_out.get(line.movie_id)))
@@ -150,7 +157,7 @@ def _card(sides: Sides, name: str, line: Recommendation, shown: Shown) -> None:
                 recommend_why.why(sides.versions[name], shown.people[name], line.movie_id, key)
 
 
-def _thumb(key: str, name: str, line: Recommendation, shown: Shown) -> None:
+def _thumb(key: str, name: str, line: Recommendation, shown: ListContext) -> None:
     given = (shown.thumbs or {}).get(line.movie_id)
     at = f"thumb-{key}"
 
@@ -176,7 +183,9 @@ def _movie(line: Recommendation, scale: Any, given: float | None) -> str:
     )
 
 
-def _table(sides: Sides, name: str, lines: Sequence[Recommendation], shown: Shown) -> None:
+def _table(
+    sides: SelectedVersions, name: str, lines: Sequence[Recommendation], shown: ListContext
+) -> None:
     rows: list[list[Cell | str]] = [
         [
             Cell(f"{line.rank}. {line.title}", note=str(line.year or "")),

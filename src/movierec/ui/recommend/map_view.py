@@ -13,7 +13,7 @@ from movierec.ui.components import cache, widgets
 from movierec.ui.components.drawing import bare
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import integer
-from movierec.ui.recommend.choice import Sides
+from movierec.ui.recommend.choice import SelectedVersions
 from movierec.ui.recommend.map_figure import map_of_movies
 
 __all__ = ["movies"]
@@ -24,7 +24,7 @@ _LISTED = 60
 Head = Callable[[str, str], None]
 
 
-def movies(sides: Sides, head: Head) -> None:
+def movies(sides: SelectedVersions, head: Head) -> None:
     """Draw the view."""
     version = sides.first
     head(

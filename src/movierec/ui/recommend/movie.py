@@ -14,7 +14,7 @@ from movierec.ui.components.fields import kept_as
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, integer, percent
 from movierec.ui.recommend import movie_charts
-from movierec.ui.recommend.choice import Sides, kept_choice
+from movierec.ui.recommend.choice import SelectedVersions, kept_choice
 
 __all__ = ["movie", "pick_movie"]
 
@@ -24,7 +24,7 @@ _OFFERED = 50
 Head = Callable[[str, str], None]
 
 
-def movie(sides: Sides, head: Head) -> None:
+def movie(sides: SelectedVersions, head: Head) -> None:
     """Draw the view."""
     data = sides.data
     movie_id = pick_movie(sides)
@@ -42,7 +42,7 @@ def movie(sides: Sides, head: Head) -> None:
         _raters(sides, at, own, mean)
 
 
-def pick_movie(sides: Sides) -> str:
+def pick_movie(sides: SelectedVersions) -> str:
     """Search for a movie by title and choose one; it is in the page's address."""
     search = cache.movie_search(sides.data)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
@@ -68,7 +68,7 @@ def pick_movie(sides: Sides) -> str:
         return kept_choice("Movie", _KEY, ids, ids[0], label)
 
 
-def _chips(sides: Sides, at: int, own: np.ndarray, mean: float) -> dict[str, str]:
+def _chips(sides: SelectedVersions, at: int, own: np.ndarray, mean: float) -> dict[str, str]:
     counts = cache.aggregates(sides.data).movie.count
     genres = sides.first.facts(at)[3]
     return {
@@ -81,7 +81,7 @@ def _chips(sides: Sides, at: int, own: np.ndarray, mean: float) -> dict[str, str
     }
 
 
-def _similar(sides: Sides, movie_id: str) -> None:
+def _similar(sides: SelectedVersions, movie_id: str) -> None:
     widgets.section("Most alike")
     columns = st.columns(max(2, len(sides.versions)), gap="large")
     for column, (name, version) in zip(columns, sides.versions.items(), strict=False):
@@ -121,7 +121,7 @@ def _table(name: str, lines: list[SimilarMovie]) -> str:
     return html_table(f"Movies most alike to {name}", columns, rows, wrap=True)
 
 
-def _raters(sides: Sides, at: int, own: np.ndarray, mean: float) -> None:
+def _raters(sides: SelectedVersions, at: int, own: np.ndarray, mean: float) -> None:
     data = sides.data
     widgets.section("Who likes it")
     left, right = st.columns(2, gap="large")

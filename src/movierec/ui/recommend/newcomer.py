@@ -17,7 +17,7 @@ from movierec.ui.components import cache, flash, widgets
 from movierec.ui.components.fields import kept_as
 from movierec.ui.components.text import integer, literal, spoken
 from movierec.ui.recommend import list_view, options
-from movierec.ui.recommend.choice import Sides
+from movierec.ui.recommend.choice import SelectedVersions
 
 __all__ = ["newcomer"]
 
@@ -29,7 +29,7 @@ Head = Callable[[str, str], None]
 Ratings = dict[str, float]
 
 
-def newcomer(sides: Sides, head: Head) -> None:
+def newcomer(sides: SelectedVersions, head: Head) -> None:
     """Draw the view."""
     ratings = _ratings(sides.data)
     _say(sides, head, ratings)
@@ -44,7 +44,7 @@ def newcomer(sides: Sides, head: Head) -> None:
         _lists(sides, ratings, features)
 
 
-def _say(sides: Sides, head: Head, ratings: Ratings) -> None:
+def _say(sides: SelectedVersions, head: Head, ratings: Ratings) -> None:
     lost = [name for name, version in sides.versions.items() if not can_answer(version)]
     count = "one rating" if len(ratings) == 1 else f"{len(ratings)} ratings"
     title = (
@@ -62,11 +62,11 @@ def _say(sides: Sides, head: Head, ratings: Ratings) -> None:
         )
 
 
-def _lists(sides: Sides, ratings: Ratings, features: Mapping[str, Any]) -> None:
+def _lists(sides: SelectedVersions, ratings: Ratings, features: Mapping[str, Any]) -> None:
     stars = all(version.predicts_ratings for version in sides.versions.values())
     look = options.options(sides.data, "n", stars=stars, seen=False)
     people = {name: v.newcomer(ratings, features) for name, v in sides.versions.items()}
-    shown = list_view.Shown("newcomer", people)
+    shown = list_view.ListContext("newcomer", people)
     list_view.lists(sides, shown, look, wide=False)
     list_view.count_served(sides, ("newcomer", str(ratings), str(features), str(look.options)))
 

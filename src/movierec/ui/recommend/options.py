@@ -16,7 +16,7 @@ from movierec.inference.filters import Filters, RankBy
 from movierec.ui.components import cache
 from movierec.ui.components.fields import kept_as
 
-__all__ = ["Look", "options"]
+__all__ = ["ListOptions", "options"]
 
 _BY: dict[str, RankBy] = {"Ranking": "ranking", "Predicted rating": "rating"}
 _LOOKS = ("Cards", "Table")
@@ -29,14 +29,14 @@ DIVERSITY = (
 
 
 @dataclass(frozen=True)
-class Look:
+class ListOptions:
     """What lists are made like, and whether they are drawn as tables."""
 
     options: Options
     as_table: bool
 
 
-def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Look:
+def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> ListOptions:
     """Draw the inputs in a row and return what they say.
 
     `stars`: every version chosen predicts ratings, so they can be ranked by; `seen`: offer movies
@@ -60,7 +60,7 @@ def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Lo
             "Shown as", _LOOKS, default=_LOOKS[0], required=True, **kept_as(f"{prefix}-look")
         )
         also = seen and st.toggle("Seen ones too", **kept_as(f"{prefix}-seen"))
-    return Look(Options(k, not also, filters, diversity, _BY[label]), look == _LOOKS[1])
+    return ListOptions(Options(k, not also, filters, diversity, _BY[label]), look == _LOOKS[1])
 
 
 def _filters(data: Dataset, prefix: str) -> Filters:

@@ -15,7 +15,7 @@ from movierec.ui.components import cache, widgets
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import day, decimal, integer, literal, signed
 from movierec.ui.recommend import list_view, options, user_charts
-from movierec.ui.recommend.choice import Sides, kept_choice
+from movierec.ui.recommend.choice import SelectedVersions, kept_choice
 
 __all__ = ["user"]
 
@@ -26,7 +26,7 @@ _HISTORY = 12
 Head = Callable[[str, str], None]
 
 
-def user(sides: Sides, head: Head) -> None:
+def user(sides: SelectedVersions, head: Head) -> None:
     """Draw the view."""
     chosen = _choose(sides)
     known = chosen in sides.data.users
@@ -45,13 +45,15 @@ def user(sides: Sides, head: Head) -> None:
     def give(version: str, line: Recommendation, value: int | None) -> None:
         _give(fingerprint, chosen, version, line, value)
 
-    shown = list_view.Shown(f"u-{chosen}", people, facts.held_out if facts else {}, thumbs, give)
+    shown = list_view.ListContext(
+        f"u-{chosen}", people, facts.held_out if facts else {}, thumbs, give
+    )
     found = list_view.lists(sides, shown, look)
     head(_headline(chosen, found[sides.first.name], known), _lead(facts))
     list_view.count_served(sides, ("user", chosen, str(look.options)))
 
 
-def _choose(sides: Sides) -> str:
+def _choose(sides: SelectedVersions) -> str:
     """Offer users by id, a random one and hard cases; the one chosen is in the address."""
     data = sides.data
     offered = cache.drawn(("users", data.fingerprint), lambda: _most_active(data))

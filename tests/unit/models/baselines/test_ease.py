@@ -49,12 +49,12 @@ def test_observed_ratings_join_the_users_row(planted):
     rest, own = (everything.take(np.flatnonzero(part)) for part in (~told, told))
     model = make_baseline("ease").fit(planted, rest, seed=0)
     assert not model.score(np.array([4])).any()
-    observed = model.observe(own)
+    observed = model.with_interactions(own)
     np.testing.assert_allclose(
         observed.score(np.array([4]))[0], model.weights[own.movie].sum(axis=0), rtol=1e-5
     )
     np.testing.assert_array_equal(
-        observed.observe(own).score(np.array([4])), observed.score(np.array([4]))
+        observed.with_interactions(own).score(np.array([4])), observed.score(np.array([4]))
     )
 
 

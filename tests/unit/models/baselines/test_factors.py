@@ -89,12 +89,14 @@ def test_ordinal_prediction_in_half_stars_counts_half_steps():
 )
 def test_the_distribution_sums_to_one_and_its_mean_is_the_prediction(offset, slope, gaps):
     model = made(offset=offset, slope=slope, cut_points=np.cumsum(gaps) - 10)
-    chances = model.rating_distribution(USERS, MOVIES)
-    assert chances.shape == (6, 5)
-    assert chances.dtype == np.float32
-    assert (chances >= 0).all()
-    np.testing.assert_allclose(chances.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(chances @ STARS.levels, model.predict(USERS, MOVIES), rtol=1e-5)
+    probabilities = model.rating_distribution(USERS, MOVIES)
+    assert probabilities.shape == (6, 5)
+    assert probabilities.dtype == np.float32
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(
+        probabilities @ STARS.levels, model.predict(USERS, MOVIES), rtol=1e-5
+    )
 
 
 def test_an_identity_link_has_no_distribution():

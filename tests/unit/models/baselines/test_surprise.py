@@ -87,7 +87,7 @@ def test_of_equal_neighbours_the_first_are_kept_as_in_surprise():
 
 def test_observing_the_training_ratings_again_changes_nothing(dataset, train):
     model = make_baseline("knn", {"neighbours": 5}).fit(dataset, train, seed=SEED)
-    again = model.observe(train)
+    again = model.with_interactions(train)
     users = np.arange(dataset.n_users)
     np.testing.assert_allclose(again.score(users), model.score(users), atol=1e-5)
 
@@ -98,7 +98,7 @@ def test_observed_ratings_count_like_those_of_training(dataset, train):
     theirs = np.flatnonzero(train.user == 9)
     told = train.take(theirs)
     renamed = Interactions(np.zeros(len(told), np.int64), told.movie, told.rating)
-    observed = model.observe(renamed)
+    observed = model.with_interactions(renamed)
     scores = observed.score(np.array([0, 9]))
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
 

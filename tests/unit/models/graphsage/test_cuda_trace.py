@@ -18,11 +18,11 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
-from movierec.graph import Layout, RatingGraph
+from movierec.graph import CSR, RatingGraph
 from movierec.models.graphsage.hyperparameters import AGGREGATORS, PRESETS, hyperparameters
 from movierec.models.graphsage.losses import step_loss
 from movierec.models.graphsage.network import GraphSage
-from movierec.training.options import Circumstances
+from movierec.training.options import TrainingOptions
 from movierec.training.trainer import Trainer
 from tests.support.sage_cases import RICH, Made, graph_of, make_model, nothing, small
 
@@ -99,8 +99,8 @@ def move(model: GraphSage, device: torch.device) -> GraphSage:
 
 
 def imagined_graph(graph: RatingGraph, empty: Callable[[Tensor], Tensor]) -> RatingGraph:
-    def layout(real: Layout) -> Layout:
-        return Layout(empty(real.pointer), empty(real.column), real.n_columns)
+    def layout(real: CSR) -> CSR:
+        return CSR(empty(real.pointer), empty(real.column), real.n_columns)
 
     edges = (graph.to_movie_order, graph.user, graph.rating, graph.moment)
     return RatingGraph(layout(graph.by_user), layout(graph.by_movie), *map(empty, edges))
@@ -108,7 +108,7 @@ def imagined_graph(graph: RatingGraph, empty: Callable[[Tensor], Tensor]) -> Rat
 
 def trainer_for(made: Made, graph: RatingGraph, features, device: str) -> Trainer:
     model = GraphSage(made.model.config, made.model.sizes)
-    return Trainer(model, graph, None, features, circumstances=Circumstances(device=device))
+    return Trainer(model, graph, None, features, circumstances=TrainingOptions(device=device))
 
 
 Spoil = Callable[[Trainer], None]
@@ -176,7 +176,7 @@ def move_features(trainer: Trainer) -> None:
     trainer.features = (trainer.features[0].cpu(), trainer.features[1])
 
 
-def give_graph(trainer: Trainer, **parts: Tensor | Layout) -> None:
+def give_graph(trainer: Trainer, **parts: Tensor | CSR) -> None:
     trainer.draw.graph = dataclasses.replace(trainer.graph, **parts)
 
 

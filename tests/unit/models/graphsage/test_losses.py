@@ -17,7 +17,7 @@ from movierec.models.graphsage import losses
 from movierec.models.graphsage.heads import Factors
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.losses import sampled_softmax, step_loss
-from movierec.models.graphsage.negative_sampling import RankingDraw
+from movierec.models.graphsage.negative_sampling import NegativeSample
 from tests.support.factories import assemble
 from tests.support.sage_cases import RICH, Made, fit, make_model, random_graph, small
 
@@ -82,7 +82,7 @@ def softmax_of(
     factors: Factors, targets: RatingGraph, visible: RatingGraph, config: SageHyperparameters
 ) -> Tensor:
     degree = visible.by_movie.full_degree
-    draw = RankingDraw.draw(degree, visible.n_users, config, torch.default_generator)
+    draw = NegativeSample.draw(degree, visible.n_users, config, torch.default_generator)
     return losses._softmax(factors, draw.of(targets), visible, draw)
 
 

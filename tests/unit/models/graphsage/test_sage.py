@@ -261,20 +261,20 @@ def test_exporting_leaves_the_mode_and_the_weights_alone(training):
 def test_observing_is_building_the_graph_again(made):
     scale = made.dataset.scale
     first = SageRecommender([made.model], made.features, made.train, scale)
-    later = first.observe(made.validation)
+    later = first.with_interactions(made.validation)
     whole = SageRecommender([made.model], made.features, made.dataset.ratings, scale)
     for name, expected in whole.arrays().items():
         np.testing.assert_array_equal(later.arrays()[name], expected)
     changed = any((later.arrays()[n] != array).any() for n, array in first.arrays().items())
     assert changed, "the new ratings changed nothing"
     assert len(first.known) == len(made.train)
-    assert first.observe(made.validation.take(np.zeros(0, np.int64))) is first
+    assert first.with_interactions(made.validation.take(np.zeros(0, np.int64))) is first
 
 
 def test_observing_ratings_without_times_works(made):
     first = SageRecommender([made.model], made.features, made.train, made.dataset.scale)
     timeless = replace(made.validation, timestamp=None)
-    assert first.observe(timeless).known.timestamp is None
+    assert first.with_interactions(timeless).known.timestamp is None
 
 
 def test_dropout_is_off_in_evaluation_and_on_in_training():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import SAGEConv, aggr
 
-from movierec.graph import Layout, RatingGraph
+from movierec.graph import CSR, RatingGraph
 from movierec.models.graphsage import sparse
 from movierec.models.graphsage.hyperparameters import AGGREGATORS
 from movierec.models.graphsage.layers import aggregate
@@ -35,8 +35,8 @@ PYG = {
 class Side:
     """One direction of a graph: who receives, and the edges by their two ends."""
 
-    rows: Layout
-    back: Layout
+    rows: CSR
+    back: CSR
     order: Tensor  # of the edges of `back` in `rows`
 
     @property

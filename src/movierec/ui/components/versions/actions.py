@@ -14,7 +14,7 @@ from movierec.ui.components import cache, shell, widgets
 from movierec.ui.components.flash import leave
 from movierec.ui.components.tables import Column, html_table
 from movierec.ui.components.text import size
-from movierec.workflows.promote import Gate, check_promotion, promote
+from movierec.workflows.promote import PromotionCheck, check_promotion, promote
 
 __all__ = ["bar", "compare_link", "gate_panel", "promote_button", "recommend_link"]
 
@@ -90,7 +90,7 @@ def _promote(registry: Registry, name: str, reason: str | None = None) -> None:
     leave(f"{record.name} is current.")
 
 
-def _checks(gate: Gate) -> None:
+def _checks(gate: PromotionCheck) -> None:
     columns = [Column("Check"), Column(""), Column("Found")]
     rows = [
         [check.name, "✓ passed" if check.passed else "✕ failed", check.detail]
