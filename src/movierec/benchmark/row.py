@@ -35,7 +35,7 @@ from movierec.store import Store, open_store
 from movierec.workflows.baselines import measured_floors
 from movierec.workflows.fit import Fitted, fit_model
 from movierec.workflows.requests import TrainRequest
-from movierec.workflows.train import circumstances_of
+from movierec.workflows.train import training_options
 
 __all__ = ["ROW_KEYS", "Row", "label_of", "measure_rows", "settled"]
 
@@ -119,7 +119,7 @@ class _Job:
 
 def _fitted(requests: Sequence[TrainRequest], settings: Settings) -> _Job:
     first, clock = requests[0], _Clock()
-    circumstances = circumstances_of(first, settings)
+    options = training_options(first, settings)
     with open_store(settings) as store, clock.stage("load"):
         dataset = store.datasets.load(first.dataset)
     with clock.stage("split"):
@@ -129,7 +129,7 @@ def _fitted(requests: Sequence[TrainRequest], settings: Settings) -> _Job:
     if first.preset in SLOW_IMPORTS:
         import_module(SLOW_IMPORTS[first.preset])
     with clock.stage("fit"):
-        fitted = fit_model(first, dataset, split, circumstances)
+        fitted = fit_model(first, dataset, split, options)
     return _Job(dataset, [split, *others], fitted, clock.seconds)
 
 

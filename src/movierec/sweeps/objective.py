@@ -68,7 +68,7 @@ class Objective:
     request: SweepRequest
     dataset: Dataset
     split: Split
-    circumstances: TrainingOptions
+    options: TrainingOptions
     hooks: Sequence[Hook]
     tell: Tell
 
@@ -103,7 +103,7 @@ class Objective:
     def _graphsage(self, trial: Reported, training: TrainRequest) -> Mapping[str, float]:
         watch = _Watch(trial, self.request, self.tell)
         fitted = fit_model(
-            training, self.dataset, self.split, self.circumstances, hooks=(*self.hooks, watch)
+            training, self.dataset, self.split, self.options, hooks=(*self.hooks, watch)
         )
         trial.set_user_attr("best_epoch", fitted.best_epoch)
         return {name: fitted.metrics[name] for name in METRICS}

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from movierec.benchmark.page import write_page
-from movierec.benchmark.report import Report, ReportFile, circumstances, joined, read_report
+from movierec.benchmark.report import Report, ReportFile, joined, read_report, run_facts
 from movierec.benchmark.row import label_of, settled
 from movierec.benchmark.run import benchmark
 from movierec.benchmark.summary import MeanAndDeviation, sections, spread_of, summaries
@@ -221,7 +221,7 @@ def test_rows_of_other_data_or_another_preset_are_measured_again(tmp_path, chang
 
 
 def test_circumstances_tell_the_kind_of_machine_and_not_which(settings):
-    run = circumstances("movierec benchmark", settings.model_copy(update={"threads": 3}))
+    run = run_facts("movierec benchmark", settings.model_copy(update={"threads": 3}))
     assert set(run) == {"date", "command", "machine", "libraries", "git"}
     assert set(run["machine"]) == {"cpu", "cores", "threads", "memory_gib", "system"}
     assert run["machine"]["threads"] == 3
