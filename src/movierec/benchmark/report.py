@@ -14,12 +14,12 @@ from typing import Any
 
 import psutil
 
-from movierec.benchmark.row import Row, settled
+from movierec.benchmark.row import Row
 from movierec.errors import FormatError, MovierecError, SettingsError
 from movierec.runtime import git_state, library_versions
 from movierec.settings import Settings, project_root
 from movierec.store import open_store
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
 __all__ = ["Report", "ReportFile", "joined", "read_report", "run_facts", "write_whole"]
 
@@ -103,7 +103,7 @@ class ReportFile:
         fingerprints = _Fingerprints(settings)
 
         def find(request: TrainRequest) -> Row | None:
-            wanted = (fingerprints[request.dataset or ""], settled(request))
+            wanted = (fingerprints[request.dataset or ""], full_hyperparameters(request))
             for row in self.report.rows:
                 if (row["fingerprint"], row["hyperparameters"]) == wanted and _asks(row, request):
                     self._reused.append(self.report.runs[row["run"]])

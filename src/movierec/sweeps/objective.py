@@ -15,13 +15,12 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import Split
 from movierec.errors import HyperparameterError, NonFiniteError
 from movierec.models.factory import make_baseline
-from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.request import Metric, SweepRequest
 from movierec.sweeps.space import Choices, Dimension
 from movierec.training.callbacks import EpochResult, Hook, Plan
 from movierec.training.options import TrainingOptions
 from movierec.workflows.fit import fit_model
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from movierec.workflows.validation import validation_metrics
 
 __all__ = ["METRICS", "Objective", "Reported", "Tell", "drawn", "keep", "without_test"]

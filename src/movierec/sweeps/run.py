@@ -15,7 +15,6 @@ from movierec.data.splits import Split, make_split
 from movierec.progress import Progress, silent
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.identity import begin, named
 from movierec.sweeps.importance import ImportanceKeeper, keep_importance
 from movierec.sweeps.objective import Objective, without_test
@@ -25,7 +24,7 @@ from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.storage import SweepStore
 from movierec.training.callbacks import Hook
 from movierec.training.options import TrainingOptions
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from movierec.workflows.train import training_options
 
 __all__ = ["sweep"]

@@ -10,13 +10,13 @@ import pytest
 
 from movierec.benchmark.page import write_page
 from movierec.benchmark.report import Report, ReportFile, joined, read_report, run_facts
-from movierec.benchmark.row import label_of, settled
+from movierec.benchmark.row import label_of
 from movierec.benchmark.run import benchmark
 from movierec.benchmark.summary import MeanAndDeviation, sections, spread_of, summaries
 from movierec.benchmark.tables import comparisons, fold_table, new_user_table, split_table
 from movierec.errors import FormatError, SettingsError
 from movierec.store import open_store
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from tests.support.project import project_in
 
 
@@ -50,7 +50,7 @@ def row(
         "dataset": "tiny",
         "fingerprint": fingerprint,
         "request": request.model_dump(mode="json"),
-        "hyperparameters": settled(request),
+        "hyperparameters": full_hyperparameters(request),
         "run": 0,
     }
 

@@ -16,7 +16,6 @@ from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import NonFiniteError, NotFoundError, SplitError, StoreError
 from movierec.models.factory import make_baseline
 from movierec.store import open_store
-from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.export import html_page, markdown_table
 from movierec.sweeps.identity import stored_request
 from movierec.sweeps.importance import IMPORTANCE, ImportanceKeeper
@@ -27,7 +26,7 @@ from movierec.sweeps.run import sweep
 from movierec.sweeps.storage import SweepStore
 from movierec.workflows.data import import_data
 from movierec.workflows.fit import fit_model, learnable
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from movierec.workflows.train import training_options
 from movierec.workflows.validation import validation_metrics
 from tests.support.factories import make_dataset
