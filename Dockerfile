@@ -1,4 +1,4 @@
-# Two images, docs/DEPLOY.md: movierec for the dashboard and the worker, api for the REST API.
+# Two images, docs/guide/DEPLOY.md: movierec for the dashboard and the worker, api for the REST API.
 # `make container` runs these very steps in a bare Debian.
 
 FROM debian:trixie-slim AS build

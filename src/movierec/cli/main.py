@@ -59,7 +59,7 @@ COMMANDS = {
     ),
     "serve": Entry(
         "movierec.cli.serve:serve",
-        "Answer over HTTP: recommendations, scores, reasons, newcomers, feedback (docs/API.md).",
+        "Answer over HTTP: lists, scores, reasons, newcomers, feedback (docs/guide/API.md).",
     ),
     "versions": Entry(
         "movierec.cli.versions.main:app",

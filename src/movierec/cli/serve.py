@@ -39,7 +39,7 @@ def serve(
         bool, typer.Option("--access-log/--no-access-log", help="Log a line per request.")
     ] = True,
 ) -> None:
-    """Answer over HTTP: recommendations, scores, reasons, newcomers, feedback (docs/API.md).
+    """Answer over HTTP: lists, scores, reasons, newcomers, feedback (docs/guide/API.md).
 
     Stops at Ctrl-C or SIGTERM, when requests under way are answered. Keys, limits and all else
     are settings: `.env.example` lists them. Logs are JSON, a line each, on stderr.

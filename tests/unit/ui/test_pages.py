@@ -125,7 +125,7 @@ def test_a_run_whose_process_died_shows_as_interrupted(store: Store) -> None:
     data = states.add_dataset(store)
     code = (
         "from movierec.settings import load_settings\n"
-        "from tests.browser import states\n"
+        "from tests.support import states\n"
         f"states.add_running(states.opened(load_settings()), {data.name!r})\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

@@ -45,7 +45,7 @@ class Figures:
 
 def page(title: str, body: str) -> str:
     """Return the whole page; `body` is HTML whose foreign text is escaped already."""
-    scripts = [_plotly(), _text("report.js")]
+    scripts = [_plotly(), _text("compare/report.js")]
     policy = _POLICY.format(hashes=" ".join(map(_hash, scripts)))
     drawn = "".join(f"<script>{script}</script>" for script in scripts)
     return (
@@ -54,7 +54,7 @@ def page(title: str, body: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title>"
-        f"<style>{_text('style.css')}{_text('report.css')}</style></head>"
+        f"<style>{_text('components/style.css')}{_text('compare/report.css')}</style></head>"
         f'<body class="stApp"><main>{body}'
         "<noscript><p>The charts need JavaScript; the tables have every number.</p></noscript>"
         f"</main>{drawn}</body></html>\n"
@@ -80,7 +80,7 @@ def _hash(script: str) -> str:
 
 @cache
 def _text(name: str) -> str:
-    return files("movierec.ui.compare").joinpath(name).read_text(encoding="utf-8")
+    return files("movierec.ui").joinpath(name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:
