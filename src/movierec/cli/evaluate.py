@@ -12,7 +12,7 @@ from rich.text import Text
 from movierec.cli.output import JsonOption, emit, number, table
 from movierec.evaluation import Evaluation
 from movierec.settings import load_settings
-from movierec.workflows.evaluate import evaluate_version
+from movierec.workflows.measure import evaluate_version
 
 __all__ = ["evaluate"]
 

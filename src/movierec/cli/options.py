@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
 from movierec.models.graphsage.hyperparameters import bounds
-from movierec.workflows.engines import EngineName
+from movierec.workflows.requests import EngineName
 
 __all__ = ["AddressOption", "EngineOption", "WorkersOption", "accept", "assignment", "given"]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from movierec.errors import HyperparameterError
+from movierec.errors import HyperparameterError, validation_message
 
 __all__ = [
     "AGGREGATORS",
@@ -257,5 +257,5 @@ def bounds(field: FieldInfo) -> str:
 def _complaint(item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if not name:
-        return str(item["msg"]).removeprefix("Value error, ")
+        return validation_message(item["msg"])
     return f"{name} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"

@@ -7,15 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from movierec.cluster.connection import HINT, has_ray
 from movierec.ui.components import fields, widgets
 from movierec.ui.components.fields import kept_as
-from movierec.workflows.engines import (
-    HINT,
-    MOST_WORKERS,
-    EngineName,
-    engine_trouble,
-    has_ray,
-)
+from movierec.workflows.requests import MOST_WORKERS, EngineName, engine_trouble
 
 __all__ = ["choose", "fill_in"]
 
@@ -23,7 +18,7 @@ _ENGINES: tuple[EngineName, ...] = ("local", "ray")
 
 
 def choose(key: str, what: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Draw the choice, folded; return the fields of an `Engine`, and what is wrong with them.
+    """Draw the choice, folded; return the fields of `EngineOptions`, and what is wrong with them.
 
     `what` the workers do stands in the help: "share the ratings".
     """
