@@ -13,10 +13,9 @@ from optuna.trial import TrialState as OptunaState
 from movierec.progress import Progress, silent
 from movierec.settings import Settings
 from movierec.sweeps.identity import begin, named
-from movierec.sweeps.importance import ImportanceKeeper, keep_importance
 from movierec.sweeps.objective import Objective, without_test
 from movierec.sweeps.records import SweepRecord
-from movierec.sweeps.report import sweep_record
+from movierec.sweeps.report import ImportanceKeeper, keep_importance, sweep_record
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.storage import SweepStore
 from movierec.training.callbacks import Hook
