@@ -41,6 +41,8 @@ def benchmark(
 
     """
     tell = on_progress or silent
+    for request in requests:
+        request.check()
     ready = [prepare(request, settings).request for request in requests]
     rows = _known(ready, settings, report)
     jobs = _jobs(ready, [place for place in range(len(ready)) if place not in rows])

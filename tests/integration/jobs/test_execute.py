@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Settings:
 
 
 def queued(settings: Settings, preset: str = "report", **request: object) -> RunRecord:
-    return queue_train(settings, TrainRequest.of(preset=preset, **request))
+    return queue_train(settings, TrainRequest.of(preset=preset, **request)).record
 
 
 def checkpoint(run: RunRecord) -> Path:

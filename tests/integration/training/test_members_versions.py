@@ -151,7 +151,7 @@ def test_another_number_of_members_does_not_fit_the_weights(project, kept, claim
 
 def queued(settings: Settings, **request: object) -> RunRecord:
     small = {"hyperparameters": SMALL, "preset": "default", "split": {"name": "random"}}
-    return queue_train(settings, TrainRequest.of(**{**small, **request}))
+    return queue_train(settings, TrainRequest.of(**{**small, **request})).record
 
 
 def test_progress_only_grows_through_all_fits(project, kind):
