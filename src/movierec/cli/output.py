@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from movierec.metadata import VersionMetadata
 from movierec.progress import Progress as ProgressCallback
 
 __all__ = [
@@ -57,6 +58,8 @@ def to_json(facts: object) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, VersionMetadata):
+        return _plain(value.as_dict())
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, Mapping):

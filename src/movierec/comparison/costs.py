@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from movierec.comparison.metrics import dig
+from movierec.comparison.metrics import number_of
 from movierec.comparison.results import Cost
 from movierec.store import VersionRecord
 
@@ -35,9 +35,9 @@ def costs_of(records: Sequence[VersionRecord]) -> tuple[Cost, ...]:
     return tuple(
         Cost(
             record.name,
-            dig(record.metadata, ("durations", "total")),
+            number_of(record.metadata.durations.total),
             record.parameters,
-            dig(record.metadata, ("peak_memory_mb",)),
+            number_of(record.metadata.peak_memory_mb),
             record.size_bytes,
         )
         for record in records

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
 from movierec.data.dataset import Dataset
 from movierec.data.splits import CommonSpec, Split, SplitSpec, make_split
+from movierec.metadata import RecordedSplit
 
-__all__ = ["common_split", "recorded_split"]
+__all__ = ["common_split", "recorded_spec", "recorded_split"]
 
 
 def common_split(dataset: Dataset, spec: CommonSpec) -> Split:
@@ -32,14 +31,23 @@ def common_split(dataset: Dataset, spec: CommonSpec) -> Split:
     return Split(spec, known, none, test, none)
 
 
-def recorded_split(dataset: Dataset, recorded: Mapping[str, Any]) -> Split:
-    """Return the split that `metadata["split"]` describes, a common one too.
+def recorded_split(dataset: Dataset, recorded: RecordedSplit) -> Split:
+    """Make the split that a version's metadata describes, a common one too.
 
     Raises:
-        ValidationError, TypeError: it describes none.
+        ValueError: it describes none.
         SplitError: the data set cannot give it.
 
     """
-    if "name" in recorded and recorded["name"] == "common":
-        return common_split(dataset, CommonSpec(**recorded))
-    return make_split(dataset, SplitSpec(**recorded))
+    spec = recorded_spec(recorded)
+    return (
+        common_split(dataset, spec) if isinstance(spec, CommonSpec) else make_split(dataset, spec)
+    )
+
+
+def recorded_spec(recorded: RecordedSplit) -> SplitSpec | CommonSpec:
+    """Return what a version's metadata says of its split; ValueError where that is no split."""
+    if not recorded.is_recorded:
+        raise ValueError("the split is not recorded")
+    kind = CommonSpec if recorded.name == "common" else SplitSpec
+    return kind.model_validate(recorded.as_dict())

@@ -24,6 +24,7 @@ from movierec.inference.results import Explanation, Reason, Recommendation, Simi
 from movierec.inference.similar import Likeness
 from movierec.inference.stars import chances_of, stars_of
 from movierec.inference.topk import best
+from movierec.metadata import VersionMetadata
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.user_encoder import UserEncoder, newest_ratings
 from movierec.models.protocol import Recommender
@@ -52,7 +53,7 @@ class LoadedVersion:
     recommender: Recommender
     dataset: Dataset
     known: Interactions
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: VersionMetadata = field(default_factory=VersionMetadata)
     inductive: UserEncoder | None = None
     preprocessor: FeaturePreprocessor | None = None
     parts: SplitParts | None = None

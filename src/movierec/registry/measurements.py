@@ -137,7 +137,9 @@ Folders: TypeAlias = list[Path]
 
 def identity(record: VersionRecord) -> str:
     """Return a hash of all that a version is: its metadata, which holds its files' hashes."""
-    text = json.dumps(record.metadata, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(
+        record.metadata.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

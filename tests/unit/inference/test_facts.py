@@ -20,6 +20,7 @@ from movierec.inference.projection import _plane, movie_map
 from movierec.inference.search import MovieSearch
 from movierec.inference.similar import Likeness
 from movierec.inference.user_profile import hard_cases, held_out_of, profile
+from movierec.metadata import VersionMetadata
 from movierec.models.factory import make_baseline
 from tests.support.factories import assemble, make_dataset
 from tests.support.states import NASTY
@@ -174,7 +175,7 @@ def test_held_out_ratings_are_those_of_the_test_part():
     assert expected
     assert not {line.movie_id for line in facts.history} & {*expected}
     with pytest.raises(EvaluationError, match=r"v1\.0\.0 does not say"):
-        held_out_of(replace(version, metadata={}))
+        held_out_of(replace(version, metadata=VersionMetadata()))
 
 
 def test_hard_cases_are_two_for_each_reason_and_nobody_twice():

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.data.steps import steps
 from movierec.errors import ArtifactError
+from movierec.metadata import VersionMetadata
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.protocol import Arrays
 from movierec.models.serving import NamedArrays, floats
@@ -209,7 +210,7 @@ class UserEncoder:
     def of(
         cls,
         arrays: NamedArrays,
-        metadata: Mapping[str, Any],
+        metadata: VersionMetadata,
         known: Interactions,
         sizes: tuple[int, int],
     ) -> UserEncoder | None:
@@ -224,8 +225,8 @@ class UserEncoder:
         if f"{PREFIX}0_sent" not in arrays:
             return None
         try:
-            config = SageHyperparameters(**metadata["hyperparameters"])
-            mean, count = float(metadata["mean_rating"]), int(metadata.get("members", 1))
+            config = SageHyperparameters.model_validate(metadata.hyperparameters)
+            mean, count = metadata.required_mean_rating, metadata.members or 1
             members = tuple(_member(arrays, place, config) for place in range(count))
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
