@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from movierec.data.common import recorded_split
+from movierec.data.splits import recorded_split
 from movierec.evaluation import Evaluation, evaluate
 from movierec.inference.load import load_version
 from movierec.settings import Settings

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from movierec.data.common import recorded_spec
+from movierec.data.splits import recorded_spec
 from movierec.errors import EvaluationError, HyperparameterError, MovierecError
 from movierec.store import Store, VersionRecord
 from movierec.workflows.command import train_command

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from movierec.data.common import recorded_split
 from movierec.data.dataset import Dataset
+from movierec.data.splits import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference.load import data_of, load_version
 from movierec.models.ensemble import as_one_module

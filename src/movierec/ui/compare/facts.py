@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from movierec.comparison.metrics import BY_KEY, METRICS
 from movierec.comparison.results import Comparison, Cost, Pair, SettingDiff, SliceDiff
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.evaluation.significance import Verdict
 from movierec.metadata import Number
 from movierec.store.records import VersionRecord
