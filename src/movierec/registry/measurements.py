@@ -51,6 +51,7 @@ class TestSet(BaseModel):
     `split` is a `SplitSpec` or `CommonSpec` as plain data, `caveats` are whole sentences.
     """
 
+    __test__ = False  # pytest takes what is called Test… for tests
     model_config = _STRICT
 
     dataset_name: str

@@ -41,7 +41,8 @@ def versions(dataset: Dataset) -> dict[str, LoadedVersion]:
 def loaded(dataset: Dataset, model: str) -> LoadedVersion:
     known = dataset.ratings.take(make_split(dataset, SPLIT).known)
     fitted = make_baseline(model, {}).fit(dataset, known, seed=1)
-    return LoadedVersion(f"{model} version", fitted, dataset, known, {"split": SPLIT.model_dump()})
+    metadata = VersionMetadata.of({"split": SPLIT.model_dump()})
+    return LoadedVersion(f"{model} version", fitted, dataset, known, metadata)
 
 
 @pytest.mark.parametrize("user", ["u0", "u5", "u39"])

@@ -160,7 +160,9 @@ def split_version() -> LoadedVersion:
     data, spec = make_dataset(), SplitSpec(name="random", seed=3)
     known = data.ratings.take(make_split(data, spec).known)
     model = make_baseline("popular").fit(data, known, seed=1)
-    return LoadedVersion("v1.0.0", model, data, known, {"split": spec.model_dump()})
+    return LoadedVersion(
+        "v1.0.0", model, data, known, VersionMetadata.of({"split": spec.model_dump()})
+    )
 
 
 def test_held_out_ratings_are_those_of_the_test_part():

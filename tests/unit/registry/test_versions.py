@@ -388,7 +388,7 @@ def test_a_row_for_a_taken_name_is_refused(store, registry):
     facts = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
     del facts["is_current"], facts["is_missing"], facts["trashed_at"]
     with pytest.raises(StoreError, match="already is a version"):
-        store.versions.add(**facts)
+        store.versions.add(**facts | {"metadata": record.metadata.as_dict()})
     with pytest.raises(NotFoundError):
         store.versions.set_current("v7.0.0")
     assert store.versions.current() == record
