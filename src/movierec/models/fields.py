@@ -14,16 +14,26 @@ _LOW, _HIGH = {"ge": "≥", "gt": ">"}, {"le": "≤", "lt": "<"}
 
 
 def setting(
-    default: Any, description: str, *, unit: str = "", search: str | None = None, **limits: float
+    default: Any,
+    description: str,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    unit: str = "",
+    search: str | None = None,
 ) -> Any:
-    """Declare a hyperparameter; `limits` are pydantic's ge, gt, le and lt.
+    """Declare a hyperparameter; the bounds are pydantic's.
 
     `unit` stands beside the input in a form. `search` is where a sweep looks unless it is told:
     the bounds say what is allowed, the range what is worth the time, about a factor of three to
     ten around the default and what papers use.
     """
-    notes: Any = {"unit": unit, "search": search}
-    return Field(default, description=description, json_schema_extra=notes, **limits)  # type: ignore[arg-type]
+    notes: dict[str, Any] = {"unit": unit, "search": search}
+    return Field(
+        default, description=description, ge=ge, gt=gt, le=le, lt=lt, json_schema_extra=notes
+    )
 
 
 def unit(field: FieldInfo) -> str:
