@@ -1,7 +1,7 @@
 """What of movierec other programs, files and bookmarks rely on, collected as plain names.
 
-`tests/data/public_surface.json` has it as commit 0fddae4 had it; `tests.support.old_home` says how it was
-made. What may be there on top is new; nothing of it may be missing.
+`tests/data/public_surface.json` has it as commit 0fddae4 had it; `tests.support.old_home` says how
+it was made. What may be there on top is new; nothing of it may be missing.
 """
 
 from __future__ import annotations
