@@ -19,13 +19,13 @@ from movierec.inference.newcomers import (
 )
 from movierec.inference.person import Person
 from movierec.inference.results import Basis, Cause, Explanation, sentence
+from movierec.models.arrays import one_thread
 from movierec.models.baselines.ease import EASEModel
 from movierec.models.factors import FactorModel
 from movierec.models.factory import GRAPHSAGE
 from movierec.models.graphsage.user_encoder import Ratings, UserVectors
 from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualModel
-from movierec.models.threads import one_thread
 
 __all__ = ["explain"]
 
@@ -94,7 +94,7 @@ class _Case:
     @cached_property
     def basis(self) -> Basis:
         """What the causes are."""
-        model, kind = self.version.recommender, self.version.metadata.get("model")
+        model, kind = self.version.recommender, self.version.metadata.model
         if self.person.reason == "fallback" or not len(self.person.seen) or kind in _SAME_FOR_ALL:
             return "none"
         can_leave = isinstance(model, EASEModel) or self.version.inductive is not None
@@ -117,7 +117,7 @@ class _Case:
     @cached_property
     def _without(self) -> FloatArray | None:
         """The scores of somebody with the same features and no rating."""
-        if self.basis != "left-out" or self.version.metadata.get("model") != GRAPHSAGE:
+        if self.basis != "left-out" or self.version.metadata.model != GRAPHSAGE:
             return None
         return _scores(self._with(without(self.ratings, self.ratings.movie)))
 

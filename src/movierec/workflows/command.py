@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from movierec.data.splits import SplitSpec
+from movierec.data.splits import SplitSpec, recorded_spec
 from movierec.errors import MovierecError
 from movierec.store import Store, VersionRecord
 from movierec.workflows.requests import EngineOptions, TrainRequest, full_hyperparameters
@@ -48,7 +48,7 @@ def retraining(store: Store, record: VersionRecord, *, on: VersionRecord) -> str
         request = _request_of(store, record).model_copy(
             update={
                 "dataset": data.name if data else on.dataset_name,
-                "split": SplitSpec(**on.metadata["split"]),
+                "split": recorded_spec(on.metadata.split),
             }
         )
         command = train_command(request, request.hyperparameters, {})
@@ -107,8 +107,8 @@ def _request_of(store: Store, record: VersionRecord) -> TrainRequest:
     facts = record.metadata
     return TrainRequest.of(
         preset=record.preset,
-        hyperparameters=dict(facts.get("hyperparameters") or {}),
-        seed=facts.get("seed", 0),
-        members=facts.get("members", 1),
-        refit=facts.get("refit", False),
+        hyperparameters=facts.hyperparameters,
+        seed=facts.seed or 0,
+        members=facts.members or 1,
+        refit=bool(facts.refit),
     )

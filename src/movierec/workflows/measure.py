@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from movierec.data.dataset import Dataset
-from movierec.data.splits import CommonSpec, Split, SplitSpec, common_split, make_split
+from movierec.data.splits import CommonSpec, Split, common_split, recorded_split
 from movierec.errors import EvaluationError
 from movierec.evaluation import Evaluation, evaluate
 from movierec.inference.load import bring_back, data_of, load_version, split_of
@@ -211,7 +211,7 @@ def _other_data(first: VersionRecord, other: VersionRecord) -> str:
 
 
 def _is_cold(record: VersionRecord) -> bool:
-    return (record.metadata.get("split") or {}).get("name") == "cold-users"
+    return record.metadata.split.name == "cold-users"
 
 
 def evaluate_version(name: str, settings: Settings, *, k: int = 10) -> Evaluation:
@@ -225,6 +225,6 @@ def evaluate_version(name: str, settings: Settings, *, k: int = 10) -> Evaluatio
 
     """
     loaded = load_version(name, settings)
-    split = make_split(loaded.dataset, SplitSpec(**loaded.metadata["split"]))
+    split = recorded_split(loaded.dataset, loaded.metadata.split)
     # its arrays were kept when it had been told of the support part
     return evaluate(loaded.recommender, loaded.dataset, split, k=k, told=True)

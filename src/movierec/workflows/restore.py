@@ -16,12 +16,13 @@ import torch
 from pydantic import ValidationError
 
 from movierec.data.dataset import Dataset, FloatArray, Interactions
-from movierec.data.splits import SplitSpec, make_split
+from movierec.data.splits import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference import LoadedVersion
 from movierec.inference.load import data_of, load_version
 from movierec.inference.newcomers import feature_row, one_user
 from movierec.inference.person import Person
+from movierec.models.arrays import NamedArrays
 from movierec.models.ensemble import as_one_module
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
@@ -30,7 +31,6 @@ from movierec.models.graphsage.recommender import SageRecommender, feature_tenso
 from movierec.models.graphsage.user_encoder import UserVectors
 from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualKernel, fit_residuals
-from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
 from movierec.registry.safe_pickle import read_weights, safe_load
 from movierec.settings import Settings
@@ -68,7 +68,7 @@ def restore_sage(name: str, settings: Settings, device: torch.device) -> SageRec
         as_one_module(models).load_state_dict(weights)
     except RuntimeError as error:
         raise _misfit(record, str(error).splitlines()[-1].strip()) from error
-    split = make_split(dataset, SplitSpec(**record.metadata["split"]))
+    split = recorded_split(dataset, record.metadata.split)
     return SageRecommender(
         [model.to(device) for model in models],
         features,
@@ -92,9 +92,9 @@ def _models(
 ) -> list[GraphSage]:
     facts = record.metadata
     try:
-        config = SageHyperparameters(**facts["hyperparameters"])
-        sizes = Sizes.of(dataset.scale, features, float(facts["mean_rating"]))
-        count = int(facts.get("members", 1))  # absent before there were any
+        config = SageHyperparameters.model_validate(facts.hyperparameters)
+        sizes = Sizes.of(dataset.scale, features, facts.required_mean_rating)
+        count = facts.members or 1  # absent before there were any
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise _misfit(record, f"metadata.json: {error}") from error
     if not 1 <= count <= MOST_MEMBERS:

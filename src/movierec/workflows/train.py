@@ -19,8 +19,8 @@ from movierec.registry import Registry
 from movierec.runtime import Stopwatch, pick_device, set_threads
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
+from movierec.training.budget import graph_ratings
 from movierec.training.callbacks import Hook
-from movierec.training.cost import graph_ratings
 from movierec.training.options import TrainingOptions
 from movierec.workflows.baselines import measured_floors
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
@@ -34,7 +34,7 @@ from movierec.workflows.version import (
 )
 
 if TYPE_CHECKING:
-    from movierec.process_group import Group
+    from movierec.training.distributed.group import Group
     from movierec.training.fit import EnsembleFit
     from movierec.training.trainer import FitResult
 
@@ -209,7 +209,8 @@ def fit_here(
         EmptyDataError, NonFiniteError, ArtifactError: see `fit_sage`.
 
     """
-    from movierec.process_group import ALONE  # brings torch, which no baseline needs
+    # they bring torch, which no baseline needs
+    from movierec.training.distributed.group import SINGLE_PROCESS
     from movierec.training.fit import FitTask, fit_members
 
     request, dataset, split = training.request, training.dataset, training.split
@@ -219,7 +220,7 @@ def fit_here(
     task = FitTask(
         dataset, train, validation, _config(training), training.options,
         measure=lambda factors: _headline(part.metrics(factors)),
-        hooks=hooks, resume=resume, group=group or ALONE,
+        hooks=hooks, resume=resume, group=group or SINGLE_PROCESS,
     )  # fmt: skip
     refit_on = dataset.ratings.take(split.learnable) if request.refit else None
     return fit_members(task, members=request.members, refit_on=refit_on)
