@@ -10,7 +10,7 @@ import pytest
 from movierec.settings import Settings
 from movierec.store import Store
 from movierec.ui.components.theme import version_style
-from movierec.ui.components.versions import charts
+from movierec.ui.components.versions import reliability
 from tests.support import states
 from tests.support.pages import charts_of, opened_page, shown
 
@@ -77,8 +77,8 @@ def test_a_version_without_probabilities_shows_none(store: Store, changes) -> No
 
 
 def test_the_chart_shows_every_threshold_against_the_diagonal() -> None:
-    table = charts.reliability_frame(rows())
-    figure = charts.reliability(table, 0.0213, STYLE)
+    table = reliability.reliability_frame(rows())
+    figure = reliability.of_one(table, 0.0213, STYLE)
     diagonal, *thresholds = figure.data
     assert list(diagonal.x) == list(diagonal.y) == [0, 100]
     assert [trace.name for trace in thresholds] == [f"above {k}" for k in (1, 2, 3, 4)]
@@ -90,7 +90,7 @@ def test_the_chart_shows_every_threshold_against_the_diagonal() -> None:
 
 
 def test_of_many_thresholds_as_many_are_drawn_as_there_are_symbols() -> None:
-    figure = charts.reliability(charts.reliability_frame(rows(9)), 0.02, STYLE)
+    figure = reliability.of_one(reliability.reliability_frame(rows(9)), 0.02, STYLE)
     names = [trace.name for trace in figure.data[1:]]
     assert len(names) == 7
     assert (names[0], names[-1]) == ("above 1", "above 9")

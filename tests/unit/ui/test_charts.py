@@ -7,9 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from movierec.ui.components import frames, leaderboard, rating_charts
+from movierec.ui.components import ratings
 from movierec.ui.components.theme import version_style
-from movierec.ui.components.versions import charts as model_charts
+from movierec.ui.components.versions import curves, leaderboard
 from tests.support.states import epochs, nasty_dataset
 
 STYLE = version_style("v1.0.0", ["v1.0.0"])
@@ -22,19 +22,19 @@ RUNGS = pd.DataFrame(
 
 
 def all_charts() -> dict[str, Callable[[], go.Figure]]:
-    history, shares = model_charts.history_frame(epochs()), frames.level_shares(DATA)
-    months = frames.by_month(DATA)
+    history, shares = curves.history_frame(epochs()), ratings.level_shares(DATA)
+    months = ratings.by_month(DATA)
     assert months is not None
     counts = DATA.by_user.counts
     return {
-        "levels": lambda: rating_charts.rating_distribution(shares, shares, of="its ratings"),
-        "months": lambda: rating_charts.ratings_over_time(months),
-        "share": lambda: rating_charts.concentration(counts, noun="users", most="most active"),
+        "levels": lambda: ratings.rating_distribution(shares, shares, of="its ratings"),
+        "months": lambda: ratings.ratings_over_time(months),
+        "share": lambda: ratings.concentration(counts, noun="users", most="most active"),
         **{
-            name: (lambda name=name: model_charts.learning_curve(history, name, STYLE))
-            for name in model_charts.CURVES
+            name: (lambda name=name: curves.learning_curve(history, name, STYLE))
+            for name in curves.CURVES
         },
-        "ladder": lambda: model_charts.ladder(RUNGS, STYLE, axis="RMSE (stars)"),
+        "ladder": lambda: leaderboard.ladder(RUNGS, STYLE, axis="RMSE (stars)"),
     }
 
 
@@ -65,7 +65,7 @@ def test_no_colour_is_used_twice_without_another_sign(figure: go.Figure) -> None
 
 
 def test_the_kept_epoch_is_the_last_best_one() -> None:
-    figure = model_charts.learning_curve(model_charts.history_frame(epochs(20, best=14)))
+    figure = curves.learning_curve(curves.history_frame(epochs(20, best=14)))
     mark = figure.data[-1]
     assert list(mark.x) == [14]
     assert mark.y[0] == pytest.approx(epochs()[13].val_rmse)
@@ -75,51 +75,51 @@ def test_the_kept_epoch_is_the_last_best_one() -> None:
 
 def test_history_of_mappings_with_gaps_is_read() -> None:
     rows = [vars(e) | {"val_ndcg_10": None} for e in epochs(3)]
-    history = model_charts.history_frame(rows[::-1])
+    history = curves.history_frame(rows[::-1])
     assert list(history["epoch"]) == [1, 2, 3]
     assert history["val_ndcg_10"].isna().all()
 
 
 def test_only_measured_curves_are_offered() -> None:
     rows = [vars(e) | {"val_rmse": None} for e in epochs(3)]
-    assert model_charts.measured(model_charts.history_frame(rows)) == ["NDCG@10", "Loss"]
-    assert model_charts.measured(model_charts.history_frame([])) == []
+    assert curves.measured(curves.history_frame(rows)) == ["NDCG@10", "Loss"]
+    assert curves.measured(curves.history_frame([])) == []
 
 
 def test_without_a_best_epoch_the_lowest_loss_is_marked() -> None:
     rows = [vars(e) | {"is_best": False} for e in epochs(20, best=14)]
-    history = model_charts.history_frame(rows)
-    assert model_charts.learning_curve(history).data[-1].x[0] == history["val_loss"].argmin() + 1
-    assert model_charts.learning_curve(history.assign(val_loss=np.nan)).data[-1].x[0] == 1
+    history = curves.history_frame(rows)
+    assert curves.learning_curve(history).data[-1].x[0] == history["val_loss"].argmin() + 1
+    assert curves.learning_curve(history.assign(val_loss=np.nan)).data[-1].x[0] == 1
 
 
 def test_long_curves_are_thinned_but_keep_both_ends() -> None:
-    history = model_charts.history_frame(epochs(5000, best=4999))
-    line = model_charts.learning_curve(history).data[0]
+    history = curves.history_frame(epochs(5000, best=4999))
+    line = curves.learning_curve(history).data[0]
     assert len(line.x) == 1000
     assert (line.x[0], line.x[-1]) == (1, 5000)
 
 
 def test_share_held_by_the_top() -> None:
     counts = np.array([1] * 9 + [91])
-    assert rating_charts.share_held_by_top(counts, 0.1) == pytest.approx(0.91)
-    assert rating_charts.share_held_by_top(np.zeros(3, np.int64), 0.5) == 0
-    figure = rating_charts.concentration(counts, noun="movies", most="most rated")
+    assert ratings.share_held_by_top(counts, 0.1) == pytest.approx(0.91)
+    assert ratings.share_held_by_top(np.zeros(3, np.int64), 0.5) == 0
+    figure = ratings.concentration(counts, noun="movies", most="most rated")
     assert figure.layout.title.text.startswith("The most rated 10\u00a0% of movies hold 91\u00a0%")
 
 
 def test_ladder_puts_the_best_on_top_and_leaves_out_the_unmeasured() -> None:
-    figure = model_charts.ladder(RUNGS, STYLE, axis="RMSE (stars)")
+    figure = leaderboard.ladder(RUNGS, STYLE, axis="RMSE (stars)")
     escaped = "&lt;b&gt;&#36;x&#36;&lt;/b&gt;"
     assert list(figure.layout.yaxis.categoryarray) == ["averages", "v1", escaped]
     assert "0.020 better than the best floor, averages" in figure.layout.title.text
-    higher = model_charts.ladder(RUNGS, STYLE, axis="NDCG", lower_is_better=False)
+    higher = leaderboard.ladder(RUNGS, STYLE, axis="NDCG", lower_is_better=False)
     assert "0.020 behind the best floor, averages" in higher.layout.title.text
 
 
 def test_titles_from_floors_survive_only_floors() -> None:
     only = RUNGS.loc[RUNGS["kind"] == "floor"]
-    assert "no floor" in model_charts.ladder(only, STYLE, axis="RMSE").layout.title.text
+    assert "no floor" in leaderboard.ladder(only, STYLE, axis="RMSE").layout.title.text
 
 
 def test_metrics_point_into_the_evaluation() -> None:

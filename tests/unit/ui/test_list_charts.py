@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from movierec.comparison.lists import ListLine, Move, UserChange, UserLists
-from movierec.ui.compare.charts import bump, changes
+from movierec.ui.compare.list_charts import bump, changes
 from movierec.ui.components.theme import NEUTRAL
 from tests.support.comparisons import STYLES
 

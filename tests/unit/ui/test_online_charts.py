@@ -9,7 +9,7 @@ import pytest
 from movierec.comparison.online import measure_online
 from movierec.comparison.online_results import Online
 from movierec.store import FeedbackRecord
-from movierec.ui.components.feedback.charts import liked_over_time
+from movierec.ui.components.feedback import liked_over_time
 from movierec.ui.components.theme import version_style
 
 NAMES = ("v1.0.0", "v1.1.0", "v1.2.0")

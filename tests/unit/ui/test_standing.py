@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from movierec.store import VersionRecord
-from movierec.ui.components import leaderboard
+from movierec.ui.components.versions import leaderboard
 from tests.support.states import metadata
 
 

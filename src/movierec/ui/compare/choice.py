@@ -10,9 +10,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from movierec.store.records import VersionRecord
-from movierec.ui.components import leaderboard, onboarding, widgets
+from movierec.ui.components import onboarding, widgets
 from movierec.ui.components.text import ago, duration, integer
-from movierec.ui.components.versions.table import distinct, headline_metrics, version_table
+from movierec.ui.components.versions import leaderboard
+from movierec.ui.components.versions.leaderboard import distinct, headline_metrics, version_table
 
 __all__ = ["FACTS", "Choice", "by_default", "choose", "empty"]
 

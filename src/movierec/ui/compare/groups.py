@@ -8,10 +8,11 @@ import streamlit as st
 
 from movierec.comparison.metrics import BEYOND, BY_KEY
 from movierec.comparison.results import SliceDiff
-from movierec.ui.compare import charts, facts
+from movierec.ui.compare import charts, facts, slice_charts
 from movierec.ui.compare.data import Compared, pick
 from movierec.ui.compare.slice_charts import SLICES, group_name
 from movierec.ui.components import widgets
+from movierec.ui.components.versions import reliability
 
 __all__ = ["groups", "stars"]
 
@@ -41,7 +42,7 @@ def groups(side: Compared) -> None:
         bind="query-params",
     )  # fmt: skip
     shown = chosen if kind == "All" else [d for d in chosen if d.slice == names[kind]]
-    figure = charts.forest(shown, labels[label], side.styles[version])
+    figure = slice_charts.forest(shown, labels[label], side.styles[version])
     widgets.figure(figure, "slices")
     with st.expander(f"The {len(shown)} groups as a table", key="slices-table"):
         widgets.html(facts.groups_table(shown, found.baseline, version))
@@ -55,7 +56,7 @@ def stars(side: Compared) -> None:
         errors = {name: side.errors(name) for name in alike}
         known = {name: frame for name, frame in errors.items() if frame is not None}
         if known:
-            figure = charts.error_by_rating(known, styles)
+            figure = slice_charts.error_by_rating(known, styles)
             widgets.figure(figure, "error-by-rating")
         else:
             widgets.mute("None of these versions predicts stars.")
@@ -65,7 +66,7 @@ def stars(side: Compared) -> None:
         }
         drawn = {name: rows for name, rows in tables.items() if rows}
         if drawn:
-            widgets.figure(charts.reliability(drawn, styles), "reliability-of-all")
+            widgets.figure(reliability.of_several(drawn, styles), "reliability-of-all")
         else:
             widgets.mute("None of these versions gives probabilities.")
     widgets.section("Beside accuracy")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from movierec.comparison.lists import ListLine, UserChange, UserLists
 from movierec.comparison.metrics import BY_KEY, Metric
-from movierec.ui.components.drawing import finish
+from movierec.ui.components.charts import finish
 from movierec.ui.components.text import integer, plotly_text
-from movierec.ui.components.theme import NEUTRAL, VersionStyle
+from movierec.ui.components.theme import NEUTRAL, Styles, VersionStyle
 
 __all__ = ["bump", "changes"]
 
-Styles: TypeAlias = Mapping[str, VersionStyle]
 
 _TITLE = 20  # characters of a title that a narrow screen has room for on each side
 _STUB = 0.1  # how far into the chart a movie goes that leaves or enters, of its width

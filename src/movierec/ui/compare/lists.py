@@ -10,7 +10,7 @@ import streamlit as st
 from movierec.comparison.lists import ListLine, UserChange, UserLists
 from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.wording import delta_text
-from movierec.ui.compare import charts
+from movierec.ui.compare import list_charts
 from movierec.ui.compare.data import LISTED, Compared, pick
 from movierec.ui.components import widgets
 from movierec.ui.components.tables import Cell, Column, html_table
@@ -43,7 +43,7 @@ def lists(side: Compared) -> None:
         "pages/Recommend.py", label="Why these, and other lists", icon=":material/recommend:",
         query_params={"user": user, "version": version, "beside": side.found.baseline},
     )  # fmt: skip
-    figure = charts.bump(shown, side.found.baseline, version, side.styles)
+    figure = list_charts.bump(shown, side.found.baseline, version, side.styles)
     widgets.figure(figure, "bump", note="★ the user did rate it, in the held-out part.")
     history, left, right = st.columns(3, gap="medium")
     with history:

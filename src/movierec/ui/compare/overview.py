@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -9,17 +10,19 @@ from html import escape
 import streamlit as st
 
 from movierec import jobs
+from movierec.comparison.compare import as_csv, as_dict
 from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.results import Comparison, Pair
-from movierec.ui.compare import charts, facts, retrain, table
-from movierec.ui.compare.cost_charts import CostName
+from movierec.ui.compare import charts, facts
+from movierec.ui.compare.charts import CostName
 from movierec.ui.compare.data import Compared
 from movierec.ui.compare.facts import LEADS, MANY
-from movierec.ui.components import cache, shell, widgets
+from movierec.ui.components import cache, forms, shell, widgets
 from movierec.ui.components.tables import Column, html_table
-from movierec.ui.components.versions import charts as model_charts
+from movierec.ui.components.versions import curves
+from movierec.ui.components.versions import curves as model_charts
 
-__all__ = ["head", "overview", "verdicts"]
+__all__ = ["downloads", "head", "overview", "verdicts"]
 
 _GROUNDS = re.compile(r" \([^)]*\)")  # numbers in brackets, which stand below the title
 _COSTS: Mapping[str, CostName] = {
@@ -55,8 +58,8 @@ def verdicts(side: Compared) -> None:
 
 def overview(side: Compared) -> None:
     """Draw every number, then how training went, what differs and what it costs."""
-    widgets.html(table.metrics_table(side.found, side.styles))
-    widgets.mute(table.LEGEND)
+    widgets.html(facts.metrics_table(side.found, side.styles))
+    widgets.mute(facts.LEGEND)
     _curves(side)
     left, right = st.columns(2, gap="large")
     with left:
@@ -123,7 +126,7 @@ def _remedies(side: Compared, apart: Sequence[Pair]) -> None:
             st.rerun()
     for pair in apart:
         if all(obstacle.remedy != "restore" for obstacle in pair.obstacles):
-            retrain.link(side.records[pair.version], on=side.records[pair.baseline])
+            forms.link(side.records[pair.version], on=side.records[pair.baseline])
 
 
 def _is_measuring() -> bool:
@@ -153,7 +156,9 @@ def _curves(side: Compared) -> None:
             "Over", ["Epochs", "Seconds"], default="Epochs", required=True, key="over",
             bind="query-params",
         )  # fmt: skip
-    figure = charts.curves(drawn, curve, side.styles, x="seconds" if over == "Seconds" else "epoch")
+    figure = curves.curves_of_versions(
+        drawn, curve, side.styles, x="seconds" if over == "Seconds" else "epoch"
+    )
     without = [name for name in records if name not in drawn]
     note = "Measured on the validation part, which picks the epoch; not on the test part."
     if without:
@@ -203,3 +208,39 @@ def _many(side: Compared) -> None:
             figure, "compare-parallel", height=360,
             note="One line per version; the axes are what differs, then the metrics.",
         )  # fmt: skip
+
+
+def downloads(side: Compared) -> None:
+    """Draw the buttons; what they give is made when they are clicked."""
+    name = "-".join(["compare", *side.found.versions])[:80]
+    with st.popover("Export", icon=":material/download:", width="stretch"):
+        st.download_button(
+            "Report (HTML)", lambda: _report(side), f"{name}.html", "text/html",
+            key="export-html", icon=":material/article:", on_click="ignore", width="stretch",
+        )  # fmt: skip
+        st.download_button(
+            "Table (CSV)", lambda: as_csv(side.whole()), f"{name}.csv", "text/csv",
+            key="export-csv", icon=":material/table:", on_click="ignore", width="stretch",
+        )  # fmt: skip
+        st.download_button(
+            "Everything (JSON)", lambda: _json(side), f"{name}.json", "application/json",
+            key="export-json", icon=":material/data_object:", on_click="ignore", width="stretch",
+        )  # fmt: skip
+        widgets.mute("The same from a terminal:")
+        st.code(
+            facts.command(side.found, "--html", "report.html"),
+            language="bash",
+            wrap_lines=True,
+        )
+
+
+def _report(side: Compared) -> str:
+    from movierec.ui.compare.report import report_html
+
+    errors = {name: frame for name in side.alike if (frame := side.errors(name)) is not None}
+    records = {name: evidence.record for name, evidence in side.evidence.items()}
+    return report_html(side.whole(), records, errors, styles=side.styles)
+
+
+def _json(side: Compared) -> str:
+    return json.dumps(as_dict(side.whole()), indent=2, ensure_ascii=False, allow_nan=False)

@@ -16,17 +16,17 @@ from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.results import Comparison, Pair, SliceDiff
 from movierec.store.records import VersionRecord
 from movierec.ui.compare import charts as compare_charts
-from movierec.ui.compare import facts
-from movierec.ui.compare import table as compare_table
+from movierec.ui.compare import facts, slice_charts
+from movierec.ui.compare import facts as compare_table
 from movierec.ui.compare.report_page import Figures, page
 from movierec.ui.components.text import day
-from movierec.ui.components.theme import VersionStyle, version_style
-from movierec.ui.components.versions import charts as model_charts
+from movierec.ui.components.theme import Styles, VersionStyle, version_style
+from movierec.ui.components.versions import curves, reliability
+from movierec.ui.components.versions import curves as model_charts
 
 __all__ = ["report_html", "write_report"]
 
 Records: TypeAlias = Mapping[str, VersionRecord]
-Styles: TypeAlias = Mapping[str, VersionStyle]
 Errors: TypeAlias = Mapping[str, pd.DataFrame]
 
 _OPEN = 2  # versions beside the baseline whose groups are shown without being asked for
@@ -139,9 +139,9 @@ def _training(found: Comparison, records: Records, styles: Styles, figures: Figu
         return ""
     names = [n for n in model_charts.CURVES if any(n in model_charts.measured(f)
                                                    for f in drawn.values())]  # fmt: skip
-    charts = [figures.place(compare_charts.curves(drawn, name, styles)) for name in names]
+    charts = [figures.place(curves.curves_of_versions(drawn, name, styles)) for name in names]
     if names:
-        timed = compare_charts.curves(drawn, names[0], styles, x="seconds")
+        timed = curves.curves_of_versions(drawn, names[0], styles, x="seconds")
         charts.append(figures.place(timed))
     note = "Measured on the validation part, which picks the epoch; not on the test part."
     return _section("How they were trained", _mute(note), _pair(*charts))
@@ -189,7 +189,7 @@ def _groups_of(
     is_open: bool,
 ) -> str:
     charts = [
-        figures.place(compare_charts.forest(rows, key, style)) for key, rows in _by_metric(diffs)
+        figures.place(slice_charts.forest(rows, key, style)) for key, rows in _by_metric(diffs)
     ]
     table = facts.groups_table(diffs, baseline, version)
     attribute = " open" if is_open else ""
@@ -216,9 +216,9 @@ def _stars(
     by_rating = {name: errors[name] for name in alike if name in errors}
     charts = []
     if by_rating:
-        charts.append(figures.place(compare_charts.error_by_rating(by_rating, styles)))
+        charts.append(figures.place(slice_charts.error_by_rating(by_rating, styles)))
     if known:
-        charts.append(figures.place(compare_charts.reliability(known, styles)))
+        charts.append(figures.place(reliability.of_several(known, styles)))
     return _section("Predicted and true stars", _pair(*charts)) if charts else ""
 
 

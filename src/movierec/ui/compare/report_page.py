@@ -11,7 +11,7 @@ from itertools import count
 
 import plotly.graph_objects as go
 
-from movierec.ui.components.drawing import bare
+from movierec.ui.components.charts import bare
 
 __all__ = ["Figures", "page"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,22 +14,17 @@ from plotly.subplots import make_subplots
 from movierec.comparison.metrics import BY_KEY, Metric
 from movierec.comparison.results import SliceDiff
 from movierec.evaluation.significance import Verdict
-from movierec.ui.components.drawing import finish, row_of
+from movierec.ui.components.charts import finish, row_of
 from movierec.ui.components.text import decimal, plotly_text, signed
-from movierec.ui.components.theme import NEUTRAL, VersionStyle
-from movierec.ui.components.versions.charts import reliability_frame
+from movierec.ui.components.theme import NEUTRAL, Styles, VersionStyle
 
 __all__ = [
     "SLICES",
     "error_by_rating",
-    "expected_error",
     "forest",
     "group_name",
-    "pooled",
-    "reliability",
 ]
 
-Styles: TypeAlias = Mapping[str, VersionStyle]
 
 SLICES: Mapping[str, str] = {
     "activity": "Activity",
@@ -156,81 +151,6 @@ def _forest_title(diffs: Sequence[SliceDiff], metric: Metric) -> str:
     told = [f"{_TOLD[verdict]} in {count}" for verdict, count in counts.items() if count]
     groups = "group" if len(diffs) == 1 else "groups"
     return f"{metric.label} in {len(diffs)} {groups}: {', '.join(told)}"
-
-
-def pooled(table: pd.DataFrame) -> pd.DataFrame:
-    """Return predicted and observed frequency per bin over all thresholds together.
-
-    `table`: `reliability_frame`. Columns: bin, predicted, observed, count. Each threshold counts
-    by its ratings, which are as many for all.
-    """
-    weighted = table.assign(
-        predicted=table["predicted"] * table["count"], observed=table["observed"] * table["count"]
-    )
-    sums = weighted.groupby("bin")[["predicted", "observed", "count"]].sum()
-    sums = sums.loc[sums["count"] > 0]
-    frequencies = sums[["predicted", "observed"]].div(sums["count"], axis=0)
-    return frequencies.assign(count=sums["count"]).reset_index()
-
-
-def expected_error(table: pd.DataFrame) -> float:
-    """Return the expected calibration error of a reliability table, the mean over thresholds."""
-    gap = (table["predicted"] - table["observed"]).abs() * table["count"]
-    by = table["threshold"]
-    return float((gap.groupby(by).sum() / table["count"].groupby(by).sum()).mean())
-
-
-def reliability(tables: Mapping[str, Sequence[Mapping[str, Any]]], styles: Styles) -> go.Figure:
-    """Draw predicted probability against observed frequency for several versions.
-
-    `tables`: the stored reliability rows by version, none of them empty; all thresholds of one
-    are pooled, as several versions with several thresholds each could not be told apart.
-    """
-    line = {"color": NEUTRAL, "dash": "dash", "width": 1.5}
-    exact = {"mode": "lines", "name": "exact", "line": line, "hoverinfo": "skip"}
-    figure = go.Figure(go.Scatter(x=[0, 100], y=[0, 100], **exact))
-    errors = {}
-    for name, rows in tables.items():
-        table = reliability_frame(rows)
-        errors[name] = expected_error(table)
-        figure.add_trace(_reliable(pooled(table), name, styles[name]))
-    figure.update_layout(showlegend=True)
-    figure.update_xaxes(range=[-2, 102], tickvals=[*range(0, 101, 20)])
-    figure.update_yaxes(range=[-2, 104], tickvals=[*range(0, 101, 20)])
-    title = _reliability_title(errors)
-    told = "; ".join(f"{name} {100 * error:.1f}" for name, error in errors.items())
-    alt = (
-        "Predicted probability of a rating above a number of stars against how often it was, in "
-        f"tenths, all thresholds together. {title}. Points (of 100) off on average: {told}."
-    )
-    x = "predicted probability of more stars (%)"
-    return finish(figure, title, alt, x=x, y="observed frequency (%)")
-
-
-def _reliable(rows: pd.DataFrame, name: str, style: VersionStyle) -> go.Scatter:
-    return go.Scatter(
-        x=100 * rows["predicted"],
-        y=100 * rows["observed"],
-        customdata=rows["count"],
-        mode="lines+markers",
-        name=name,
-        line={"color": style.colour, "dash": style.dash, "width": 1.5},
-        marker={"color": style.colour, "symbol": style.symbol, "size": 9},
-        hovertemplate=f"{plotly_text(name)}: predicted %{{x:.1f}} %, observed %{{y:.1f}} % "
-        "(%{customdata:,} predictions)<extra></extra>",
-    )
-
-
-def _reliability_title(errors: Mapping[str, float]) -> str:
-    best = min(errors, key=lambda name: errors[name])
-    if len(errors) == 1:
-        return f"The probabilities of {best} are {100 * errors[best]:.1f} points off on average"
-    others = {name: error for name, error in errors.items() if name != best}
-    worst = max(others, key=lambda name: others[name])
-    low, high = f"{100 * errors[best]:.1f}", f"{100 * errors[worst]:.1f}"
-    if low == high:
-        return f"All are calibrated alike: {low} points off on average"
-    return f"{best} is calibrated best: {low} points off on average, {worst} {high}"
 
 
 def error_by_rating(frames: Mapping[str, pd.DataFrame], styles: Styles) -> go.Figure:

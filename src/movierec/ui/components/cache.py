@@ -31,7 +31,7 @@ from movierec.store import (
     VersionRecord,
     open_store,
 )
-from movierec.ui.components import frames
+from movierec.ui.components import ratings
 
 __all__ = [
     "active_runs",
@@ -165,12 +165,12 @@ def user_table(data: Dataset) -> pd.DataFrame:
 
 def genres(data: Dataset) -> list[str]:
     """Return every genre of a data set's movies, in alphabetical order."""
-    return drawn(("genres", data.fingerprint), lambda: frames.genres_of(movie_table(data)))
+    return drawn(("genres", data.fingerprint), lambda: ratings.genres_of(movie_table(data)))
 
 
 def level_shares(data: Dataset) -> pd.DataFrame:
     """Return `frames.level_shares` of a whole data set."""
-    return frames.level_shares(data, told=aggregates(data))
+    return ratings.level_shares(data, told=aggregates(data))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, on_release=Store.close)
@@ -236,9 +236,9 @@ def _aggregates(fingerprint: str, _data: Dataset) -> Aggregates:  # noqa: ARG001
 # tables of 200,000 rows: cache_data would copy one for each run of a page
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _movie_table(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001 - the key
-    return frames.movie_table(_data, aggregates(_data))
+    return ratings.movie_table(_data, aggregates(_data))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _user_table(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001 - the key
-    return frames.user_table(_data, aggregates(_data))
+    return ratings.user_table(_data, aggregates(_data))

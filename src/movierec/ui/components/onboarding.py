@@ -10,7 +10,7 @@ import streamlit as st
 from movierec import jobs
 from movierec.store.records import DatasetRecord, VersionRecord
 from movierec.ui.components import cache, widgets
-from movierec.ui.components.runs import strip
+from movierec.ui.components.runs import watching
 from movierec.ui.components.text import decimal, integer, percent
 
 __all__ = [
@@ -32,7 +32,7 @@ def first_data(*, link: bool = True) -> bool:
 
     `link`: point to the Data page for the latter. Returns whether a run is under way.
     """
-    title = "Ratings are on their way" if strip.active() else "Fetch ratings to begin"
+    title = "Ratings are on their way" if watching.is_busy() else "Fetch ratings to begin"
     widgets.heading(
         "Welcome to movierec",
         f"Nothing is here yet. {title}",
@@ -40,7 +40,7 @@ def first_data(*, link: bool = True) -> bool:
         "100,000 ratings by 943 people of 1,682 movies, about 5 MB to download.",
     )
     widgets.steps(_STEPS, at=0)
-    busy = strip.live()
+    busy = watching.live_panel()
     if not busy:
         with st.container(key="empty", border=True):
             _offer_data(link=link)
@@ -51,7 +51,7 @@ def first_data(*, link: bool = True) -> bool:
 def first_version(datasets: Sequence[DatasetRecord]) -> None:
     """Lead on from data without a version: train the first one."""
     newest = datasets[0]
-    busy = strip.active("train")
+    busy = watching.is_busy("train")
     title = "The first version is in training" if busy else "Train the first version"
     widgets.heading(
         "Welcome to movierec",
@@ -60,7 +60,7 @@ def first_version(datasets: Sequence[DatasetRecord]) -> None:
         "epoch, and the test part is scored once, at the end.",
     )
     widgets.steps(_STEPS, at=1)
-    if not strip.live():
+    if not watching.live_panel():
         with st.container(key="empty", border=True):
             _offer_training(datasets)
     data_numbers(newest)
@@ -127,7 +127,7 @@ def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
 
 def second_version(versions: Sequence[VersionRecord]) -> None:
     """Lead on from one version to two."""
-    if strip.live():
+    if watching.live_panel():
         return
     _second(versions[0].dataset_name, preset=_REPORT if versions[0].preset != _REPORT else "ease")
     st.page_link(

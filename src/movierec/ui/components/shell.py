@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from movierec.errors import MovierecError
 from movierec.ui.components import flash
 from movierec.ui.components.text import literal
 
-__all__ = ["PAGES", "errors_in_words", "setup"]
+__all__ = ["PAGES", "errors_in_words", "setup", "views"]
 
 # Only pages that exist: file, name, icon.
 PAGES = (
@@ -43,6 +43,15 @@ def setup(title: str) -> None:
         for page, name, symbol in PAGES:
             st.page_link(page, label=name, icon=symbol, width="stretch")
     flash.announce()
+
+
+def views(drawers: Mapping[str, Callable[[], None]]) -> None:
+    """Draw a page's views as tabs and what is in the open one, which the page's address names."""
+    tabs = st.tabs(list(drawers), key="view", bind="query-params")
+    for tab, draw in zip(tabs, drawers.values(), strict=True):
+        if tab.open:
+            with tab, errors_in_words():
+                draw()
 
 
 @contextmanager

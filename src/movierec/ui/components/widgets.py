@@ -8,7 +8,7 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
-from movierec.ui.components.drawing import bare
+from movierec.ui.components.charts import bare
 
 __all__ = [
     "CITATION",

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset, IdMap
-from movierec.ui.components import cache, frames, rating_charts, widgets
+from movierec.ui.components import cache, ratings, widgets
 from movierec.ui.components.text import NOT_MEASURED, decimal, integer
 
 __all__ = ["movies", "users"]
@@ -88,13 +88,13 @@ def _filter_movies(data: Dataset, table: pd.DataFrame) -> pd.DataFrame:
         bind="query-params",
         placeholder="Any genre",
     )
-    return _sorted(right, frames.filter_movies(table, search, genres), "movies", _MOVIE_SORTS)
+    return _sorted(right, ratings.filter_movies(table, search, genres), "movies", _MOVIE_SORTS)
 
 
 def _filter_users(table: pd.DataFrame) -> pd.DataFrame:
     left, right = st.columns([3, 1])
     search = _search(left, "Search ids and occupations", "uq")
-    return _sorted(right, frames.filter_users(table, search), "users", _USER_SORTS)
+    return _sorted(right, ratings.filter_users(table, search), "users", _USER_SORTS)
 
 
 def _search(place: DeltaGenerator, label: str, key: str) -> str:
@@ -180,7 +180,7 @@ def _user(data: Dataset, table: pd.DataFrame, index: int) -> None:
         own = data.ratings.rating[data.by_user.positions(index)]
         _own_distribution(data, own, "this user's ratings")
     st.dataframe(
-        _readable(frames.user_history(data, index)),
+        _readable(ratings.user_history(data, index)),
         hide_index=True,
         height=330,
         column_config=_columns(),
@@ -192,10 +192,8 @@ def _own_distribution(data: Dataset, own: np.ndarray[Any, Any], of: str) -> None
     if not len(own):
         widgets.mute("Nobody rated it.")
         return
-    shares, everyone = frames.level_shares(data, own), cache.level_shares(data)
-    widgets.figure(
-        rating_charts.rating_distribution(shares, everyone, of=of), "own-levels", height=260
-    )
+    shares, everyone = ratings.level_shares(data, own), cache.level_shares(data)
+    widgets.figure(ratings.rating_distribution(shares, everyone, of=of), "own-levels", height=260)
 
 
 def _profile(facts: pd.Series) -> dict[str, str]:

@@ -10,12 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from movierec.store.records import VersionRecord
-from movierec.ui.components import leaderboard, widgets
-from movierec.ui.components.leaderboard import METRICS, Metric, Row
+from movierec.ui.components import widgets
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import NOT_MEASURED, ago, decimal, duration, integer, percent, size
 from movierec.ui.components.theme import VersionStyle
-from movierec.ui.components.versions import charts
+from movierec.ui.components.versions import curves, leaderboard, reliability
+from movierec.ui.components.versions.leaderboard import METRICS, Metric, Row
 
 __all__ = ["certainty", "comparison", "headline", "hero", "ladders", "training"]
 
@@ -55,7 +55,7 @@ def ladders(table: Sequence[Row], style: VersionStyle) -> None:
         if rungs["value"].notna().any():
             lower = key == "rmse"
             with column:
-                figure = charts.ladder(rungs, style, axis=axis, lower_is_better=lower)
+                figure = leaderboard.ladder(rungs, style, axis=axis, lower_is_better=lower)
                 widgets.figure(figure, f"ladder-{key}")
 
 
@@ -80,7 +80,7 @@ def comparison(table: Sequence[Row], style: VersionStyle) -> None:
 
 def certainty(version: VersionRecord, style: VersionStyle) -> None:
     """Draw whether the version's probabilities come true, where they were measured."""
-    table = charts.reliability_frame(version.metadata.get("reliability") or [])
+    table = reliability.reliability_frame(version.metadata.get("reliability") or [])
     numbers = (version.metadata.get("evaluation") or {}).get("calibration") or {}
     if table.empty or numbers.get("ece") is None:
         return
@@ -88,7 +88,7 @@ def certainty(version: VersionRecord, style: VersionStyle) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         note = "Measured on the test part: how often a rating had more stars than the threshold."
-        figure = charts.reliability(table, numbers["ece"], style)
+        figure = reliability.of_one(table, numbers["ece"], style)
         widgets.figure(figure, "reliability", note=note)
     with right:
         widgets.html('<h3 class="mr-chart-title">What its probabilities are worth</h3>')
@@ -97,7 +97,7 @@ def certainty(version: VersionRecord, style: VersionStyle) -> None:
 
 def training(version: VersionRecord, style: VersionStyle) -> None:
     """Draw how training went and the facts of the version."""
-    history = charts.history_frame(version.metadata.get("training_history") or [])
+    history = curves.history_frame(version.metadata.get("training_history") or [])
     left, right = st.columns([3, 2], gap="large")
     with right:
         widgets.html('<h3 class="mr-chart-title">What it is</h3>')
@@ -110,7 +110,7 @@ def training(version: VersionRecord, style: VersionStyle) -> None:
 
 
 def _curve(history: pd.DataFrame, style: VersionStyle) -> None:
-    names = charts.measured(history)
+    names = curves.measured(history)
     if not names:
         widgets.mute("Nothing was measured during training.")
         return
@@ -123,7 +123,7 @@ def _curve(history: pd.DataFrame, style: VersionStyle) -> None:
         bind="query-params",
     )
     note = "Measured on the validation part, which picks the epoch; not on the test part."
-    figure = charts.learning_curve(history, name, style)
+    figure = curves.learning_curve(history, name, style)
     widgets.figure(figure, "learning-curve", note=note)
 
 

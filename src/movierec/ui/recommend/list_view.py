@@ -11,17 +11,22 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from movierec.data.dataset import RatingScale
 from movierec.inference import LoadedVersion, Recommendation
 from movierec.inference.person import Person
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.tables import Cell, Column, html_table
-from movierec.ui.components.text import decimal, signed
-from movierec.ui.recommend import why as recommend_why
-from movierec.ui.recommend.choice import SelectedVersions
-from movierec.ui.recommend.options import ListOptions
-from movierec.ui.recommend.user_charts import spread_strip
+from movierec.ui.components.text import decimal, percent, signed
+from movierec.ui.recommend import explanation
+from movierec.ui.recommend.choice import ListOptions, SelectedVersions
 
-__all__ = ["ListContext", "count_served", "csv_of", "lists"]
+__all__ = [
+    "ListContext",
+    "count_served",
+    "csv_of",
+    "lists",
+    "spread_strip",
+]
 
 _REASONS = {
     "known": "",
@@ -154,7 +159,7 @@ def _card(sides: SelectedVersions, name: str, line: Recommendation, shown: ListC
                 _thumb(key, name, line, shown)
         if why.open:
             with why:
-                recommend_why.why(sides.versions[name], shown.people[name], line.movie_id, key)
+                explanation.why(sides.versions[name], shown.people[name], line.movie_id, key)
 
 
 def _thumb(key: str, name: str, line: Recommendation, shown: ListContext) -> None:
@@ -213,3 +218,16 @@ def _spread(line: Recommendation, version: LoadedVersion) -> float | None:
     pairs = list(zip(levels, line.distribution, strict=True))
     mean = sum(level * share for level, share in pairs)
     return float(sum(share * (level - mean) ** 2 for level, share in pairs) ** 0.5)
+
+
+def spread_strip(distribution: Sequence[float], scale: RatingScale) -> str:
+    """Return the probability of each rating as a strip of little bars, as HTML."""
+    levels = scale.levels.tolist()
+    told = ", ".join(
+        f"{level:g} ★ {percent(share, 0)}"
+        for level, share in zip(levels, distribution, strict=True)
+    )
+    top = max(distribution) or 1.0
+    bars = "".join(f'<i style="height:{100 * share / top:.0f}%"></i>' for share in distribution)
+    text = escape(f"Probability of each rating: {told}")
+    return f'<span class="mr-spread" role="img" aria-label="{text}" title="{text}">{bars}</span>'

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from movierec.inference import SimilarMovie
 from movierec.inference.movies import groups_of
-from movierec.ui.components import cache, frames, rating_charts, widgets
-from movierec.ui.components.fields import kept_as
+from movierec.ui.components import cache, ratings, widgets
+from movierec.ui.components.charts import finish
+from movierec.ui.components.forms import kept_as
 from movierec.ui.components.tables import Cell, Column, html_table
-from movierec.ui.components.text import decimal, integer, percent
-from movierec.ui.recommend import movie_charts
-from movierec.ui.recommend.choice import SelectedVersions, kept_choice
+from movierec.ui.components.text import decimal, integer, percent, plotly_text
+from movierec.ui.components.theme import NEUTRAL
+from movierec.ui.recommend.choice import Head, SelectedVersions, kept_choice
 
-__all__ = ["movie", "pick_movie"]
+__all__ = [
+    "movie",
+    "pick_movie",
+    "raters_by_group",
+]
 
 _KEY = "movie"
 _OFFERED = 50
-
-Head = Callable[[str, str], None]
 
 
 def movie(sides: SelectedVersions, head: Head) -> None:
@@ -126,13 +129,58 @@ def _raters(sides: SelectedVersions, at: int, own: np.ndarray, mean: float) -> N
     widgets.section("Who likes it")
     left, right = st.columns(2, gap="large")
     with left:
-        figure = rating_charts.rating_distribution(
-            frames.level_shares(data, own), cache.level_shares(data), of="its ratings"
+        figure = ratings.rating_distribution(
+            ratings.level_shares(data, own), cache.level_shares(data), of="its ratings"
         )
         widgets.figure(figure, "levels")
     with right:
-        shown = movie_charts.groups(groups_of(data, at), mean)
+        shown = raters_by_group(groups_of(data, at), mean)
         if shown is None:
             widgets.mute("Nothing is known of its raters, or too few of any kind rated it.")
         else:
             widgets.figure(shown, "groups")
+
+
+_GROUPS = 16
+
+
+_GENDERS = {"F": "women", "M": "men"}
+
+
+def raters_by_group(table: pd.DataFrame, mean: float) -> go.Figure | None:
+    """Draw the mean stars of groups of raters with 95 % intervals; None without a group."""
+    if table.empty:
+        return None
+    half = _GROUPS // 2
+    shown = table if len(table) <= _GROUPS else pd.concat([table.head(half), table.tail(half)])
+    shown = shown.iloc[::-1]
+    labels = [
+        plotly_text(f"{_GENDERS.get(group, group)} ({n})")
+        for group, n in zip(shown["group"].tolist(), shown["n"].tolist(), strict=True)
+    ]
+    figure = go.Figure(
+        go.Scatter(
+            x=shown["mean"],
+            y=labels,
+            mode="markers",
+            marker={"size": 9},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": shown["high"] - shown["mean"],
+                "arrayminus": shown["mean"] - shown["low"],
+                "thickness": 1.5,
+                "width": 4,
+            },
+            hovertemplate="%{y}: %{x:.2f} stars<extra></extra>",
+        )
+    )
+    figure.add_vline(x=mean, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
+    figure.update_layout(showlegend=False, height=110 + 24 * len(shown))
+    names = [_GENDERS.get(group, group) for group in table["group"]]
+    means = [decimal(value, 2) for value in table["mean"].tolist()]
+    title = f"Who likes it most: {names[0]}, {means[0]} stars, everybody {decimal(mean, 2)}"
+    alt = "Mean stars by group: " + ", ".join(map(" ".join, zip(names, means, strict=True)))
+    cut = f"; {len(shown)} of {len(table)}" if len(shown) < len(table) else ""
+    drawn = finish(figure, title, alt, x=f"stars, 95 % interval{cut}", y="")
+    return drawn.update_yaxes(title=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -14,10 +14,10 @@ from movierec.data.dataset import Dataset
 from movierec.errors import MovierecError
 from movierec.inference.newcomers import can_answer
 from movierec.ui.components import cache, flash, widgets
-from movierec.ui.components.fields import kept_as
+from movierec.ui.components.forms import kept_as
 from movierec.ui.components.text import integer, literal, spoken
-from movierec.ui.recommend import list_view, options
-from movierec.ui.recommend.choice import SelectedVersions
+from movierec.ui.recommend import choice, list_view
+from movierec.ui.recommend.choice import Head, SelectedVersions
 
 __all__ = ["newcomer"]
 
@@ -25,7 +25,6 @@ _RATINGS, _WRITTEN, _NAME = "rated", "rated-written", "profile-name"
 _HITS = 6
 _MOST = 200  # ratings of a newcomer in an address
 
-Head = Callable[[str, str], None]
 Ratings = dict[str, float]
 
 
@@ -64,7 +63,7 @@ def _say(sides: SelectedVersions, head: Head, ratings: Ratings) -> None:
 
 def _lists(sides: SelectedVersions, ratings: Ratings, features: Mapping[str, Any]) -> None:
     stars = all(version.predicts_ratings for version in sides.versions.values())
-    look = options.options(sides.data, "n", stars=stars, seen=False)
+    look = choice.options(sides.data, "n", stars=stars, seen=False)
     people = {name: v.newcomer(ratings, features) for name, v in sides.versions.items()}
     shown = list_view.ListContext("newcomer", people)
     list_view.lists(sides, shown, look, wide=False)

@@ -12,9 +12,9 @@ from movierec.data.splits import SPLIT_NAMES
 from movierec.store import DatasetRecord
 from movierec.sweeps import form as sweep_form
 from movierec.sweeps.space import Choices, Range
-from movierec.ui.components import engine_form, fields, widgets
+from movierec.ui.components import forms, widgets
 from movierec.ui.components.text import literal
-from movierec.ui.sweeps.charts import METRICS
+from movierec.ui.sweeps.results import METRICS
 from movierec.workflows import form
 
 __all__ = ["fill_in", "form_of"]
@@ -37,12 +37,12 @@ def form_of(datasets: Sequence[DatasetRecord], submit: Callable[[Mapping[str, An
         search = _space(preset, slots)
     with st.container(border=True, key="sweep-how"):
         around = _around(slots)
-        around["engine"], refused = engine_form.choose("sweep", "try points at the same time")
+        around["engine"], refused = forms.choose_engine("sweep", "try points at the same time")
     training = {"preset": preset, "dataset": data.name, "split": split, "seed": around.pop("seed")}
     request = {"training": training, "search": search, **around}
     others = {**sweep_form.complaints({**request, "engine": {}}), **_split_wrong(data, split)}
     for name, text in others.items():
-        fields.said(slots, name, text, wrong=True)
+        forms.said(slots, name, text, wrong=True)
     wrong = {**others, **refused}
     _button(request, wrong, submit)
 
@@ -80,7 +80,7 @@ def _split(slots: dict[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {"name": name}
     for cell, each in zip(cells[1:], form.split_fields(name), strict=False):
         with cell:
-            chosen[each.name] = fields.draw(each, f"sweep_split_{each.name}")
+            chosen[each.name] = forms.draw(each, f"sweep_split_{each.name}")
     return chosen
 
 

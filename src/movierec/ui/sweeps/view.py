@@ -14,8 +14,8 @@ from movierec.ui.components import cache, shell, widgets
 from movierec.ui.components.flash import leave
 from movierec.ui.components.runs import facts
 from movierec.ui.components.text import literal
-from movierec.ui.sweeps import charts, form
-from movierec.ui.sweeps import facts as sweep_facts
+from movierec.ui.sweeps import form, results
+from movierec.ui.sweeps import results as sweep_facts
 
 __all__ = ["view"]
 
@@ -184,7 +184,7 @@ def _choose(records: Sequence[SweepRecord]) -> str:
 
 
 def _charts(record: SweepRecord) -> None:
-    trials = charts.trials_frame(record)
+    trials = results.trials_frame(record)
     done = int((trials["state"] == "done").sum())
     if not done:
         widgets.mute("Charts appear with the first finished trial.")
@@ -192,12 +192,12 @@ def _charts(record: SweepRecord) -> None:
     lower = record.direction == "minimize"
     left, right = st.columns([3, 2], gap="large")
     with left:
-        chart = charts.history(trials, record.metric, lower_is_better=lower)
+        chart = results.history(trials, record.metric, lower_is_better=lower)
         widgets.figure(chart, "sweep-history")
     with right:
         _importance(record, done)
     if done > 1:
-        chart = charts.parallel(trials, record.search, record.metric, lower_is_better=lower)
+        chart = results.parallel(trials, record.search, record.metric, lower_is_better=lower)
         widgets.figure(
             chart, "sweep-parallel",
             note="One line per finished trial, the stronger the better, the best with marks.",
@@ -214,7 +214,7 @@ def _importance(record: SweepRecord, done: int) -> None:
             f"Told from {IMPORTANT_FROM} finished trials on that differ; there are {done}."
         )
         return
-    chart = charts.importance(record.importance, record.metric, record.importance_of)
+    chart = results.importance(record.importance, record.metric, record.importance_of)
     note = f"fANOVA over {record.importance_of} finished trials, within the ranges searched."
     widgets.figure(chart, "sweep-importance", note=note)
 

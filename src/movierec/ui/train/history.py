@@ -16,10 +16,10 @@ from movierec.store.queue import Where
 from movierec.store.records import EpochRecord, RunRecord
 from movierec.sweeps.command import train_command
 from movierec.ui.components import cache, widgets
-from movierec.ui.components.fields import kept_as
+from movierec.ui.components.forms import kept_as
 from movierec.ui.components.runs import facts as run_facts
 from movierec.ui.components.runs import live, outcome
-from movierec.ui.components.runs.strip import why
+from movierec.ui.components.runs.watching import why
 from movierec.ui.components.text import ago, literal, percent
 from movierec.workflows.requests import MODELS, TrainRequest
 

@@ -9,12 +9,12 @@ import streamlit as st
 
 from movierec.registry import Registry
 from movierec.store.records import ACTIVE_STATES, RunRecord, VersionRecord
-from movierec.ui.components import cache, leaderboard, widgets
-from movierec.ui.components.leaderboard import METRICS, Metric, Row
+from movierec.ui.components import cache, widgets
 from movierec.ui.components.runs import facts
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, literal, signed
-from movierec.ui.components.versions import actions
+from movierec.ui.components.versions import actions, leaderboard
+from movierec.ui.components.versions.leaderboard import METRICS, Metric, Row
 
 __all__ = ["announce", "ended_here", "panel"]
 

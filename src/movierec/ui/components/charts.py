@@ -1,7 +1,4 @@
-"""Parallel axes: each thing a line through its values, the better the stronger, the best on top.
-
-Plotly's own Parcoords neither widens one line nor shows its axes on a dark page.
-"""
+"""What all figures share: their finish, their marks, and how many points they draw."""
 
 from __future__ import annotations
 
@@ -19,7 +16,83 @@ import plotly.graph_objects as go
 from movierec.ui.components.text import plotly_text
 from movierec.ui.components.theme import NEUTRAL, OKABE_ITO
 
-__all__ = ["Axis", "parallel_lines", "plain", "scaled"]
+__all__ = [
+    "Axis",
+    "bare",
+    "finish",
+    "is_wide",
+    "mark",
+    "parallel_lines",
+    "plain",
+    "row_of",
+    "scaled",
+    "thin",
+]
+
+FACTORS_FROM = 20  # times the smallest, from where a scale goes by factors
+POINTS = 1000  # more than these no screen shows
+_CLEAR = "rgba(0,0,0,0)"  # what is behind the chart shines through
+
+
+def finish(figure: go.Figure, title: str, alt: str, *, x: str, y: str) -> go.Figure:
+    """Give a figure its title, axis titles with units, text for the blind, and our look."""
+    figure.update_layout(
+        title={"text": plotly_text(title)},
+        meta={"alt": alt},
+        margin={"l": 8, "r": 12, "t": 44, "b": 8},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
+        hoverlabel={"align": "left"},
+    )
+    figure.update_xaxes(title=x, automargin=True)
+    figure.update_yaxes(title=y, automargin=True)
+    return figure
+
+
+def bare(chart: go.Figure, height: int) -> go.Figure:
+    """Return a chart without its title, so high."""
+    drawn = go.Figure(chart).update_layout(title=None, margin_t=8, height=height)
+    return drawn.update_layout(margin_t=36) if chart.layout.showlegend else drawn
+
+
+def mark(
+    figure: go.Figure, x: float, y: float, text: str, where: str, colour: str | None = None
+) -> None:
+    """Ring one point and write beside it; `where` is one of Plotly's text positions."""
+    figure.add_scatter(
+        x=[x],
+        y=[y],
+        mode="markers+text",
+        text=[text],
+        textposition=where,
+        cliponaxis=False,
+        name=text,
+        showlegend=False,
+        marker={
+            "size": 12,
+            "symbol": "circle-open",
+            "color": colour or NEUTRAL,
+            "line": {"width": 2.5},
+        },
+        hoverinfo="skip",
+    )
+
+
+def thin(n: int, limit: int = POINTS) -> npt.NDArray[np.int64]:
+    """Return at most `limit` evenly spread positions, both ends among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, limit)).round().astype(np.int64))
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """Whether values are so far apart that only factors tell the small ones apart."""
+    return bool(values) and min(values) > 0 and max(values) > FACTORS_FROM * min(values)
+
+
+def row_of(frame: pd.DataFrame, place: int | np.integer[Any]) -> pd.Series:
+    """Return the row at a place found by `argmin` or `argmax`."""
+    return frame.iloc[int(place)]
+
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 _BEST = OKABE_ITO[1]
@@ -45,7 +118,7 @@ def scaled(values: pd.Series, label: str, *, log: bool = False, flipped: bool = 
     What has no value is at the foot of the axis, below a scale that begins higher up then.
     """
     missing = values.isna().to_numpy()
-    axis = _of_known(values[~missing], label, log=log, flipped=flipped)
+    axis = _axis_of(values[~missing], label, log=log, flipped=flipped)
     if not missing.any():
         return axis
     places = np.zeros(len(values))
@@ -70,7 +143,7 @@ def parallel_lines(axes: Sequence[Axis], goodness: Floats, told: Sequence[str]) 
             opacity = ((place + 1) / _BANDS) ** 1.5
             lines = _lines(heights[within], [told[each] for each in within.tolist()], opacity)
             figure.add_trace(lines.update(line_width=1 if len(rank) > _MANY else 1.75))
-    figure.add_trace(_best_line(heights[best], told[best]))
+    figure.add_trace(_line_of_best(heights[best], told[best]))
     _draw_axes(figure, axes)
     return figure
 
@@ -82,7 +155,7 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def _of_known(values: pd.Series, label: str, *, log: bool, flipped: bool) -> Axis:
+def _axis_of(values: pd.Series, label: str, *, log: bool, flipped: bool) -> Axis:
     values = values.infer_objects()
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         words = sorted(set(map(str, values)))
@@ -117,7 +190,7 @@ def _lines(heights: Floats, told: Sequence[str], opacity: float) -> go.Scatter:
     )
 
 
-def _best_line(heights: Floats, told: str) -> go.Scatter:
+def _line_of_best(heights: Floats, told: str) -> go.Scatter:
     return go.Scatter(
         x=np.arange(len(heights)),
         y=heights,

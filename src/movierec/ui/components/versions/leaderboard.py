@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
 
 from movierec.comparison.metrics import BY_KEY, FLOORS, Metric, dig
 from movierec.store.records import VersionRecord
+from movierec.ui.components.charts import finish
+from movierec.ui.components.text import decimal, plotly_text
+from movierec.ui.components.theme import NEUTRAL, VersionStyle
 
 __all__ = [
     "METRICS",
@@ -18,10 +23,14 @@ __all__ = [
     "Row",
     "best_floor",
     "best_in",
+    "distinct",
+    "headline_metrics",
+    "ladder",
     "protocol",
     "rows",
     "rungs",
     "same_test_part",
+    "version_table",
 ]
 
 Kind = Literal["version", "floor", "published"]
@@ -154,3 +163,111 @@ def _published_rows(version: VersionRecord) -> list[Row]:
     if split == "random":
         return [Row("first report", "published", _FIRST_REPORT, "another random 80/20 split")]
     return []
+
+
+def version_table(
+    rows: Sequence[Mapping[str, object]],
+    names: Sequence[str],
+    take: Callable[[list[str]], None],
+    *,
+    key: str,
+    mode: Literal["single-row", "multi-row"],
+    alt: str,
+) -> None:
+    """Draw rows, one for each of `names`; `take` gets the names selected, whenever that changes."""
+
+    def selected() -> None:
+        take([names[row] for row in st.session_state[key].selection.rows])
+
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        height=min(360, 36 + 35 * len(rows)),
+        column_config={
+            metric.label: st.column_config.NumberColumn(
+                format=f"%.{metric.digits}f", help=metric.hint
+            )
+            for metric in BY_KEY.values()
+        },
+        key=key,
+        on_select=selected,
+        placeholder="–",
+        selection_mode=mode,
+        alt=alt,
+    )
+
+
+def headline_metrics(record: VersionRecord, keys: Sequence[str]) -> dict[str, float]:
+    """Return a version's metrics by the names of their columns."""
+    evaluation = record.metadata.get("evaluation") or {}
+    return {BY_KEY[key].label: dig(evaluation, BY_KEY[key].path) for key in keys}
+
+
+def distinct(records: Sequence[VersionRecord], field: str) -> list[str]:
+    """Return the values of a field, sorted, each once: what a filter offers."""
+    return sorted({getattr(record, field) for record in records})
+
+
+_RUNG_NAMES = {"version": "this version", "floor": "floor, same split", "published": "published"}
+
+
+def ladder(
+    rungs: pd.DataFrame, style: VersionStyle, *, axis: str, lower_is_better: bool = True
+) -> go.Figure:
+    """Draw systems as dots on one axis, best on top, the version at hand in its own colour.
+
+    `rungs`: columns `system`, `value`, `kind` ("version", "floor" or "published").
+    """
+    known = rungs.dropna(subset=["value"])
+    known = known.sort_values("value", ascending=not lower_is_better, kind="stable")
+    known = known.assign(label=[plotly_text(name) for name in known["system"]])
+    figure = go.Figure()
+    for kind, marker in _rung_markers(style).items():
+        chosen = known.loc[known["kind"] == kind]
+        if len(chosen):
+            figure.add_trace(_rung(chosen, _RUNG_NAMES[kind], marker))
+    figure.update_yaxes(categoryorder="array", categoryarray=list(known["label"]), showgrid=False)
+    low, high = known["value"].min(), known["value"].max()
+    room = max(high - low, 0.02)
+    figure.update_xaxes(range=[low - 0.08 * room, high + 0.25 * room])
+    figure.update_layout(height=30 * len(known) + 120, showlegend=True)
+    alt = f"{axis}, best first: " + ", ".join(
+        f"{name} {decimal(value)}"
+        for name, value in zip(known["system"][::-1], known["value"][::-1], strict=True)
+    )
+    return finish(figure, f"{axis}: {_ladder_title(known, lower_is_better)}", alt, x=axis, y="")
+
+
+def _ladder_title(rungs: pd.DataFrame, lower_is_better: bool) -> str:
+    own = rungs.loc[rungs["kind"] == "version", "value"]
+    floors = rungs.loc[rungs["kind"] == "floor", "value"]
+    if own.empty or floors.empty:
+        return "no floor was measured on this split"
+    best = floors.argmin() if lower_is_better else floors.argmax()
+    gap = float(floors.iloc[best] - own.iloc[0]) * (1 if lower_is_better else -1)
+    name = rungs.loc[rungs["kind"] == "floor", "system"].iloc[best]
+    if gap > 0:
+        return f"{decimal(gap)} better than the best floor, {name}"
+    return f"{decimal(-gap)} behind the best floor, {name}"
+
+
+def _rung(rungs: pd.DataFrame, name: str, marker: dict[str, object]) -> go.Scatter:
+    return go.Scatter(
+        x=rungs["value"],
+        y=rungs["label"],
+        mode="markers+text",
+        text=[decimal(value) for value in rungs["value"]],
+        textposition="middle right",
+        cliponaxis=False,
+        name=name,
+        marker=marker,
+        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+    )
+
+
+def _rung_markers(style: VersionStyle) -> dict[str, dict[str, object]]:
+    return {
+        "version": {"color": style.colour, "size": 15, "symbol": style.symbol},
+        "floor": {"color": NEUTRAL, "size": 10, "symbol": "circle-open", "line": {"width": 2}},
+        "published": {"color": "#a5b0b8", "size": 9, "symbol": "diamond"},
+    }

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor, log10
+
+import plotly.graph_objects as go
 
 from movierec.inference import LoadedVersion
 from movierec.inference.person import Person
 from movierec.inference.results import Cause, Explanation
 from movierec.ui.components import widgets
+from movierec.ui.components.charts import finish
 from movierec.ui.components.tables import Cell, Column, html_table
-from movierec.ui.components.text import decimal, integer, percent, signed
-from movierec.ui.recommend.movie_charts import score_effects
+from movierec.ui.components.text import decimal, integer, percent, plotly_text, signed
+from movierec.ui.components.theme import NEUTRAL, OKABE_ITO
 
-__all__ = ["why"]
+__all__ = [
+    "score_effects",
+    "why",
+]
 
 _BASES = {
     "left-out": "Each number is what the score or the predicted stars lose when that rating alone "
@@ -95,3 +102,52 @@ def _places(rank: int | None, without: int | None) -> str:
 
 def _genres(shared: Sequence[tuple[str, float]]) -> str:
     return ", ".join(f"{genre} ({percent(share, 0)} of the liked)" for genre, share in shared[:3])
+
+
+_GOOD, _BAD = OKABE_ITO[2], OKABE_ITO[1]
+_TITLE = 34  # characters of a movie's title beside a bar
+
+
+def score_effects(found: Explanation) -> go.Figure:
+    """Draw what each named rating adds to the score, or takes from it."""
+    causes = [*found.causes, *found.against][::-1]
+    effects = [cause.effect or 0.0 for cause in causes]
+    digits = _digits(effects)
+    figure = go.Figure(
+        go.Bar(
+            x=effects,
+            y=[_named(cause) for cause in causes],
+            orientation="h",
+            marker={"color": [_GOOD if effect > 0 else _BAD for effect in effects]},
+            text=[signed(effect, digits) for effect in effects],
+            textposition="auto",
+            hovertemplate=f"%{{y}}: %{{x:+.{digits + 1}f}}<extra></extra>",
+        )
+    )
+    figure.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
+    figure.update_layout(showlegend=False, bargap=0.3, height=100 + 28 * len(causes))
+    title = _effects_title(found)
+    alt = f"{title}: " + ", ".join(
+        f"{cause.stars:g} stars for {cause.title} {signed(cause.effect, digits)}"
+        for cause in causes[::-1]
+    )
+    drawn = finish(figure, title, alt, x="change of the score", y="")
+    return drawn.update_xaxes(nticks=4, tickangle=0).update_yaxes(title=None)
+
+
+def _digits(effects: Sequence[float]) -> int:
+    """Return how many digits tell the effects apart: two, and more where all are small."""
+    largest = max(map(abs, effects), default=0.0)
+    return 2 if largest == 0 else max(2, 1 - floor(log10(largest)))
+
+
+def _named(cause: Cause) -> str:
+    title = cause.title if len(cause.title) <= _TITLE else f"{cause.title[: _TITLE - 1]}…"
+    return plotly_text(f"{title}, {cause.stars:g} ★")
+
+
+def _effects_title(found: Explanation) -> str:
+    if not found.causes:
+        return "No rating raises its score"
+    first = found.causes[0]
+    return f"{first.stars:g} ★ for {first.title} carries it most"

@@ -1,0 +1,212 @@
+"""One input per hyperparameter, made from what `workflows.form` says of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from movierec.errors import MovierecError
+from movierec.store.records import VersionRecord
+from movierec.ui.components import cache, widgets
+from movierec.ui.components.text import literal
+from movierec.workflows import form
+from movierec.workflows.engines import (
+    HINT,
+    MOST_WORKERS,
+    EngineName,
+    engine_trouble,
+    has_ray,
+)
+from movierec.workflows.form import FormField, FormGroup
+from movierec.workflows.requests import MODELS
+
+__all__ = [
+    "address",
+    "choose_engine",
+    "draw",
+    "fill_in_engine",
+    "group",
+    "kept_as",
+    "key_of",
+    "link",
+    "said",
+]
+
+_COLUMNS = 3
+
+
+def key_of(preset: str, name: str) -> str:
+    """Return the key of an input, which is also its name in the page's address."""
+    return f"{preset}-{name}"
+
+
+def kept_as(key: str) -> dict[str, Any]:
+    """Return what keeps an input over pages and in the address, under this name.
+
+    Streamlit 1.67 fails on an address that says `1e400` for a whole number; it drops all else
+    that is none.
+    """
+    bind = "query-params" if _is_usable(st.query_params.get(key, "")) else None
+    return {"key": key, "bind": bind, "persist_state": "session"}
+
+
+def group(preset: str, fields: FormGroup, slots: dict[str, Any]) -> dict[str, Any]:
+    """Draw a group's inputs three to a row; return their values.
+
+    `slots` gets a place below each input, for what is to be said of it later.
+    """
+    values = {}
+    for start in range(0, len(fields.fields), _COLUMNS):
+        row = fields.fields[start : start + _COLUMNS]
+        for column, field in zip(st.columns(_COLUMNS), row, strict=False):
+            with column:
+                values[field.name] = draw(field, key_of(preset, field.name))
+                slots[field.name] = st.empty()
+    return values
+
+
+def draw(field: FormField, key: str) -> Any:
+    """Draw one input, kept over pages and in the address; return its value."""
+    kept = kept_as(key)
+    if field.kind == "bool":
+        # beside boxes with a label above, a toggle alone would hang too high
+        st.space("small")
+        return st.toggle(field.label, value=field.default, help=field.help, **kept)
+    if field.kind == "choice":
+        at = field.options.index(field.default)
+        return st.selectbox(field.label, field.options, index=at, help=field.help, **kept)
+    if field.kind == "several":
+        chosen = st.multiselect(
+            field.label, field.options, default=field.default.split("+"), help=field.help, **kept
+        )
+        return "+".join(chosen)
+    return _number(field, kept)
+
+
+def said(slots: dict[str, Any], name: str, text: str, *, wrong: bool = False) -> None:
+    """Write below an input: what is wrong with it, or how it differs from the preset."""
+    with slots[name]:
+        mark, kind = ("✕", "wrong") if wrong else ("●", "changed")
+        widgets.html(f'<p class="mr-{kind}"><b>{mark}</b> {escape(text)}</p>')
+
+
+def _is_usable(text: str) -> bool:
+    try:
+        return not math.isinf(float(text))
+    except ValueError:
+        return True  # no number: Streamlit drops it by itself
+
+
+def _number(field: FormField, kept: dict[str, Any]) -> int | float:
+    whole = field.kind == "int"
+    kind = int if whole else float
+    value = st.number_input(
+        field.label,
+        min_value=None if math.isinf(field.low) else kind(field.low),
+        max_value=None if math.isinf(field.high) else kind(field.high),
+        value=kind(field.default),
+        step=_step(field),
+        format="%d" if whole else "%g",
+        help=field.help,
+        **kept,
+    )
+    return kind(value)
+
+
+def _step(field: FormField) -> int | float:
+    """Return a step that a person might take: of the value's own size or a little less."""
+    size = abs(field.default) or min(field.high, 1.0)
+    power = 10.0 ** math.floor(math.log10(size))
+    if field.kind == "int":
+        return max(1, int(power / 10) * 2 if size >= 100 else int(power / 10) or 1)
+    return power / 2 if field.default else power / 10
+
+
+_ENGINES: tuple[EngineName, ...] = ("local", "ray")
+
+
+def choose_engine(key: str, what: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Draw the choice, folded; return the fields of an `Engine`, and what is wrong with them.
+
+    `what` the workers do stands in the help: "share the ratings".
+    """
+    with st.expander("Advanced: engine and workers", key=f"{key}-advanced"):
+        if not has_ray():
+            widgets.mute(f"Several workers need the package ray, which is not installed. {HINT}")
+        found, slots = _inputs(key, what), {"engine": st.empty()}
+    trouble = engine_trouble(found)
+    if trouble:
+        said(slots, "engine", trouble, wrong=True)
+    return found, {"engine": trouble} if trouble else {}
+
+
+def fill_in_engine(key: str, engine: Mapping[str, Any]) -> None:
+    """Put the engine of an earlier run into the choice; this process where Ray is missing."""
+    state: Any = st.session_state
+    is_ray = engine.get("name") == "ray" and has_ray()
+    state[f"{key}-engine"] = "ray" if is_ray else "local"
+    state[f"{key}-workers"] = int(engine.get("workers", 1)) if is_ray else 1
+    state[f"{key}-address"] = str(engine.get("address") or "") if is_ray else ""
+
+
+def _inputs(key: str, what: str) -> dict[str, Any]:
+    engine, workers, address = st.columns([3, 2, 4])
+    chosen = engine.selectbox(
+        "Engine", _ENGINES, disabled=not has_ray(),
+        help=f"local is one process; on ray several {what}, on this machine or many.",
+        **kept_as(f"{key}-engine"),
+    )  # fmt: skip
+    if chosen != "ray" or not has_ray():
+        return {}
+    count = workers.number_input(
+        "Workers", 1, MOST_WORKERS, 2, **kept_as(f"{key}-workers"),
+        help="Processes at work at a time, each on a core or a GPU of its own.",
+    )  # fmt: skip
+    where = address.text_input(
+        "Cluster (optional)", placeholder="one is started for the run",
+        help="Host and port of a Ray cluster that is there already.", **kept_as(f"{key}-address"),
+    )  # fmt: skip
+    return {"name": "ray", "workers": int(count), "address": (where or "").strip() or None}
+
+
+def link(version: VersionRecord, *, on: VersionRecord) -> None:
+    """Offer to train a version's settings again, on the data and split of another one."""
+    data = cache.store().datasets.find(on.fingerprint)
+    if version.preset not in MODELS or data is None:
+        return
+    st.page_link(
+        "pages/Train.py",
+        label=literal(f"Train {version.name}'s settings again on {on.name}'s data and split"),
+        icon=":material/model_training:",
+        query_params=address(version, data.name, on.metadata.get("split") or {}),
+    )
+
+
+def address(version: VersionRecord, dataset: str, split: Mapping[str, Any]) -> dict[str, str]:
+    """Return the Train page's address whose form trains these settings on this data and split."""
+    facts = version.metadata
+    asked: dict[str, Any] = {
+        "preset": version.preset, "train-data": dataset,
+        "split": split.get("name", "random"),
+        "seed": facts.get("seed"), "members": facts.get("members"), "refit": facts.get("refit"),
+    }  # fmt: skip
+    asked |= {f"split_{name}": value for name, value in split.items() if name != "name"}
+    changed = _changes(version.preset, facts.get("hyperparameters") or {})
+    asked |= {key_of(version.preset, name): value for name, value in changed.items()}
+    return {key: _text(value) for key, value in asked.items() if value is not None}
+
+
+def _changes(preset: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    known = {field.name for group in form.groups(preset) for field in group.fields}
+    try:
+        return dict(form.changes(preset, {n: v for n, v in values.items() if n in known}))
+    except MovierecError:  # of another movierec, whose settings are no more
+        return {}
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
