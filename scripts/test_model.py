@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from movierec.cli.main import run
-from movierec.cli.output import console
-from movierec.cli.summary import headline, metrics_table
+from movierec.cli.output import console, headline, metrics_table
 from movierec.errors import ArtifactError
 from movierec.inference import load_version
 from movierec.registry import Registry

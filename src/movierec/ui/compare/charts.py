@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from movierec.comparison.costs import pareto_front
+from movierec.comparison.differences import pareto_front
 from movierec.comparison.metrics import BEYOND, BY_KEY, Metric
 from movierec.comparison.results import Comparison, Cost
 from movierec.store.records import VersionRecord

@@ -9,7 +9,7 @@ from typing import Any
 
 from movierec.comparison.metrics import BEYOND, BY_KEY, FLOORS, METRICS, PAIRED, Metric
 from movierec.comparison.results import Comparison, Cost, Pair, SeedGroup, SettingDiff, SliceDiff
-from movierec.comparison.wording import NOT_MEASURED, delta_text, interval_text, value_text
+from movierec.comparison.sentences import NOT_MEASURED, delta_text, interval_text, value_text
 from movierec.evaluation.significance import Difference, Verdict
 from movierec.store.records import VersionRecord
 from movierec.ui.compare.slice_charts import SLICES

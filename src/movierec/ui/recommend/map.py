@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from movierec.inference.projection import MovieMap, movie_map
+from movierec.inference.movie_map import MovieMap, movie_map
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.charts import bare, finish
 from movierec.ui.components.tables import Cell, Column, html_table

@@ -15,11 +15,11 @@ from movierec.errors import MovierecError
 from movierec.jobs.estimate import Estimate, estimate
 from movierec.models.graphsage.hyperparameters import PRESETS
 from movierec.store.records import DatasetRecord, RunRecord
-from movierec.sweeps.command import train_command
 from movierec.ui.components import cache, forms, widgets
 from movierec.ui.components.forms import kept_as
 from movierec.ui.components.text import NOT_MEASURED, duration, integer, literal
 from movierec.workflows import form
+from movierec.workflows.command import train_command
 from movierec.workflows.requests import MODELS as KNOWN
 from movierec.workflows.requests import MOST_MEMBERS, TrainRequest
 
