@@ -10,14 +10,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from movierec.store.records import VersionRecord
-from movierec.ui.components import onboarding, widgets
+from movierec.ui.components import address, onboarding, widgets
 from movierec.ui.components.text import ago, duration, integer
 from movierec.ui.components.versions import leaderboard
 from movierec.ui.components.versions.leaderboard import distinct, headline_metrics, version_table
 
 __all__ = ["FACTS", "Choice", "by_default", "choose", "empty"]
 
-_KEY, _BASELINE, _WRITTEN, _TABLE = "versions", "baseline", "versions-written", "versions-table"
+_KEY, _BASELINE, _TABLE = "versions", "baseline", "versions-table"
 FACTS = ("evaluation", "split_test_sha256", "durations")  # of metadata: what choosing needs
 _SHOWN = ("rmse", "ndcg_full", "ndcg_rated")
 
@@ -60,7 +60,9 @@ def choose(records: Sequence[VersionRecord]) -> Choice | None:
     baseline = _baseline(right, chosen, known)
     with st.expander("Choose from a table", icon=":material/table_rows:", key="choose-table"):
         _table(records)
-    _write(chosen, baseline)
+    address.write(_KEY, *chosen)
+    if baseline is not None:
+        address.write(_BASELINE, baseline)
     if baseline is None or len(chosen) < 2:
         widgets.mute("Choose two or more versions to see them side by side.")
         return None
@@ -81,16 +83,15 @@ def by_default(records: Sequence[VersionRecord]) -> list[str]:
 def _take_address(known: dict[str, VersionRecord]) -> list[str]:
     """Choose what the address asks for, unless it only repeats the choice; return names unknown."""
     state: Any = st.session_state
-    asked = [name for item in st.query_params.get_all(_KEY) for name in item.split(",") if name]
-    fresh = bool(asked) and asked != state.get(_WRITTEN)
-    if fresh:
+    asked = [name for item in address.asked(_KEY) for name in item.split(",") if name]
+    if asked:
         state[_KEY] = [name for name in dict.fromkeys(asked) if name in known]
         wanted = st.query_params.get(_BASELINE)
         state[_BASELINE] = wanted if wanted in state[_KEY] else None
     elif _KEY not in state:
         state[_KEY] = by_default(list(known.values()))
     state[_KEY] = [name for name in state[_KEY] if name in known]
-    return [name[:40] for name in dict.fromkeys(asked) if name not in known] if fresh else []
+    return [name[:40] for name in dict.fromkeys(asked) if name not in known]
 
 
 def _baseline(place: Any, chosen: Sequence[str], known: dict[str, VersionRecord]) -> str | None:
@@ -103,13 +104,6 @@ def _baseline(place: Any, chosen: Sequence[str], known: dict[str, VersionRecord]
         help="What the others are measured against: each difference is theirs minus its.",
     )  # fmt: skip
     return found
-
-
-def _write(chosen: Sequence[str], baseline: str | None) -> None:
-    st.session_state[_WRITTEN] = [*chosen]
-    st.query_params[_KEY] = [*chosen]
-    if baseline is not None:
-        st.query_params[_BASELINE] = baseline
 
 
 def _table(records: Sequence[VersionRecord]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
@@ -12,14 +11,14 @@ from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.sentences import delta_text
 from movierec.ui.compare import list_charts
 from movierec.ui.compare.data import LISTED, Compared, pick
-from movierec.ui.components import widgets
+from movierec.ui.components import address, widgets
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, integer
 from movierec.ui.components.theme import VersionStyle
 
 __all__ = ["lists"]
 
-_KEY, _WRITTEN = "user", "user-written"
+_KEY = "user"
 _HISTORY = 10
 _BY = ("ndcg_full", "recall_full", "rmse", "mae")
 _WHO = ("Gained most", "Lost most", "Everybody")
@@ -78,31 +77,19 @@ def _user(ids: list[str], by_id: Mapping[str, UserChange], metric: str) -> str |
     if not ids:
         widgets.mute("There is no such user: nobody's value changed in that direction.")
         return None
-    state: Any = st.session_state
-    asked = st.query_params.get(_KEY)
-    if asked in by_id and asked != state.get(_WRITTEN):
-        state[_KEY] = asked
-    if state.get(_KEY) not in by_id:
-        if state.get(_KEY) is not None:
-            widgets.mute(
-                f"{state[_KEY][:40]} was not measured in both versions; this is the first."
-            )
-        state[_KEY] = ids[0]
-    hidden = [state[_KEY]] if state[_KEY] not in ids else []
+    kept = st.session_state.get(_KEY)
+    if kept is not None and kept not in by_id:
+        widgets.mute(f"{kept[:40]} was not measured in both versions; this is the first.")
 
     def label(user: str) -> str:
         change = by_id.get(user)
         return user if change is None else _label(change, metric)
 
-    user: str | None = st.selectbox(
-        "User", hidden + ids, key=_KEY, format_func=label,
+    return address.select(
+        "User", _KEY, ids, ids[0], known=by_id, named=label,
         accept_new_options=len(by_id) > LISTED,
         help=f"{LISTED:,} are offered; any id can be typed." if len(by_id) > LISTED else None,
     )  # fmt: skip
-    if user is None:
-        return None
-    st.query_params[_KEY] = state[_WRITTEN] = user
-    return user
 
 
 def _label(change: UserChange, metric: str) -> str:

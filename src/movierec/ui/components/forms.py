@@ -12,6 +12,7 @@ import streamlit as st
 from movierec.errors import MovierecError
 from movierec.store.records import VersionRecord
 from movierec.ui.components import cache, widgets
+from movierec.ui.components.address import bound
 from movierec.ui.components.text import literal
 from movierec.workflows import form
 from movierec.workflows.engines import (
@@ -30,7 +31,6 @@ __all__ = [
     "draw",
     "fill_in_engine",
     "group",
-    "kept_as",
     "key_of",
     "link",
     "said",
@@ -42,16 +42,6 @@ _COLUMNS = 3
 def key_of(preset: str, name: str) -> str:
     """Return the key of an input, which is also its name in the page's address."""
     return f"{preset}-{name}"
-
-
-def kept_as(key: str) -> dict[str, Any]:
-    """Return what keeps an input over pages and in the address, under this name.
-
-    Streamlit 1.67 fails on an address that says `1e400` for a whole number; it drops all else
-    that is none.
-    """
-    bind = "query-params" if _is_usable(st.query_params.get(key, "")) else None
-    return {"key": key, "bind": bind, "persist_state": "session"}
 
 
 def group(preset: str, fields: FormGroup, slots: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +61,7 @@ def group(preset: str, fields: FormGroup, slots: dict[str, Any]) -> dict[str, An
 
 def draw(field: FormField, key: str) -> Any:
     """Draw one input, kept over pages and in the address; return its value."""
-    kept = kept_as(key)
+    kept = bound(key)
     if field.kind == "bool":
         # beside boxes with a label above, a toggle alone would hang too high
         st.space("small")
@@ -92,13 +82,6 @@ def said(slots: dict[str, Any], name: str, text: str, *, wrong: bool = False) ->
     with slots[name]:
         mark, kind = ("✕", "wrong") if wrong else ("●", "changed")
         widgets.html(f'<p class="mr-{kind}"><b>{mark}</b> {escape(text)}</p>')
-
-
-def _is_usable(text: str) -> bool:
-    try:
-        return not math.isinf(float(text))
-    except ValueError:
-        return True  # no number: Streamlit drops it by itself
 
 
 def _number(field: FormField, kept: dict[str, Any]) -> int | float:
@@ -158,17 +141,17 @@ def _inputs(key: str, what: str) -> dict[str, Any]:
     chosen = engine.selectbox(
         "Engine", _ENGINES, disabled=not has_ray(),
         help=f"local is one process; on ray several {what}, on this machine or many.",
-        **kept_as(f"{key}-engine"),
+        **bound(f"{key}-engine"),
     )  # fmt: skip
     if chosen != "ray" or not has_ray():
         return {}
     count = workers.number_input(
-        "Workers", 1, MOST_WORKERS, 2, **kept_as(f"{key}-workers"),
+        "Workers", 1, MOST_WORKERS, 2, **bound(f"{key}-workers"),
         help="Processes at work at a time, each on a core or a GPU of its own.",
     )  # fmt: skip
     where = address.text_input(
         "Cluster (optional)", placeholder="one is started for the run",
-        help="Host and port of a Ray cluster that is there already.", **kept_as(f"{key}-address"),
+        help="Host and port of a Ray cluster that is there already.", **bound(f"{key}-address"),
     )  # fmt: skip
     return {"name": "ray", "workers": int(count), "address": (where or "").strip() or None}
 

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset, IdMap
-from movierec.ui.components import cache, ratings, widgets
+from movierec.ui.components import address, cache, ratings, widgets
 from movierec.ui.components.text import NOT_MEASURED, decimal, integer
 
 __all__ = ["movies", "users"]
@@ -134,27 +134,11 @@ def _table(table: pd.DataFrame, key: str, id_column: str, alt: str) -> None:
 def _choose(
     label: str, key: str, ids: list[str], named: Callable[[str], str], known: IdMap
 ) -> str | None:
-    """Offer the ids found, and the one chosen already even if the search now hides it.
-
-    The id stands in the page's address. `bind="query-params"` would put the label there.
-    """
-    if key not in st.session_state and st.query_params.get(key) in known:
-        st.session_state[key] = st.query_params[key]
-    chosen = st.session_state.get(key)
-    hidden = [chosen] if chosen in known and chosen not in ids else []
-    chosen = st.selectbox(
-        f"{label} in detail",
-        hidden + ids,
-        index=None,
-        key=key,
+    """Offer the ids found, and the one chosen already even if the search now hides it."""
+    return address.select(
+        f"{label} in detail", key, ids, None, known=known, named=named,
         placeholder=f"Choose a {label.lower()}, or select a row above",
-        format_func=named,
-    )
-    if chosen is None:
-        st.query_params.pop(key, None)
-    else:
-        st.query_params[key] = chosen
-    return chosen
+    )  # fmt: skip
 
 
 def _movie(data: Dataset, table: pd.DataFrame, index: int) -> None:

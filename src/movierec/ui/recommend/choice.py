@@ -15,11 +15,11 @@ from movierec.inference import LoadedVersion
 from movierec.inference.batch import Options
 from movierec.inference.filters import Filters, RankBy
 from movierec.store.records import VersionRecord
-from movierec.ui.components import cache, widgets
-from movierec.ui.components.forms import kept_as
+from movierec.ui.components import address, cache
+from movierec.ui.components.address import bound
 from movierec.ui.components.theme import VersionStyle, version_style
 
-__all__ = ["FACTS", "ListOptions", "SelectedVersions", "choose", "kept_choice", "options"]
+__all__ = ["FACTS", "ListOptions", "SelectedVersions", "choose", "options"]
 
 FACTS = ("evaluation",)  # of metadata: what choosing needs
 _VERSION, _BESIDE = "version", "beside"
@@ -68,7 +68,10 @@ def choose(records: Sequence[VersionRecord]) -> SelectedVersions:
     current = next((record.name for record in records if record.is_current), records[0].name)
     left, right, _ = st.columns([2, 3, 2], vertical_alignment="bottom")
     with left:
-        name = kept_choice("Version", _VERSION, list(known), current, lambda v: _named(known[v]))
+        name = address.select(
+            "Version", _VERSION, list(known), current, named=lambda v: _named(known[v]),
+            persist_state="session",
+        )  # fmt: skip
     alike = [
         other.name
         for other in records
@@ -87,9 +90,8 @@ def choose(records: Sequence[VersionRecord]) -> SelectedVersions:
 def _beside(alike: Sequence[str], known: Mapping[str, VersionRecord]) -> list[str]:
     """Offer versions of the same data to stand beside the first."""
     state: Any = st.session_state
-    written = f"{_BESIDE}-written"
-    asked = st.query_params.get_all(_BESIDE)
-    if asked and asked != state.get(written):
+    asked = address.asked(_BESIDE)
+    if asked:
         state[_BESIDE] = asked
     state[_BESIDE] = [name for name in state.get(_BESIDE, []) if name in alike][:_MOST_BESIDE]
     chosen = st.multiselect(
@@ -97,31 +99,7 @@ def _beside(alike: Sequence[str], known: Mapping[str, VersionRecord]) -> list[st
         max_selections=_MOST_BESIDE, placeholder="No other version", persist_state="session",
         disabled=not alike,
     )  # fmt: skip
-    state[written] = st.query_params[_BESIDE] = chosen
-    return chosen
-
-
-def kept_choice(
-    label: str, key: str, options: Sequence[str], default: str, named: Any = str, **look: Any
-) -> str:
-    """Offer one of some names; the address may ask for one, and says which is chosen.
-
-    What the address asks for and is not among them is said; `look` goes to the widget.
-    """
-    state: Any = st.session_state
-    written = f"{key}-written"
-    asked = st.query_params.get(key)
-    unknown = asked is not None and asked not in options and not look.get("accept_new_options")
-    if asked is not None and not unknown and asked != state.get(written):
-        state[key] = asked
-    if state.get(key) not in options and not (look.get("accept_new_options") and state.get(key)):
-        state[key] = default
-    chosen: str = st.selectbox(
-        label, options, key=key, format_func=named, persist_state="session", **look
-    )
-    if asked is not None and unknown and asked != state.get(written):
-        widgets.mute(f"There is no {asked[:40]} here (any more); this is {chosen}.")
-    state[written] = st.query_params[key] = chosen
+    address.write(_BESIDE, *chosen)
     return chosen
 
 
@@ -156,21 +134,21 @@ def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Li
     with st.container(
         horizontal=True, vertical_alignment="bottom", key=f"options-{prefix}", gap="medium"
     ):
-        k = st.selectbox("Movies", _LENGTHS, index=1, width=90, **kept_as(f"{prefix}-k"))
+        k = st.selectbox("Movies", _LENGTHS, index=1, width=90, **bound(f"{prefix}-k"))
         label = st.segmented_control(
             "Ranked by", list(_BY) if stars else ["Ranking"], default="Ranking", required=True,
             help="Ranking: the order the model learnt. Predicted rating: the stars it expects.",
-            **kept_as(f"{prefix}-by"),
+            **bound(f"{prefix}-by"),
         )  # fmt: skip
         diversity = st.slider(
             "Diversity", 0.0, 1.0, 0.0, 0.05, help=DIVERSITY, width=180,
-            **kept_as(f"{prefix}-diversity"),
+            **bound(f"{prefix}-diversity"),
         )  # fmt: skip
         filters = _filters(data, prefix)
         look = st.segmented_control(
-            "Shown as", _LOOKS, default=_LOOKS[0], required=True, **kept_as(f"{prefix}-look")
+            "Shown as", _LOOKS, default=_LOOKS[0], required=True, **bound(f"{prefix}-look")
         )
-        also = seen and st.toggle("Seen ones too", **kept_as(f"{prefix}-seen"))
+        also = seen and st.toggle("Seen ones too", **bound(f"{prefix}-seen"))
     return ListOptions(Options(k, not also, filters, diversity, _BY[label]), look == _LOOKS[1])
 
 
@@ -181,12 +159,12 @@ def _filters(data: Dataset, prefix: str) -> Filters:
         first, last = _years(data, prefix)
         rated = st.number_input(
             "Ratings a movie has at least", 0, None, 0, help="Known ratings, of everybody.",
-            **kept_as(f"{prefix}-rated"),
+            **bound(f"{prefix}-rated"),
         )  # fmt: skip
         titles = _titles(data)
         excluded = st.multiselect(
             "Leave out", list(titles), format_func=lambda movie: titles[movie],
-            placeholder="No movie", **kept_as(f"{prefix}-out"),
+            placeholder="No movie", **bound(f"{prefix}-out"),
         )  # fmt: skip
     return Filters(genres, without, first, last, int(rated), tuple(excluded))
 
@@ -196,10 +174,10 @@ def _genres(data: Dataset, prefix: str) -> tuple[tuple[str, ...], tuple[str, ...
     if not known:
         return (), ()
     wanted = st.multiselect(
-        "Only these genres", known, placeholder="Any genre", **kept_as(f"{prefix}-genre")
+        "Only these genres", known, placeholder="Any genre", **bound(f"{prefix}-genre")
     )
     unwanted = st.multiselect(
-        "Not these genres", known, placeholder="None", **kept_as(f"{prefix}-not")
+        "Not these genres", known, placeholder="None", **bound(f"{prefix}-not")
     )
     return tuple(wanted), tuple(unwanted)
 
@@ -211,7 +189,7 @@ def _years(data: Dataset, prefix: str) -> tuple[int | None, int | None]:
     low, high = int(np.nanmin(years)), int(np.nanmax(years))
     if low == high:
         return None, None
-    first, last = st.slider("Years", low, high, (low, high), **kept_as(f"{prefix}-years"))
+    first, last = st.slider("Years", low, high, (low, high), **bound(f"{prefix}-years"))
     return (first if first > low else None), (last if last < high else None)
 
 

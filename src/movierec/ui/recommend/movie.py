@@ -9,13 +9,13 @@ import streamlit as st
 
 from movierec.inference import SimilarMovie
 from movierec.inference.movies import groups_of
-from movierec.ui.components import cache, ratings, widgets
+from movierec.ui.components import address, cache, ratings, widgets
+from movierec.ui.components.address import bound
 from movierec.ui.components.charts import finish
-from movierec.ui.components.forms import kept_as
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, integer, percent, plotly_text
 from movierec.ui.components.theme import NEUTRAL
-from movierec.ui.recommend.choice import Head, SelectedVersions, kept_choice
+from movierec.ui.recommend.choice import Head, SelectedVersions
 
 __all__ = [
     "movie",
@@ -51,7 +51,7 @@ def pick_movie(sides: SelectedVersions) -> str:
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     text = left.text_input(
         "Search titles", type="search", live=True, placeholder="A title, a year, or both",
-        **kept_as("mq"),
+        **bound("mq"),
     )  # fmt: skip
     hits = search.find(text or "", _OFFERED)
     if not hits:
@@ -68,7 +68,7 @@ def pick_movie(sides: SelectedVersions) -> str:
         return f"{hit.title}{'' if hit.year is None else f' ({hit.year})'}"
 
     with right:
-        return kept_choice("Movie", _KEY, ids, ids[0], label)
+        return address.select("Movie", _KEY, ids, ids[0], named=label, persist_state="session")
 
 
 def _chips(sides: SelectedVersions, at: int, own: np.ndarray, mean: float) -> dict[str, str]:

@@ -13,15 +13,15 @@ from movierec.columns import Columns
 from movierec.data.dataset import Dataset
 from movierec.errors import MovierecError
 from movierec.inference.newcomers import can_answer
-from movierec.ui.components import cache, flash, widgets
-from movierec.ui.components.forms import kept_as
+from movierec.ui.components import address, cache, flash, widgets
+from movierec.ui.components.address import bound
 from movierec.ui.components.text import integer, literal, spoken
 from movierec.ui.recommend import choice, list_view
 from movierec.ui.recommend.choice import Head, SelectedVersions
 
 __all__ = ["newcomer"]
 
-_RATINGS, _WRITTEN, _NAME = "rated", "rated-written", "profile-name"
+_RATINGS, _NAME = "rated", "profile-name"
 _HITS = 6
 _MOST = 200  # ratings of a newcomer in an address
 
@@ -73,9 +73,9 @@ def _lists(sides: SelectedVersions, ratings: Ratings, features: Mapping[str, Any
 def _ratings(data: Dataset) -> Ratings:
     """Return the ratings as the address or this session has them."""
     state: Any = st.session_state
-    asked = st.query_params.get(_RATINGS)
-    if asked is not None and asked != state.get(_WRITTEN):
-        state[_RATINGS] = _read(asked, data)
+    asked = address.asked(_RATINGS)
+    if asked:
+        state[_RATINGS] = _read(asked[0], data)
     held: Ratings = state.get(_RATINGS, {})
     return {movie: stars for movie, stars in held.items() if movie in data.movies}
 
@@ -101,14 +101,9 @@ def _level(text: str, data: Dataset) -> float | None:
 
 
 def _write(ratings: Ratings) -> None:
-    state: Any = st.session_state
-    state[_RATINGS] = ratings
+    st.session_state[_RATINGS] = ratings
     text = ",".join(f"{movie}:{stars:g}" for movie, stars in ratings.items())
-    state[_WRITTEN] = text
-    if text:
-        st.query_params[_RATINGS] = text
-    else:
-        st.query_params.pop(_RATINGS, None)
+    address.write(_RATINGS, *[text] * bool(text))
 
 
 def _search(data: Dataset, ratings: Ratings) -> None:
@@ -178,13 +173,13 @@ def _features(data: Dataset) -> dict[str, Any]:
         for column in offered:
             if column == Columns.AGE:
                 features[column] = st.number_input(
-                    "Age (years)", 1, 120, None, placeholder="Unknown", **kept_as("age")
+                    "Age (years)", 1, 120, None, placeholder="Unknown", **bound("age")
                 )
             else:
                 known = sorted(frame[column].dropna().astype(str).unique())
                 features[column] = st.selectbox(
                     column.capitalize(), known, index=None, placeholder="Unknown",
-                    **kept_as(column),
+                    **bound(column),
                 )  # fmt: skip
     return {name: value for name, value in features.items() if value is not None}
 

@@ -11,13 +11,13 @@ import streamlit as st
 from movierec.data.dataset import Dataset
 from movierec.inference import Recommendation
 from movierec.inference.user_profile import HistoryLine, Profile, hard_cases, profile
-from movierec.ui.components import cache, widgets
+from movierec.ui.components import address, cache, widgets
 from movierec.ui.components.charts import finish, thin
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import day, decimal, integer, literal, percent, plotly_text, signed
 from movierec.ui.components.theme import NEUTRAL
 from movierec.ui.recommend import choice, list_view
-from movierec.ui.recommend.choice import Head, SelectedVersions, kept_choice
+from movierec.ui.recommend.choice import Head, SelectedVersions
 
 __all__ = [
     "over_time",
@@ -81,8 +81,9 @@ def _choose(sides: SelectedVersions) -> str:
                 on_click=take, args=(case.user_id,), type="tertiary",
             )  # fmt: skip
     with left:
-        return kept_choice(
+        return address.select(
             "User", _KEY, offered, offered[0], accept_new_options=True,
+            persist_state="session",
             help="Any id can be typed; one that is not in the data gets what a stranger gets.",
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ import streamlit as st
 from movierec import jobs
 from movierec.store.records import ACTIVE_STATES, RunRecord
 from movierec.sweeps.records import SweepRecord
-from movierec.ui.components import cache, shell, widgets
+from movierec.ui.components import address, cache, shell, widgets
 from movierec.ui.components.flash import leave
 from movierec.ui.components.runs import facts
 from movierec.ui.components.text import literal
@@ -175,12 +175,9 @@ def _button(label: str, key: str, *, icon: str, **options: Any) -> bool:
 def _choose(records: Sequence[SweepRecord]) -> str:
     """Offer the sweeps; the one chosen is in the page's address, also where it is the newest."""
     names = [record.name for record in records]
-    state: Any = st.session_state
-    asked = state.pop(_NEXT, None) or state.get("sweep") or st.query_params.get("sweep")
-    state["sweep"] = asked if asked in names else names[0]
-    name = st.selectbox("Sweep in detail", names, key="sweep")
-    st.query_params["sweep"] = name
-    return name
+    if _NEXT in st.session_state:
+        st.session_state["sweep"] = st.session_state.pop(_NEXT)
+    return address.select("Sweep in detail", "sweep", names, names[0])
 
 
 def _charts(record: SweepRecord) -> None:

@@ -14,8 +14,8 @@ from movierec.errors import MovierecError
 from movierec.registry.names import listed
 from movierec.store.queue import Where
 from movierec.store.records import EpochRecord, RunRecord
-from movierec.ui.components import cache, widgets
-from movierec.ui.components.forms import kept_as
+from movierec.ui.components import address, cache, widgets
+from movierec.ui.components.address import bound
 from movierec.ui.components.runs import facts as run_facts
 from movierec.ui.components.runs import live, outcome
 from movierec.ui.components.runs.watching import why
@@ -97,7 +97,7 @@ def _filters() -> dict[str, Any]:
 
 def _page(count: int, filters: Mapping[str, Any]) -> list[RunRecord]:
     pages = -(-count // PAGE)
-    number = st.pagination(pages, **kept_as("page")) if pages > 1 else 1
+    number = st.pagination(pages, **bound("page")) if pages > 1 else 1
     return cache.store().runs.list(PAGE, offset=(number - 1) * PAGE, **filters)
 
 
@@ -143,8 +143,8 @@ def _row(run: RunRecord, best: EpochRecord | None) -> dict[str, object]:
 
 def _choose(runs: Sequence[RunRecord]) -> RunRecord | None:
     """Offer the runs of the page, and the one that the address names wherever it is."""
-    asked = st.query_params.get("run", "")
-    if "run" not in st.session_state and asked.isdecimal() and int(asked) < 2**31:
+    asked = next(iter(address.asked("run")), "")
+    if asked.isdecimal() and int(asked) < 2**31:
         st.session_state["run"] = int(asked)
     kept = st.session_state.get("run")
     known = {run.id: run for run in runs}
@@ -157,11 +157,8 @@ def _choose(runs: Sequence[RunRecord]) -> RunRecord | None:
         placeholder="Choose a run, or select a row above",
         format_func=lambda i: f"Run {i} · {run_facts.what(known[i])} · {known[i].state}",
     )  # fmt: skip
-    if number is None:
-        st.query_params.pop("run", None)
-        return None
-    st.query_params["run"] = str(number)
-    return known[number]
+    address.write("run", *[] if number is None else [str(number)])
+    return None if number is None else known[number]
 
 
 def _detail(run: RunRecord, again: Again) -> None:

@@ -16,7 +16,7 @@ from movierec.jobs.estimate import Estimate, estimate
 from movierec.models.graphsage.hyperparameters import PRESETS
 from movierec.store.records import DatasetRecord, RunRecord
 from movierec.ui.components import cache, forms, widgets
-from movierec.ui.components.forms import kept_as
+from movierec.ui.components.address import bound
 from movierec.ui.components.text import NOT_MEASURED, duration, integer, literal
 from movierec.workflows import form
 from movierec.workflows.command import train_command
@@ -230,7 +230,7 @@ def _around(preset: str) -> dict[str, Any]:
             2**31 - 1,
             0,
             help="Of weights, dropout and batches.",
-            **kept_as("seed"),
+            **bound("seed"),
         )
     }
     if preset not in PRESETS:
@@ -239,20 +239,20 @@ def _around(preset: str) -> dict[str, Any]:
         "Device",
         DEVICES,
         help="auto takes the fastest this machine has; as set, what MOVIEREC_DEVICE says.",
-        **kept_as("device"),
+        **bound("device"),
     )
     found["device"] = None if chosen == AS_SET else chosen
     found["members"] = members.number_input(
         "Members", 1, MOST_MEMBERS, 1,
         help="Models of different seeds, averaged into one version: better, and as many times "
-        "as long.", **kept_as("members"),
+        "as long.", **bound("members"),
     )  # fmt: skip
     with refit:
         st.space("small")
         found["refit"] = st.toggle(
             "Refit",
             help="Once the epoch is chosen, train as long again on train and validation part "
-            "together.", **kept_as("refit"),
+            "together.", **bound("refit"),
         )  # fmt: skip
     return found
 

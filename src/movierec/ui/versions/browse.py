@@ -13,9 +13,9 @@ from movierec.comparison.metrics import BY_KEY, dig
 from movierec.errors import MovierecError
 from movierec.registry import Registry
 from movierec.store.records import VersionRecord
-from movierec.ui.components import cache, shell, widgets
+from movierec.ui.components import address, cache, shell, widgets
+from movierec.ui.components.address import bound
 from movierec.ui.components.flash import leave
-from movierec.ui.components.forms import kept_as
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import ago, decimal, integer, literal, size
 from movierec.ui.components.versions import actions, leaderboard
@@ -24,7 +24,7 @@ from movierec.ui.components.versions.leaderboard import distinct, headline_metri
 __all__ = ["choose", "detail", "filtered", "head", "table"]
 
 _SHOWN = ("rmse", "ndcg_full")
-_KEY, _WRITTEN, _TABLE = "version", "version-written", "version-table"
+_KEY, _TABLE = "version", "version-table"
 
 
 def head(records: Sequence[VersionRecord]) -> None:
@@ -44,9 +44,7 @@ def head(records: Sequence[VersionRecord]) -> None:
 def filtered(records: Sequence[VersionRecord]) -> list[VersionRecord]:
     """Draw the filters and return what passes them, newest first."""
     search, tags, model, data = st.columns([3, 2, 2, 2])
-    text = search.text_input(
-        "Search names, tags and notes", type="search", live=True, **kept_as("q")
-    )
+    text = search.text_input("Search names, tags and notes", type="search", live=True, **bound("q"))
     options: dict[str, Any] = {
         "placeholder": "Any",
         "bind": "query-params",
@@ -83,20 +81,11 @@ def table(records: Sequence[VersionRecord]) -> None:
 def choose(records: Sequence[VersionRecord], found: Sequence[VersionRecord]) -> str:
     """Offer the versions found and the one that is open; its name is in the page's address."""
     known = {record.name: record for record in records}
-    state: Any = st.session_state
-    asked = st.query_params.get(_KEY)
-    if asked in known and asked != state.get(_WRITTEN):
-        state[_KEY] = asked
     first = next((record for record in records if record.is_current), records[0])
-    if state.get(_KEY) not in known:
-        state[_KEY] = first.name
-    if asked and asked not in known and asked != state.get(_WRITTEN):
-        widgets.mute(f"There is no version {asked[:40]} here (any more).")
-    names = [record.name for record in found]
-    hidden = [state[_KEY]] if state[_KEY] not in names else []
-    name: str = st.selectbox("Version in detail", hidden + names, key=_KEY)
-    state[_WRITTEN] = st.query_params[_KEY] = name
-    return name
+    return address.select(
+        "Version in detail", _KEY, [record.name for record in found], first.name, known=known,
+        unknown="There is no version {asked} here (any more).",
+    )  # fmt: skip
 
 
 def _says(record: VersionRecord, text: str) -> bool:
