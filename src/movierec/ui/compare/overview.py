@@ -20,7 +20,6 @@ from movierec.ui.compare.facts import LEADS, MANY
 from movierec.ui.components import cache, forms, shell, widgets
 from movierec.ui.components.tables import Column, html_table
 from movierec.ui.components.versions import curves
-from movierec.ui.components.versions import curves as model_charts
 
 __all__ = ["downloads", "head", "overview", "verdicts"]
 
@@ -126,7 +125,7 @@ def _remedies(side: Compared, apart: Sequence[Pair]) -> None:
             st.rerun()
     for pair in apart:
         if all(obstacle.remedy != "restore" for obstacle in pair.obstacles):
-            forms.link(side.records[pair.version], on=side.records[pair.baseline])
+            forms.retrain_link(side.records[pair.version], on=side.records[pair.baseline])
 
 
 def _is_measuring() -> bool:
@@ -134,19 +133,12 @@ def _is_measuring() -> bool:
 
 
 def _curves(side: Compared) -> None:
-    records = side.records
-    histories = {
-        name: model_charts.history_frame(record.metadata.get("training_history") or [])
-        for name, record in records.items()
-    }
-    drawn = {name: frame for name, frame in histories.items() if not frame.empty}
+    drawn = curves.histories(side.records)
     widgets.section("How they were trained")
     if not drawn:
         widgets.mute("Baselines are computed in one go, so there is no training curve.")
         return
-    names = [
-        n for n in model_charts.CURVES if any(n in model_charts.measured(f) for f in drawn.values())
-    ]
+    names = curves.measured(*drawn.values())
     with st.container(horizontal=True):
         curve = st.segmented_control(
             "Curves of", names, default=names[0], required=True, key="curves",
@@ -159,7 +151,7 @@ def _curves(side: Compared) -> None:
     figure = curves.curves_of_versions(
         drawn, curve, side.styles, x="seconds" if over == "Seconds" else "epoch"
     )
-    without = [name for name in records if name not in drawn]
+    without = [name for name in side.records if name not in drawn]
     note = "Measured on the validation part, which picks the epoch; not on the test part."
     if without:
         note += f" No curve: {', '.join(without)}."

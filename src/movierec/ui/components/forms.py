@@ -1,16 +1,18 @@
-"""One input per hyperparameter, made from what `workflows.form` says of it."""
+"""Parts of the training form and the sweep form: hyperparameters, split, engine, links to it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 import streamlit as st
 
+from movierec.data.splits import SPLIT_NAMES
 from movierec.errors import MovierecError
-from movierec.store.records import VersionRecord
+from movierec.store.records import DatasetRecord, VersionRecord
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.address import bound
 from movierec.ui.components.text import literal
@@ -26,14 +28,15 @@ from movierec.workflows.form import FormField, FormGroup
 from movierec.workflows.requests import MODELS
 
 __all__ = [
-    "address",
     "choose_engine",
+    "choose_split",
     "draw",
     "fill_in_engine",
     "group",
     "key_of",
-    "link",
-    "said",
+    "mend_first",
+    "remark",
+    "retrain_link",
 ]
 
 _COLUMNS = 3
@@ -77,7 +80,36 @@ def draw(field: FormField, key: str) -> Any:
     return _number(field, kept)
 
 
-def said(slots: dict[str, Any], name: str, text: str, *, wrong: bool = False) -> None:
+def choose_split(
+    label: str, data: DatasetRecord, slots: dict[str, Any], *, prefix: str, help: str, **kept: Any
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Draw a split's name and what can be set of it; return both, and what is wrong with them.
+
+    `prefix` begins the keys of its fields; `kept` are the key of its name and how that is kept.
+    """
+    cells = st.columns(4)
+    with cells[0]:
+        name = st.selectbox(
+            label, SPLIT_NAMES, index=SPLIT_NAMES.index("random"), help=help, **kept
+        )
+        slots["split"] = st.empty()
+    chosen: dict[str, Any] = {"name": name}
+    for cell, field in zip(cells[1:], form.split_fields(name), strict=False):
+        titled = replace(field, title="Split seed") if field.name == "seed" else field
+        with cell:
+            chosen[field.name] = draw(titled, f"{prefix}_{field.name}")
+    trouble = form.split_trouble(name, data.n_ratings, has_times=data.has_timestamps)
+    return chosen, {"split": trouble} if trouble else {}
+
+
+def mend_first(wrong: Mapping[str, str]) -> None:
+    """Name the fields that keep the form from being sent; nothing where there is none."""
+    if wrong:
+        names = ", ".join(form.label(name) for name in wrong)
+        widgets.html(f'<p class="mr-wrong"><b>✕</b> Mend first: {escape(names)}.</p>')
+
+
+def remark(slots: dict[str, Any], name: str, text: str, *, wrong: bool = False) -> None:
     """Write below an input: what is wrong with it, or how it differs from the preset."""
     with slots[name]:
         mark, kind = ("✕", "wrong") if wrong else ("●", "changed")
@@ -123,7 +155,7 @@ def choose_engine(key: str, what: str) -> tuple[dict[str, Any], dict[str, str]]:
         found, slots = _inputs(key, what), {"engine": st.empty()}
     trouble = engine_trouble(found)
     if trouble:
-        said(slots, "engine", trouble, wrong=True)
+        remark(slots, "engine", trouble, wrong=True)
     return found, {"engine": trouble} if trouble else {}
 
 
@@ -156,7 +188,7 @@ def _inputs(key: str, what: str) -> dict[str, Any]:
     return {"name": "ray", "workers": int(count), "address": (where or "").strip() or None}
 
 
-def link(version: VersionRecord, *, on: VersionRecord) -> None:
+def retrain_link(version: VersionRecord, *, on: VersionRecord) -> None:
     """Offer to train a version's settings again, on the data and split of another one."""
     data = cache.store().datasets.find(on.fingerprint)
     if version.preset not in MODELS or data is None:
@@ -165,11 +197,13 @@ def link(version: VersionRecord, *, on: VersionRecord) -> None:
         "pages/Train.py",
         label=literal(f"Train {version.name}'s settings again on {on.name}'s data and split"),
         icon=":material/model_training:",
-        query_params=address(version, data.name, on.metadata.get("split") or {}),
+        query_params=_retrain_address(version, data.name, on.metadata.get("split") or {}),
     )
 
 
-def address(version: VersionRecord, dataset: str, split: Mapping[str, Any]) -> dict[str, str]:
+def _retrain_address(
+    version: VersionRecord, dataset: str, split: Mapping[str, Any]
+) -> dict[str, str]:
     """Return the Train page's address whose form trains these settings on this data and split."""
     facts = version.metadata
     asked: dict[str, Any] = {

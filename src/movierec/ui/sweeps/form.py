@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import streamlit as st
 
-from movierec.data.splits import SPLIT_NAMES
 from movierec.store import DatasetRecord
 from movierec.sweeps import form as sweep_form
 from movierec.sweeps.space import Choices, Range
-from movierec.ui.components import forms, widgets
+from movierec.ui.components import forms
 from movierec.ui.components.text import literal
 from movierec.ui.sweeps.results import METRICS
 from movierec.workflows import form
@@ -32,7 +30,11 @@ def form_of(datasets: Sequence[DatasetRecord], submit: Callable[[Mapping[str, An
     slots: dict[str, Any] = {}
     with st.container(border=True, key="sweep-what"):
         preset, data = _what(datasets)
-        split = _split(slots)
+        split, split_wrong = forms.choose_split(
+            "Split of the sweep", data, slots, prefix="sweep_split", key="sweep-split", **_KEPT,
+            help="Trials train on the train part and are measured on the validation part. They "
+            "do not even have the test part.",
+        )  # fmt: skip
     with st.container(border=True, key="sweep-space"):
         search = _space(preset, slots)
     with st.container(border=True, key="sweep-how"):
@@ -40,9 +42,9 @@ def form_of(datasets: Sequence[DatasetRecord], submit: Callable[[Mapping[str, An
         around["engine"], refused = forms.choose_engine("sweep", "try points at the same time")
     training = {"preset": preset, "dataset": data.name, "split": split, "seed": around.pop("seed")}
     request = {"training": training, "search": search, **around}
-    others = {**sweep_form.complaints({**request, "engine": {}}), **_split_wrong(data, split)}
+    others = {**sweep_form.complaints({**request, "engine": {}}), **split_wrong}
     for name, text in others.items():
-        forms.said(slots, name, text, wrong=True)
+        forms.remark(slots, name, text, wrong=True)
     wrong = {**others, **refused}
     _button(request, wrong, submit)
 
@@ -65,28 +67,6 @@ def _what(datasets: Sequence[DatasetRecord]) -> tuple[str, DatasetRecord]:
     by_name = {record.name: record for record in datasets}
     name = right.selectbox("Data set of the sweep", list(by_name), key="sweep-data", **_KEPT)
     return preset, by_name[name]
-
-
-def _split(slots: dict[str, Any]) -> dict[str, Any]:
-    cells = st.columns(4)
-    with cells[0]:
-        name = st.selectbox(
-            "Split of the sweep", SPLIT_NAMES, index=SPLIT_NAMES.index("random"),
-            key="sweep-split", **_KEPT,
-            help="Trials train on the train part and are measured on the validation part. They "
-            "do not even have the test part.",
-        )  # fmt: skip
-        slots["split"] = st.empty()
-    chosen: dict[str, Any] = {"name": name}
-    for cell, each in zip(cells[1:], form.split_fields(name), strict=False):
-        with cell:
-            chosen[each.name] = forms.draw(each, f"sweep_split_{each.name}")
-    return chosen
-
-
-def _split_wrong(data: DatasetRecord, split: Mapping[str, Any]) -> dict[str, str]:
-    trouble = form.split_trouble(split["name"], data.n_ratings, has_times=data.has_timestamps)
-    return {"split": trouble} if trouble else {}
 
 
 def _space(preset: str, slots: dict[str, Any]) -> list[str]:
@@ -174,9 +154,7 @@ def _button(
     request: Mapping[str, Any], wrong: Mapping[str, str],
     submit: Callable[[Mapping[str, Any]], None],
 ) -> None:  # fmt: skip
-    if wrong:
-        names = ", ".join(form.label(name) for name in wrong)
-        widgets.html(f'<p class="mr-wrong"><b>✕</b> Mend first: {escape(names)}.</p>')
+    forms.mend_first(wrong)
     trials = request["trials"]
     label = f"Start the sweep of {trials} trial{'s' * (trials != 1)}"
     if st.button(

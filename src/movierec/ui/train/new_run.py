@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
 from movierec import jobs
-from movierec.data.splits import SPLIT_NAMES
 from movierec.errors import MovierecError
 from movierec.jobs.estimate import Estimate, estimate
 from movierec.models.graphsage.hyperparameters import PRESETS
@@ -74,8 +73,7 @@ def _summary(draft: Draft) -> None:
     widgets.html('<h2 class="mr-chart-title">What you are about to train</h2>')
     widgets.facts(_changes(draft))
     if draft.wrong:
-        names = ", ".join(form.label(name) for name in draft.wrong)
-        widgets.html(f'<p class="mr-wrong"><b>✕</b> Mend first: {names}.</p>')
+        forms.mend_first(draft.wrong)
     else:
         costs(estimate(cache.store(), draft.training, draft.dataset))
     current = st.checkbox(
@@ -144,11 +142,15 @@ def draft(datasets: Sequence[DatasetRecord], models: Sequence[str]) -> Draft:
     slots: dict[str, Any] = {}
     preset, data = _what(datasets, models)
     with st.container(border=True, key="form-data"):
-        split = _split(slots)
+        split, split_wrong = forms.choose_split(
+            "Split", data, slots, prefix="split", **bound("split"),
+            help="How the ratings are divided into train, validation and test part. Two versions "
+            "compare only on the same split.",
+        )  # fmt: skip
     groups = form.groups(preset)
     values = _hyperparameters(preset, groups, slots)
     extra = _around(preset)
-    wrong = {**form.complaints(preset, values), **_split_wrong(data, split)}
+    wrong = {**form.complaints(preset, values), **split_wrong}
     if preset in PRESETS:
         extra["engine"], refused = forms.choose_engine("train", "share the users of one training")
         wrong |= refused
@@ -177,29 +179,6 @@ def _what(datasets: Sequence[DatasetRecord], models: Sequence[str]) -> tuple[str
     )
     widgets.mute(form.describe(preset))
     return preset, by_name[name]
-
-
-def _split(slots: dict[str, Any]) -> dict[str, Any]:
-    cells = st.columns(4)
-    with cells[0]:
-        name = st.selectbox(
-            "Split", SPLIT_NAMES, index=SPLIT_NAMES.index("random"), key="split",
-            bind="query-params", persist_state="session",
-            help="How the ratings are divided into train, validation and test part. Two versions "
-            "compare only on the same split.",
-        )  # fmt: skip
-        slots["split"] = st.empty()
-    chosen: dict[str, Any] = {"name": name}
-    for cell, each in zip(cells[1:], form.split_fields(name), strict=False):
-        with cell:
-            shown = replace(each, title="Split seed") if each.name == "seed" else each
-            chosen[each.name] = forms.draw(shown, f"split_{each.name}")
-    return chosen
-
-
-def _split_wrong(data: DatasetRecord, split: Mapping[str, Any]) -> dict[str, str]:
-    trouble = form.split_trouble(split["name"], data.n_ratings, has_times=data.has_timestamps)
-    return {"split": trouble} if trouble else {}
 
 
 def _hyperparameters(
@@ -264,11 +243,11 @@ def _annotate(
     start = {each.name: each.default for part in form.groups(preset) for each in part.fields}
     for name in values:
         if name in wrong:
-            forms.said(slots, name, wrong[name], wrong=True)
+            forms.remark(slots, name, wrong[name], wrong=True)
         elif name in changed:
-            forms.said(slots, name, f"{preset}: {_plain(start[name])}")
+            forms.remark(slots, name, f"{preset}: {_plain(start[name])}")
     if "split" in wrong:
-        forms.said(slots, "split", wrong["split"], wrong=True)
+        forms.remark(slots, "split", wrong["split"], wrong=True)
 
 
 def _plain(value: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from movierec.store.records import EpochRecord
+from movierec.store.records import EpochRecord, VersionRecord
 from movierec.ui.components.charts import finish, mark, row_of, thin
 from movierec.ui.components.text import decimal, duration
 from movierec.ui.components.theme import DASHES, NEUTRAL, OKABE_ITO, Styles, VersionStyle
@@ -22,6 +22,7 @@ __all__ = [
     "best_epoch",
     "curves_of_runs",
     "curves_of_versions",
+    "histories",
     "history_frame",
     "learning_curve",
     "measured",
@@ -55,9 +56,22 @@ def history_frame(rows: Sequence[EpochRecord | Mapping[str, Any]]) -> pd.DataFra
     return frame.sort_values("epoch", ignore_index=True)
 
 
-def measured(history: pd.DataFrame) -> list[CurveName]:
-    """Return the curves that a history has values for."""
-    return [name for name, curve in CURVES.items() if history[curve.column].notna().any()]
+def histories(records: Mapping[str, VersionRecord]) -> dict[str, pd.DataFrame]:
+    """Return the epochs of each version that has any, by name."""
+    frames = {
+        name: history_frame(record.metadata.get("training_history") or [])
+        for name, record in records.items()
+    }
+    return {name: frame for name, frame in frames.items() if not frame.empty}
+
+
+def measured(*histories: pd.DataFrame) -> list[CurveName]:
+    """Return the curves that at least one of these histories has values for."""
+    return [
+        name
+        for name, curve in CURVES.items()
+        if any(history[curve.column].notna().any() for history in histories)
+    ]
 
 
 def learning_curve(
@@ -118,7 +132,7 @@ def best_epoch(history: pd.DataFrame) -> pd.Series:
 def curves_of_runs(histories: Mapping[str, pd.DataFrame], name: CurveName = "RMSE") -> go.Figure:
     """Draw one validation curve of several runs over their epochs, each best epoch ringed.
 
-    `histories`: what each run is called, and its `model_charts.history_frame`; at least one has
+    `histories`: what each run is called, and its `history_frame`; at least one has
     a value.
     """
     curve, figure = CURVES[name], go.Figure()
@@ -164,7 +178,7 @@ def curves_of_versions(
 ) -> go.Figure:
     """Draw one validation curve of several versions, the epoch each kept marked by its symbol.
 
-    `histories`: `model_charts.history_frame` by version; `x`: the epoch, or the seconds of all
+    `histories`: `history_frame` by version; `x`: the epoch, or the seconds of all
     epochs until then.
     """
     curve, figure = CURVES[name], go.Figure()

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the figures of a report; each one's data lies beside its place, as JSON.
+// Draws the figures of a page; the data of each lies in the element after its place, as JSON.
 (() => {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const PAPER = 680; // px: the width of an A4 page within its margins
@@ -13,7 +13,7 @@
   };
 
   const draw = (place) => {
-    const figure = JSON.parse(document.getElementById(place.dataset.figure).textContent);
+    const figure = JSON.parse(place.nextElementSibling.textContent);
     const size = onPaper ? { width: PAPER, autosize: false } : { autosize: true };
     const layout = { ...figure.layout, ...size, template: look() };
     const options = { displayModeBar: false, responsive: !onPaper };
