@@ -31,7 +31,7 @@ def home(store: Store) -> None:
 
 
 def full(store: Store, version: VersionRecord) -> None:
-    """Draw the current version among its floors, the data it comes from, the next step."""
+    """Draw the current version among its baselines, the data it comes from, the next step."""
     style = version_style(version.name, store.versions.names_ever())
     table = leaderboard.rows(version)
     current.headline(version, table)

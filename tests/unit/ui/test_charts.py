@@ -15,7 +15,7 @@ from tests.support.states import epochs, nasty_dataset
 STYLE = version_style("v1.0.0", ["v1.0.0"])
 DATA = nasty_dataset()
 RUNGS = pd.DataFrame(
-    [("v1", 0.92, "version"), ("averages", 0.94, "floor"), ("random", np.nan, "floor"),
+    [("v1", 0.92, "version"), ("averages", 0.94, "baseline"), ("random", np.nan, "baseline"),
      ("<b>$x$</b>", 0.88, "published")],
     columns=["system", "value", "kind"],
 )  # fmt: skip
@@ -112,14 +112,14 @@ def test_ladder_puts_the_best_on_top_and_leaves_out_the_unmeasured() -> None:
     figure = leaderboard.ladder(RUNGS, STYLE, axis="RMSE (stars)")
     escaped = "&lt;b&gt;&#36;x&#36;&lt;/b&gt;"
     assert list(figure.layout.yaxis.categoryarray) == ["averages", "v1", escaped]
-    assert "0.020 better than the best floor, averages" in figure.layout.title.text
+    assert "0.020 better than the best simple baseline, averages" in figure.layout.title.text
     higher = leaderboard.ladder(RUNGS, STYLE, axis="NDCG", lower_is_better=False)
-    assert "0.020 behind the best floor, averages" in higher.layout.title.text
+    assert "0.020 behind the best simple baseline, averages" in higher.layout.title.text
 
 
-def test_titles_from_floors_survive_only_floors() -> None:
-    only = RUNGS.loc[RUNGS["kind"] == "floor"]
-    assert "no floor" in leaderboard.ladder(only, STYLE, axis="RMSE").layout.title.text
+def test_titles_from_baselines_survive_only_baselines() -> None:
+    only = RUNGS.loc[RUNGS["kind"] == "baseline"]
+    assert "no baseline" in leaderboard.ladder(only, STYLE, axis="RMSE").layout.title.text
 
 
 def test_metrics_point_into_the_evaluation() -> None:

@@ -154,10 +154,10 @@ def _beyond_title(found: Comparison, alike: Sequence[str]) -> str:
 CostName = Literal["seconds", "parameters", "memory_mb"]
 Points: TypeAlias = Mapping[str, tuple[float, float]]
 
-_COST_AXES: Mapping[CostName, tuple[str, str]] = {
-    "seconds": ("training time of the whole run (s)", "quicker to train"),
-    "parameters": ("parameters", "smaller"),
-    "memory_mb": ("peak memory of the run (MB)", "smaller in memory"),
+_COST_AXES: Mapping[CostName, tuple[str, str, str]] = {
+    "seconds": ("training time of the whole run (s)", "quicker to train", "costs more time"),
+    "parameters": ("parameters", "smaller", "needs more parameters"),
+    "memory_mb": ("peak memory of the run (MB)", "smaller in memory", "needs more memory"),
 }
 _LABELLED = 12  # versions whose names have room
 
@@ -171,7 +171,7 @@ def pareto(
     x: CostName = "seconds",
 ) -> go.Figure:
     """Draw what each version costs against what it reaches, and the front that none beats."""
-    chosen, (axis, cheaper) = BY_KEY[metric], _COST_AXES[x]
+    chosen, (axis, cheaper, dearer) = BY_KEY[metric], _COST_AXES[x]
     points = {
         cost.version: (float(getattr(cost, x)), values[cost.version].get(metric, math.nan))
         for cost in costs
@@ -183,8 +183,8 @@ def pareto(
     if is_wide(spent):
         ticks = _ticks(min(spent), max(spent))
         figure.update_xaxes(type="log", tickvals=ticks, ticktext=[*map(integer, ticks)])
-        axis = f"{axis}, by factors"
-    title = _title(front, len(known), chosen, cheaper)
+        axis = f"{axis}, log scale"
+    title = _title(front, len(known), chosen, cheaper, dearer)
     told = "; ".join(
         f"{name}: {integer(p[0])}, {decimal(p[1], chosen.digits)}" for name, p in known.items()
     )
@@ -275,13 +275,13 @@ def _label_places(points: Points) -> dict[str, str]:
     return places
 
 
-def _title(front: Sequence[str], n: int, metric: Metric, cheaper: str) -> str:
+def _title(front: Sequence[str], n: int, metric: Metric, cheaper: str, dearer: str) -> str:
     if not front:
         return f"{metric.label} or its cost was recorded for none of these versions"
     if n == 1:
         return f"Cost and {metric.label} were recorded for {front[0]} alone"
     if len(front) == n:
-        return f"The better in {metric.label}, the dearer: no version beats another in both"
+        return f"Better accuracy {dearer}; no version wins on both"
     if len(front) == 1:
         return f"No version is {cheaper} than {front[0]}, and none is better in {metric.label}"
     return f"{_listed(front)} are on the front: none is both {cheaper} and better"

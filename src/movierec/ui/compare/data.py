@@ -187,6 +187,6 @@ def pick(side: Compared, key: str) -> str | None:
     if len(names) == 1:
         return names[0]
     chosen: str = st.segmented_control(
-        f"Version beside {side.found.baseline}", names, default=names[0], required=True, key=key
+        "Compare with", names, default=names[0], required=True, key=key
     )
     return chosen

@@ -174,8 +174,8 @@ _TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "can't tell": "s
 def metrics_table(found: Comparison, styles: Styles) -> str:
     """Return two tables as HTML: what is tested user by user, and what lies beside accuracy.
 
-    Rows: the versions, the groups of seeds, the floors. What nothing has a value of has no
-    column.
+    Rows: the versions, the groups of seeds, the reference baselines. A metric that none of them
+    has a value of has no column.
     """
     tables = (
         ("Accuracy of each version, with its change from the baseline", PAIRED),
@@ -205,12 +205,14 @@ def _table(found: Comparison, styles: Styles, caption: str, metrics: Sequence[Me
     columns = [Column("Version"), *[_column(metric) for metric in metrics]]
     rows = [_version(found, name, metrics, styles[name]) for name in found.versions]
     seeds = [_seeds(group, metrics) for group in found.groups]
-    floors = [_floor(name, found.floors[name], metrics) for name in FLOORS if name in found.floors]
-    breaks = [len(rows)] * bool(seeds) + [len(rows) + len(seeds)] * bool(floors)
+    baselines = [
+        _baseline(name, found.floors[name], metrics) for name in FLOORS if name in found.floors
+    ]
+    breaks = [len(rows)] * bool(seeds) + [len(rows) + len(seeds)] * bool(baselines)
     return html_table(
         caption,
         columns,
-        [*rows, *seeds, *floors],
+        [*rows, *seeds, *baselines],
         highlight=[found.versions.index(found.baseline)],
         divide_before=breaks,
         dense=True,
@@ -276,6 +278,8 @@ def _spread(group: SeedGroup, key: str) -> Cell:
     return Cell(mean, note="" if NOT_MEASURED in (mean, deviation) else f"± {deviation}")
 
 
-def _floor(name: str, values: Mapping[str, float], metrics: Sequence[Metric]) -> list[Cell | str]:
-    head = Cell(FLOORS[name], note="floor")
+def _baseline(
+    name: str, values: Mapping[str, float], metrics: Sequence[Metric]
+) -> list[Cell | str]:
+    head = Cell(FLOORS[name], note="simple baseline")
     return [head, *[value_text(m.key, values.get(m.key, math.nan)) for m in metrics]]

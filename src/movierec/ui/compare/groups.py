@@ -86,7 +86,7 @@ def _summary(baseline: str, version: str, slices: Sequence[SliceDiff]) -> None:
         more = f" and {len(worse) - 3} more" if len(worse) > 3 else ""
         title = f"{version} is worse than {baseline} for {names}{more}"
     else:
-        title = f"No group is worse off with {version} than with {baseline} for sure"
+        title = f"No group is significantly worse with {version} than with {baseline}"
     widgets.section(title)
     widgets.mute(
         f"{len(better)} of {len(slices)} differences are better and {len(worse)} worse, after "

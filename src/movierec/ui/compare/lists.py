@@ -13,7 +13,7 @@ from movierec.ui.compare import list_charts
 from movierec.ui.compare.data import LISTED, Compared, pick
 from movierec.ui.components import address, widgets
 from movierec.ui.components.tables import Cell, Column, html_table
-from movierec.ui.components.text import decimal, integer
+from movierec.ui.components.text import decimal, hits, integer
 from movierec.ui.components.theme import VersionStyle
 
 __all__ = ["lists"]
@@ -49,7 +49,7 @@ def lists(side: Compared) -> None:
         _history(shown)
     for column, name in ((left, side.found.baseline), (right, version)):
         with column:
-            _list(name, shown.lists[name], side.styles[name])
+            _list(name, shown.lists[name], side.styles[name], side.dataset.rating_high)
 
 
 def _choose(side: Compared, version: str) -> str | None:
@@ -101,18 +101,18 @@ def _label(change: UserChange, metric: str) -> str:
 
 def _headline(shown: UserLists, version: str) -> str:
     overlap = next(each for each in shown.overlaps if each.version == version)
-    hits = f"{shown.hits(version)} hits instead of {shown.hits(shown.baseline)}"
+    found = f"{shown.hits(version)} hits instead of {shown.hits(shown.baseline)}"
     if overlap.shared == overlap.of and overlap.rank_biased > 1 - 1e-9:
         return f"User {shown.user_id} gets the same list from both"
     return (
         f"User {shown.user_id}: {overlap.shared} of {overlap.of} movies are in both lists; "
-        f"{version} has {hits}"
+        f"{version} has {found}"
     )
 
 
 def _history(shown: UserLists) -> None:
     title = f"What is known of the user: {integer(len(shown.history))} ratings"
-    widgets.html(f'<h3 class="mr-chart-title">{title}</h3>')
+    widgets.chart_title(title)
     rows: list[list[Cell | str]] = [
         [Cell(_titled(line.title, line.year)), f"{line.stars:g} ★"]
         for line in shown.history[:_HISTORY]
@@ -121,12 +121,9 @@ def _history(shown: UserLists) -> None:
     widgets.html(html_table(f"History of user {shown.user_id}", columns, rows, wrap=True))
 
 
-def _list(name: str, lines: Sequence[ListLine], style: VersionStyle) -> None:
-    hits = sum(line.is_hit for line in lines)
-    widgets.html(
-        f'<h3 class="mr-chart-title"><i class="mr-swatch" style="background:{style.colour}"></i>'
-        f"{name}: {hits} of {len(lines)} are hits</h3>"
-    )
+def _list(name: str, lines: Sequence[ListLine], style: VersionStyle, highest: float) -> None:
+    given = [line.stars for line in lines if line.stars is not None]
+    widgets.version_title(f"{name}: {hits(given, len(lines), highest)}", style)
     rows: list[list[Cell | str]] = [
         [
             Cell(f"{line.rank}. {_titled(line.title, line.year)}", best=line.is_hit),

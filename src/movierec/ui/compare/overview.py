@@ -34,7 +34,7 @@ _MARKS = {
     "better": ("▲", "good", "better"),
     "worse": ("▼", "bad", "worse"),
     "mixed": ("◆", "mixed", "mixed"),
-    "can't tell": ("=", "same", "no difference for sure"),
+    "can't tell": ("=", "same", "inconclusive"),
     "none": ("✕", "none", "not comparable"),
 }
 

@@ -38,7 +38,7 @@ _SYMBOLS: Mapping[Verdict, str] = {
     "worse": "triangle-down", "better": "triangle-up", "can't tell": "circle-open",
 }  # fmt: skip
 _TOLD: Mapping[Verdict, str] = {
-    "worse": "worse", "better": "better", "can't tell": "no difference for sure",
+    "worse": "worse", "better": "better", "can't tell": "inconclusive",
 }  # fmt: skip
 _LOUD = 30  # users from which a group's interval decides how wide the axis is
 
@@ -211,10 +211,10 @@ def _error_title(frames: Mapping[str, pd.DataFrame]) -> str:
     level = float(row_of(first, first["rmse"].argmax())["level"])
     at = {name: _rmse_at(frame, level) for name, frame in measured.items()}
     best = min(at, key=lambda name: at[name])
-    told = f"Ratings of {_stars(level)} are predicted worst"
+    told = f"{level:g}-star ratings are hardest"
     if len({decimal(rmse, 2) for rmse in at.values()}) == 1:
         return f"{told}: {decimal(at[best], 2)} stars off"
-    return f"{told}, least so by {best}: {decimal(at[best], 2)} stars off"
+    return f"{told}; {best} does best on them: {decimal(at[best], 2)} stars off"
 
 
 def _rmse_at(frame: pd.DataFrame, level: float) -> float:

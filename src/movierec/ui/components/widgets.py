@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from movierec.ui.components.charts import bare
+from movierec.ui.components.theme import VersionStyle
 
 __all__ = [
     "CITATION",
@@ -23,6 +24,7 @@ __all__ = [
     "mute",
     "section",
     "steps",
+    "version_title",
 ]
 
 CITATION = (
@@ -84,6 +86,12 @@ def chart_title(title: str, note: str = "") -> None:
     """Draw the title of a chart, which holds HTML's escapes alone, and a remark below it."""
     below = f'<p class="mr-chart-note">{escape(note)}</p>' if note else ""
     html(f'<h3 class="mr-chart-title">{title}</h3>{below}')
+
+
+def version_title(text: str, style: VersionStyle) -> None:
+    """Draw the title of what belongs to a version, with the version's colour before it."""
+    swatch = f'<i class="mr-swatch" style="background:{style.colour}"></i>'
+    chart_title(f"{swatch}{escape(text)}")
 
 
 def chips(pairs: Mapping[str, str]) -> None:

@@ -61,7 +61,7 @@ def import_report(record: DatasetRecord) -> None:
 def _over_time(data: Dataset) -> None:
     months = ratings.by_month(data, cache.aggregates(data))
     if months is None:
-        widgets.html('<h3 class="mr-chart-title">When the ratings were given is not known</h3>')
+        widgets.chart_title("When the ratings were given is not known")
         widgets.mute("The source has no timestamps, so temporal splits are not possible.")
         return
     widgets.figure(ratings.ratings_over_time(months), "months")
@@ -158,7 +158,7 @@ def _columns() -> dict[str, str]:
 def _submit(path: str, name: str, columns: dict[str, str]) -> None:
     missing = [column for column in ("user", "movie", "rating") if column not in columns]
     if not path.strip():
-        st.error("Say which file or folder to import.", icon=":material/error:")
+        st.error("Enter a file or folder path.", icon=":material/error:")
     elif columns and missing:
         st.error(
             f"Name the {' and '.join(missing)} column as well, or none of them.",

@@ -1,4 +1,4 @@
-"""Home's account of the current version: in words, in four numbers, beside its floors."""
+"""The current version on Home: in words, in four numbers, beside reference baselines."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ _HERO = ("rmse", "mae", "ndcg_full", "ndcg_rated")
 def headline(version: VersionRecord, table: Sequence[Row]) -> None:
     """Say in one sentence how good the version is, and on what that rests."""
     kicker = f"Current version {version.name} · {version.model}, preset {version.preset}"
-    rmse, floor = table[0].value("rmse"), leaderboard.best_floor(table, "rmse")
+    rmse, baseline = table[0].value("rmse"), leaderboard.best_baseline(table, "rmse")
     if math.isnan(rmse):
         widgets.heading(kicker, f"{version.name} ranks movies; it does not predict stars")
         return
     lead = f"Measured on {leaderboard.protocol(version)}."
-    if floor:
-        gap = floor.value("rmse") - rmse
+    if baseline:
+        gap = baseline.value("rmse") - rmse
         side = "better" if gap > 0 else "worse"
-        lead = f"{abs(gap):.3f} stars {side} than the best floor, “{floor.system}”. {lead}"
+        beside = f"{side} than the best simple baseline, “{baseline.system}”"
+        lead = f"{abs(gap):.3f} stars {beside}. {lead}"
     title = f"{version.name} predicts ratings with an error of {rmse:.2f} stars (RMSE)"
     widgets.heading(kicker, title, lead)
 
 
 def hero(table: Sequence[Row]) -> None:
-    """Draw the four numbers that matter, each with its distance to the best floor."""
+    """Draw the four numbers that matter, each with its distance to the best baseline."""
     by_key = {metric.key: metric for metric in METRICS}
     with st.container(key="numbers-hero"):
         for column, key in zip(st.columns(len(_HERO)), _HERO, strict=True):
@@ -48,7 +49,7 @@ def hero(table: Sequence[Row]) -> None:
 
 
 def ladders(table: Sequence[Row], style: VersionStyle) -> None:
-    """Draw where the version stands among floors and published systems."""
+    """Draw where the version stands among baselines and published systems."""
     shown = [("rmse", "RMSE (stars)"), ("ndcg_full", "NDCG@10 full (0–1)")]
     for column, (key, axis) in zip(st.columns(2, gap="large"), shown, strict=True):
         rungs = leaderboard.rungs(table, key)
@@ -60,20 +61,20 @@ def ladders(table: Sequence[Row], style: VersionStyle) -> None:
 
 
 def comparison(table: Sequence[Row], style: VersionStyle) -> None:
-    """Draw every number beside the floors measured on the same split."""
+    """Draw every number beside the baselines measured on the same split."""
     columns = [Column("System")]
     columns += [Column(m.label, numeric=True, hint=m.hint) for m in METRICS]
     bests = {m.key: leaderboard.best_in(table, m.key) for m in METRICS}
     rows = [_table_row(row, bests, style if i == 0 else None) for i, row in enumerate(table)]
     first_published = [i for i, row in enumerate(table) if row.kind == "published"][:1]
-    caption = "Test metrics of the current version, its floors and published systems"
+    caption = "Test metrics of the current version, its baselines and published systems"
     widgets.html(
         html_table(caption, columns, rows, highlight=[0], divide_before=[1, *first_published])
     )
     widgets.mute(
         "★ best on this split. RMSE and MAE in stars, lower is better; ranking metrics 0–1, higher "
         "is better. “full” ranks all movies a user has not rated in training; “rated” ranks only "
-        "the user's own test movies and is easy, so read it beside the floors. Floors: “constant” "
+        "the user's own test movies and is easy, so read it beside the baselines: “constant” "
         "is the mean rating, “averages” the mean with each user's and movie's own deviation."
     )
 
@@ -91,7 +92,7 @@ def certainty(version: VersionRecord, style: VersionStyle) -> None:
         figure = reliability.of_one(table, numbers["ece"], style)
         widgets.figure(figure, "reliability", note=note)
     with right:
-        widgets.html('<h3 class="mr-chart-title">What its probabilities are worth</h3>')
+        widgets.chart_title("What its probabilities are worth")
         widgets.facts(_certainty_facts(numbers, version.metadata.get("calibration") or {}))
 
 
@@ -100,7 +101,7 @@ def training(version: VersionRecord, style: VersionStyle) -> None:
     history = curves.history_frame(version.metadata.get("training_history") or [])
     left, right = st.columns([3, 2], gap="large")
     with right:
-        widgets.html('<h3 class="mr-chart-title">What it is</h3>')
+        widgets.chart_title("What it is")
         widgets.facts(_facts(version))
     with left:
         if history.empty:
@@ -128,15 +129,15 @@ def _curve(history: pd.DataFrame, style: VersionStyle) -> None:
 
 
 def _hero_number(metric: Metric, table: Sequence[Row]) -> None:
-    value, floor = table[0].value(metric.key), leaderboard.best_floor(table, metric.key)
-    gap = math.nan if floor is None else value - floor.value(metric.key)
-    known = floor is not None and not math.isnan(gap)
+    value, baseline = table[0].value(metric.key), leaderboard.best_baseline(table, metric.key)
+    gap = math.nan if baseline is None else value - baseline.value(metric.key)
+    known = baseline is not None and not math.isnan(gap)
     st.metric(
         metric.label + (" (stars)" if metric.lower_is_better else ""),
         decimal(value),
         f"{gap:+.3f}" if known else None,  # Streamlit reads the direction from an ASCII minus
         delta_color="inverse" if metric.lower_is_better else "normal",
-        delta_description=f"vs {floor.system}" if known and floor else None,
+        delta_description=f"vs {baseline.system}" if known and baseline else None,
         help=metric.hint,
         border=True,
         height="stretch",

@@ -95,7 +95,7 @@ def _beside(alike: Sequence[str], known: Mapping[str, VersionRecord]) -> list[st
         state[_BESIDE] = asked
     state[_BESIDE] = [name for name in state.get(_BESIDE, []) if name in alike][:_MOST_BESIDE]
     chosen = st.multiselect(
-        "Beside it", alike, key=_BESIDE, format_func=lambda name: _named(known[name]),
+        "Compare with", alike, key=_BESIDE, format_func=lambda name: _named(known[name]),
         max_selections=_MOST_BESIDE, placeholder="No other version", persist_state="session",
         disabled=not alike,
     )  # fmt: skip
@@ -148,7 +148,7 @@ def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Li
         look = st.segmented_control(
             "Shown as", _LOOKS, default=_LOOKS[0], required=True, **bound(f"{prefix}-look")
         )
-        also = seen and st.toggle("Seen ones too", **bound(f"{prefix}-seen"))
+        also = seen and st.toggle("Include rated movies", **bound(f"{prefix}-seen"))
     return ListOptions(Options(k, not also, filters, diversity, _BY[label]), look == _LOOKS[1])
 
 

@@ -55,9 +55,9 @@ def _table(found: Explanation) -> str:
                   "mean over all movies"),
            Column("Predicted", numeric=True, hint="Change of the predicted rating, in stars")]
           if left_out else []),
-        Column("Alike", numeric=True, hint="Cosine of the two movies, 1 for the same direction"),
-        Column("Rated both", numeric=True, hint="Users who rated both movies: through them the one "
-               "reaches the other in the graph"),
+        Column("Similarity", True, "Cosine of the two movies, 1 for the same direction"),
+        Column("Rated by both", True, "Users who rated both movies: through them the one reaches "
+               "the other in the graph"),
     ]  # fmt: skip
     rows = [_row(cause, left_out) for cause in (*found.causes, *found.against)]
     divide = [len(found.causes)] if found.causes and found.against else []
@@ -82,11 +82,11 @@ def _facts(found: Explanation) -> dict[str, str]:
     facts = {
         "Place": _places(found.rank, found.rank_without),
         "Together": signed(found.together, 3),
-        "There without any rating": percent(found.popularity_share, 0),
+        "Score without their ratings": percent(found.popularity_share, 0),
         "Rated by": f"{percent(found.popularity)} of users",
         "Shared genres": _genres(found.shared_genres),
     }
-    missing = {"Together": found.together, "There without any rating": found.popularity_share}
+    missing = {"Together": found.together, "Score without their ratings": found.popularity_share}
     return {
         name: text
         for name, text in facts.items()

@@ -16,7 +16,7 @@ from movierec.inference import LoadedVersion, Recommendation
 from movierec.inference.person import Person
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.tables import Cell, Column, html_table
-from movierec.ui.components.text import decimal, percent, signed
+from movierec.ui.components.text import decimal, hits, percent, signed
 from movierec.ui.recommend import explanation
 from movierec.ui.recommend.choice import ListOptions, SelectedVersions
 
@@ -112,13 +112,10 @@ def _head(
     sides: SelectedVersions, name: str, lines: Sequence[Recommendation], shown: ListContext
 ) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=f"head-{shown.key}-{name}"):
-        colour = sides.styles[name].colour
-        hits = sum(line.movie_id in shown.held_out for line in lines)
-        says = f": {hits} of {len(lines)} are hits" if shown.held_out else ""
-        widgets.html(
-            f'<h3 class="mr-chart-title"><i class="mr-swatch" style="background:{colour}"></i>'
-            f"{escape(name)}{says}</h3>"
-        )
+        given = [shown.held_out[line.movie_id] for line in lines if line.movie_id in shown.held_out]
+        found = hits(given, len(lines), float(sides.data.scale.levels[-1]))
+        says = f": {found}" if shown.held_out else ""
+        widgets.version_title(f"{name}{says}", sides.styles[name])
         st.download_button(
             f"Download {name}'s list", lambda: csv_of(lines, shown.held_out),
             f"{name}-{shown.key}.csv", "text/csv", icon=":material/download:", type="tertiary",

@@ -26,11 +26,6 @@ _LISTED = 60
 def movies(sides: SelectedVersions, head: Head) -> None:
     """Draw the view."""
     version = sides.first
-    head(
-        f"The movies as {version.name} sees them",
-        "Near movies are alike to the version. Draw a loop around some to list them; the rings are "
-        "what the user of the first view rated, the stars what they would get.",
-    )
     found = cache.drawn(("map", *sides.mark(version.name)), lambda: movie_map(version))
     user = st.session_state.get(_USER) or st.query_params.get(_USER)
     rated: set[str] = set()
@@ -39,6 +34,11 @@ def movies(sides: SelectedVersions, head: Head) -> None:
         person = version.person(user)
         rated = {str(movie) for movie in version.dataset.movies.ids[person.seen]}
         recommended = {line.movie_id for line in version.recommend_for(person, 10)}
+    marks = f" Rings: rated by user {user}; stars: recommended to them." if rated else ""
+    head(
+        f"The movies as {version.name} sees them",
+        f"Near movies are alike to the version. Draw a loop around some to list them.{marks}",
+    )
     figure = map_of_movies(found, rated, recommended, f"user {user}" if rated else "")
     basis = "" if found.basis == "vectors" else "This version has no vectors: by who rated both."
     widgets.chart_title(figure.layout.title.text, basis)

@@ -36,7 +36,7 @@ def movie(sides: SelectedVersions, head: Head) -> None:
     year = "" if hit.year is None else f" ({hit.year})"
     own = data.ratings.rating[data.by_movie.positions(at)]
     mean = float(own.mean()) if len(own) else float("nan")
-    head(f"{hit.title}{year} and what is like it", "Similar to the versions, not to a critic: "
+    head(f"{hit.title}{year} and what is like it", "Similarity as the model sees it: "
          "movies whose vectors point the same way, or that the same people rated.")  # fmt: skip
     widgets.chips(_chips(sides, at, own, mean))
     st.space("small")
@@ -90,10 +90,7 @@ def _similar(sides: SelectedVersions, movie_id: str) -> None:
     for column, (name, version) in zip(columns, sides.versions.items(), strict=False):
         with column:
             lines = version.similar(movie_id, 10)
-            widgets.html(
-                f'<h3 class="mr-chart-title"><i class="mr-swatch" style="background:'
-                f'{sides.styles[name].colour}"></i>{name}{_basis(lines)}</h3>'
-            )
+            widgets.version_title(f"{name}{_basis(lines)}", sides.styles[name])
             if lines:
                 widgets.html(_table(name, lines))
             else:
@@ -119,7 +116,7 @@ def _table(name: str, lines: list[SimilarMovie]) -> str:
     ]
     columns = [
         Column("Movie"),
-        Column("Alike", numeric=True, hint="Cosine: 1 for the same direction, 0 for unrelated"),
+        Column("Similarity", True, "Cosine: 1 for the same direction, 0 for unrelated"),
     ]  # fmt: skip
     return html_table(f"Movies most alike to {name}", columns, rows, wrap=True)
 

@@ -46,9 +46,7 @@ def newcomer(sides: SelectedVersions, head: Head) -> None:
 def _say(sides: SelectedVersions, head: Head, ratings: Ratings) -> None:
     lost = [name for name, version in sides.versions.items() if not can_answer(version)]
     count = "one rating" if len(ratings) == 1 else f"{len(ratings)} ratings"
-    title = (
-        f"What somebody with {count} would get" if ratings else "Somebody new: rate a few movies"
-    )
+    title = f"What somebody with {count} would get" if ratings else "New user: rate a few movies"
     head(
         title,
         "No training: the version reads the ratings as it reads those of its users, and answers in "
@@ -169,7 +167,7 @@ def _features(data: Dataset) -> dict[str, Any]:
     if not offered:
         return {}
     features: dict[str, Any] = {}
-    with st.expander("What else is known of them", icon=":material/badge:", key="features"):
+    with st.expander("Age, gender, occupation (optional)", icon=":material/badge:", key="features"):
         for column in offered:
             if column == Columns.AGE:
                 features[column] = st.number_input(
@@ -207,7 +205,7 @@ def _profiles(data: Dataset, ratings: Ratings, features: Mapping[str, Any]) -> N
                     store.delete(profile.name, data.fingerprint)
                     flash.leave(f"{profile.name} is deleted.")
     if ratings:
-        st.button("Start anew", icon=":material/restart_alt:", on_click=_load, args=({}, {}))
+        st.button("Start over", icon=":material/restart_alt:", on_click=_load, args=({}, {}))
 
 
 def _save(data: Dataset, name: str, ratings: Ratings, features: Mapping[str, Any]) -> bool:

@@ -112,8 +112,7 @@ def _profile(facts: Profile) -> None:
 def _chips(facts: Profile) -> dict[str, str]:
     chips = {
         "Known ratings": integer(facts.n_ratings),
-        "Mean": f"{decimal(facts.mean, 2)} ★ ({signed(facts.mean - facts.mean_of_all, 2)} "
-        "against all)",
+        "Mean": f"{decimal(facts.mean, 2)} ★ ({_beside_average(facts)})",
         **facts.features,
     }
     times = [line.time for line in facts.history if line.time is not None]
@@ -122,6 +121,11 @@ def _chips(facts: Profile) -> dict[str, str]:
     if facts.held_out:
         chips["Held out"] = f"{integer(len(facts.held_out))} ratings"
     return chips
+
+
+def _beside_average(facts: Profile) -> str:
+    gap = facts.mean - facts.mean_of_all
+    return f"{decimal(abs(gap), 2)} {'above' if gap >= 0 else 'below'} average"
 
 
 def _history(facts: Profile) -> str:
@@ -144,10 +148,9 @@ def _lead(facts: Profile | None) -> str:
     if facts is None:
         return "Somebody the data does not know gets the most popular movies."
     return (
-        "Made from the ratings the version may know; ★ marks what the user did give to a movie in "
-        "the held-out part, which it never saw."
+        "Uses training ratings only. ★ = the user's hidden test rating"
         if facts.held_out
-        else "Made from all ratings the version may know."
+        else "Uses training ratings only."
     )
 
 

@@ -17,7 +17,7 @@ from movierec.workflows import form
 
 __all__ = ["fill_in", "form_of"]
 
-_AUTO = "what the model is for"
+_AUTO = "automatic (RMSE or NDCG)"
 _KEPT: Mapping[str, Any] = {"persist_state": "session"}
 # small enough for a coffee on a laptop, large enough to be told what mattered
 _SMALL_PRESET = "default"
@@ -102,7 +102,7 @@ def _range(preset: str, name: str, usual: Range) -> str:
         label = f"{form.label(name)}, {word}"
         ends.append(cell.number_input(label, value=value, step=_step(value), key=key, **kept))
     factors = log.toggle(
-        "by factors", value=usual.log, key=_key(preset, f"{name}-log"),
+        "log scale", value=usual.log, key=_key(preset, f"{name}-log"),
         help=f"Of {form.label(name).lower()}: every factor is as likely, not every difference.",
         **_KEPT,
     )  # fmt: skip

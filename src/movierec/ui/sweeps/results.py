@@ -200,7 +200,7 @@ def sentence(record: SweepRecord) -> str:
     aim = "lowest" if record.direction == "minimize" else "highest"
     counted = _counted(record)
     return (
-        f"{record.preset} on {record.dataset}, {record.split}, seed {record.seed}; sought is the "
+        f"{record.preset} on {record.dataset}, {record.split}, seed {record.seed}. Goal: "
         f"{aim} {METRICS[record.metric][1]}. The test part is never opened. "
         f"Trials: {counted or 'none yet'}."
     )

@@ -206,10 +206,8 @@ def _importance(record: SweepRecord, done: int) -> None:
     from movierec.sweeps.report import IMPORTANT_FROM
 
     if not record.importance:
-        widgets.html('<h3 class="mr-chart-title">What mattered</h3>')
-        widgets.mute(
-            f"Told from {IMPORTANT_FROM} finished trials on that differ; there are {done}."
-        )
+        widgets.chart_title("What mattered")
+        widgets.mute(f"Needs at least {IMPORTANT_FROM} finished trials; you have {done}.")
         return
     chart = results.importance(record.importance, record.metric, record.importance_of)
     note = f"fANOVA over {record.importance_of} finished trials, within the ranges searched."

@@ -102,7 +102,7 @@ def _changes(draft: Draft) -> dict[str, str]:
     if rest:
         facts["and"] = f"{rest} more changes"
     if not shown:
-        facts["Changed"] = "nothing, the preset as it is"
+        facts["Changed"] = "No changes from the preset"
     return facts
 
 
@@ -117,7 +117,7 @@ def _submit(draft: Draft, *, make_current: bool | None) -> None:
     st.rerun()
 
 
-AS_SET = "as set"  # MOVIEREC_DEVICE decides
+AS_SET = "default"  # MOVIEREC_DEVICE decides
 DEVICES = (AS_SET, "auto", "cpu", "cuda", "mps")
 
 
@@ -194,7 +194,7 @@ def _hyperparameters(
         count = sum(len(group.fields) for group in folded)
         with st.expander(f"{count} more hyperparameters", key="form-more"):
             for group in folded:
-                widgets.html(f'<h3 class="mr-chart-title">{group.title}</h3>')
+                widgets.chart_title(group.title)
                 values |= forms.group(preset, group, slots)
     return values
 
@@ -217,7 +217,7 @@ def _around(preset: str) -> dict[str, Any]:
     chosen = device.selectbox(
         "Device",
         DEVICES,
-        help="auto takes the fastest this machine has; as set, what MOVIEREC_DEVICE says.",
+        help="auto takes the fastest this machine has; default, what MOVIEREC_DEVICE says.",
         **bound("device"),
     )
     found["device"] = None if chosen == AS_SET else chosen

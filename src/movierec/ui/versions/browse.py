@@ -146,7 +146,7 @@ def _numbers(record: VersionRecord) -> None:
 
 def _words(registry: Registry, record: VersionRecord, known: list[str]) -> None:
     """Draw tags, kept as soon as they are changed, and notes with a button that keeps them."""
-    widgets.html('<h3 class="mr-chart-title">Tags and notes</h3>')
+    widgets.chart_title("Tags and notes")
     tags = st.multiselect(
         f"Tags of {record.name}", sorted({*known, *record.tags}, key=str.casefold),
         default=list(record.tags), accept_new_options=True, key=f"tags-{record.name}",
@@ -173,7 +173,7 @@ def _origin(record: VersionRecord) -> None:
     from movierec.registry.lineage import lineage
 
     found = lineage(cache.store(), record)
-    widgets.html('<h3 class="mr-chart-title">Where it comes from</h3>')
+    widgets.chart_title("Where it comes from")
     widgets.facts({**found.facts(), **_made(record)})
     if found.run_id is not None:
         st.page_link(

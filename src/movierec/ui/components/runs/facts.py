@@ -132,13 +132,13 @@ def _engine(run: RunRecord) -> str:
 
 
 def _graph(run: RunRecord) -> str:
-    """Return how much of the graph a step takes, "in 14 parts of users, by the cost model"."""
+    """Return how much of the graph a step takes, "in 14 parts of users (chosen automatically)"."""
     if "parts" not in run.facts:
         return ""
     parts = run.facts["parts"]
     told = run.request.get("hyperparameters", {}).get("graph_ratings")
-    words = "whole" if parts == 1 else f"in {parts} parts of users"
-    return words if told else f"{words}, by the cost model"
+    words = "full" if parts == 1 else f"in {parts} parts of users"
+    return words if told else f"{words} (chosen automatically)"
 
 
 def _left_of_bar(run: RunRecord) -> float:

@@ -182,7 +182,7 @@ def _label(run: RunRecord) -> str:
 
 def _stage(run: RunRecord) -> str:
     if run.state == "queued":
-        return "its process is starting" if run.is_claimed else "waiting in the queue"
+        return "Starting…" if run.is_claimed else "waiting in the queue"
     return f"{percent(run.progress, 0)} · {run.stage or 'starting'} · {facts.took(run)}"
 
 

@@ -1,4 +1,4 @@
-"""What a training came to: its numbers beside the current version and the floors."""
+"""What a training came to: its numbers beside the current version and the baselines."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _numbers(version: VersionRecord, table: Sequence[Row], current: VersionRecor
             "" if comparable else "another test part: not comparable",
         )  # fmt: skip
         rows.append(_row(row, table[0] if comparable else None))
-    rows += [_row(row, table[0]) for row in table if row.kind == "floor"]
+    rows += [_row(row, table[0]) for row in table if row.kind == "baseline"]
     columns = [Column("System")]
     columns += [Column(m.label, numeric=True, hint=m.hint) for m in _metrics()]
     widgets.html(html_table(f"{version.name} beside others", columns, rows, highlight=[0]))

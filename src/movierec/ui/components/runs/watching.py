@@ -49,15 +49,16 @@ def polled() -> list[RunRecord]:
 
 
 def headline(runs: Sequence[RunRecord]) -> str:
-    """Say in a sentence what goes on."""
+    """Say in a sentence what is running and how many wait."""
     going = _going(runs)
     waiting = len(runs) - len(going)
-    after = f", {waiting} waiting" if waiting else ""
+    after = f" · {waiting} queued" if waiting else ""
     if not going:
         return f"{waiting} waiting for a worker" if waiting else "Train a version"
     if len(going) == 1:
-        return f"Run {going[0].id} goes on{after}"
-    return f"{len(going)} runs go on{after}"
+        doing = "training" if going[0].kind == "train" else "running"
+        return f"Run {going[0].id} is {doing}{after}"
+    return f"{len(going)} runs are running{after}"
 
 
 def lead(runs: Sequence[RunRecord]) -> str:

@@ -70,7 +70,7 @@ def gate_panel(registry: Registry, record: VersionRecord) -> None:
             widgets.mute("Its files cannot be trusted; that cannot be overridden.")
             return
         reason = st.text_input(
-            "Why it should be current all the same", key=f"reason-{record.name}", max_chars=500,
+            "Reason for overriding the check", key=f"reason-{record.name}", max_chars=500,
             placeholder="It is kept in the history",
         )  # fmt: skip
         with st.container(horizontal=True):

@@ -1,4 +1,4 @@
-"""Where a version stands: its test metrics beside the floors and published numbers."""
+"""Test metrics of versions: one beside baselines and published numbers, all of them in a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
     "METRICS",
     "Metric",
     "Row",
-    "best_floor",
+    "best_baseline",
     "best_in",
     "distinct",
     "headline_metrics",
@@ -33,7 +33,7 @@ __all__ = [
     "version_table",
 ]
 
-Kind = Literal["version", "floor", "published"]
+Kind = Literal["version", "baseline", "published"]
 
 
 _RECALL = Metric("recall_rated", "R@10 rated", ("rated", "recall_at_10"), BY_KEY["ndcg_rated"].hint)
@@ -79,17 +79,17 @@ class Row:
 
 
 def rows(version: VersionRecord) -> list[Row]:
-    """Return the version, its floors on the same split, then published numbers that apply."""
+    """Return the version, baselines on the same split, then published numbers that apply."""
     evaluation = version.metadata.get("evaluation") or {}
     own = Row(version.name, "version", _values(evaluation))
-    return [own, *_floor_rows(version), *_published_rows(version)]
+    return [own, *_baseline_rows(version), *_published_rows(version)]
 
 
-def best_floor(table: Sequence[Row], key: str) -> Row | None:
-    """Return the floor that is best in one metric, None when no floor has it."""
-    floors = [row for row in table if row.kind == "floor" and not math.isnan(row.value(key))]
+def best_baseline(table: Sequence[Row], key: str) -> Row | None:
+    """Return the baseline that is best in one metric, None when none has it."""
+    baselines = [row for row in table if row.kind == "baseline" and not math.isnan(row.value(key))]
     best = min if _BY_KEY[key].lower_is_better else max
-    return best(floors, key=lambda row: row.value(key)) if floors else None
+    return best(baselines, key=lambda row: row.value(key)) if baselines else None
 
 
 def best_in(table: Sequence[Row], key: str) -> float:
@@ -130,9 +130,7 @@ def _told(evaluation: Mapping[str, Any]) -> str:
     without = dig(evaluation, ("without_time", "rmse"))
     if math.isnan(without) or without == dig(evaluation, ("rmse",)):
         return ""
-    return (
-        f"; each prediction knew when the rating was given (RMSE {without:.4f} where it does not)"
-    )
+    return f"; uses the rating's time (RMSE {without:.4f} without it)"
 
 
 def _ranked(evaluation: Mapping[str, Any]) -> str:
@@ -145,12 +143,12 @@ def _values(evaluation: Mapping[str, Any]) -> dict[str, float]:
     return {metric.key: dig(evaluation, metric.path) for metric in METRICS}
 
 
-def _floor_rows(version: VersionRecord) -> list[Row]:
-    floors = version.metadata.get("floors") or {}
+def _baseline_rows(version: VersionRecord) -> list[Row]:
+    measured = version.metadata.get("floors") or {}
     return [
-        Row(label, "floor", _values(floors[name]))
+        Row(label, "baseline", _values(measured[name]))
         for name, label in FLOORS.items()
-        if isinstance(floors.get(name), Mapping)
+        if isinstance(measured.get(name), Mapping)
     ]
 
 
@@ -208,7 +206,11 @@ def distinct(records: Sequence[VersionRecord], field: str) -> list[str]:
     return sorted({getattr(record, field) for record in records})
 
 
-_RUNG_NAMES = {"version": "this version", "floor": "floor, same split", "published": "published"}
+_RUNG_NAMES = {
+    "version": "this version",
+    "baseline": "baseline, same split",
+    "published": "published",
+}
 
 
 def ladder(
@@ -216,7 +218,7 @@ def ladder(
 ) -> go.Figure:
     """Draw systems as dots on one axis, best on top, the version at hand in its own colour.
 
-    `rungs`: columns `system`, `value`, `kind` ("version", "floor" or "published").
+    `rungs`: columns `system`, `value`, `kind` ("version", "baseline" or "published").
     """
     known = rungs.dropna(subset=["value"])
     known = known.sort_values("value", ascending=not lower_is_better, kind="stable")
@@ -240,15 +242,15 @@ def ladder(
 
 def _ladder_title(rungs: pd.DataFrame, lower_is_better: bool) -> str:
     own = rungs.loc[rungs["kind"] == "version", "value"]
-    floors = rungs.loc[rungs["kind"] == "floor", "value"]
-    if own.empty or floors.empty:
-        return "no floor was measured on this split"
-    best = floors.argmin() if lower_is_better else floors.argmax()
-    gap = float(floors.iloc[best] - own.iloc[0]) * (1 if lower_is_better else -1)
-    name = rungs.loc[rungs["kind"] == "floor", "system"].iloc[best]
+    baselines = rungs.loc[rungs["kind"] == "baseline", "value"]
+    if own.empty or baselines.empty:
+        return "no baseline was measured on this split"
+    best = baselines.argmin() if lower_is_better else baselines.argmax()
+    gap = float(baselines.iloc[best] - own.iloc[0]) * (1 if lower_is_better else -1)
+    name = rungs.loc[rungs["kind"] == "baseline", "system"].iloc[best]
     if gap > 0:
-        return f"{decimal(gap)} better than the best floor, {name}"
-    return f"{decimal(-gap)} behind the best floor, {name}"
+        return f"{decimal(gap)} better than the best simple baseline, {name}"
+    return f"{decimal(-gap)} behind the best simple baseline, {name}"
 
 
 def _rung(rungs: pd.DataFrame, name: str, marker: dict[str, object]) -> go.Scatter:
@@ -268,6 +270,6 @@ def _rung(rungs: pd.DataFrame, name: str, marker: dict[str, object]) -> go.Scatt
 def _rung_markers(style: VersionStyle) -> dict[str, dict[str, object]]:
     return {
         "version": {"color": style.colour, "size": 15, "symbol": style.symbol},
-        "floor": {"color": NEUTRAL, "size": 10, "symbol": "circle-open", "line": {"width": 2}},
+        "baseline": {"color": NEUTRAL, "size": 10, "symbol": "circle-open", "line": {"width": 2}},
         "published": {"color": "#a5b0b8", "size": 9, "symbol": "diamond"},
     }

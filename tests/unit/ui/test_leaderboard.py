@@ -18,10 +18,10 @@ def version(facts: dict[str, Any], dataset: str = "ml-100k") -> VersionRecord:
     )  # fmt: skip
 
 
-def test_the_version_comes_first_then_floors_then_published() -> None:
+def test_the_version_comes_first_then_baselines_then_published() -> None:
     table = leaderboard.rows(version(metadata("v1.0.0", "u1", history=True, rmse=0.92)))
     kinds = [row.kind for row in table]
-    assert kinds == ["version", *["floor"] * 4, *["published"] * 8]
+    assert kinds == ["version", *["baseline"] * 4, *["published"] * 8]
     assert table[0].value("rmse") == 0.92
     assert table[0].value("ndcg_full") == 0.402
 
@@ -35,9 +35,12 @@ def test_published_numbers_stand_only_beside_their_own_split() -> None:
     assert not [r for r in other if r.kind == "published"]
 
 
-def test_the_best_floor_follows_the_direction_of_the_metric() -> None:
+def test_the_best_baseline_follows_the_direction_of_the_metric() -> None:
     table = leaderboard.rows(version(metadata("v", "random", history=True, rmse=0.9)))
-    rmse, ndcg = leaderboard.best_floor(table, "rmse"), leaderboard.best_floor(table, "ndcg_full")
+    rmse, ndcg = (
+        leaderboard.best_baseline(table, "rmse"),
+        leaderboard.best_baseline(table, "ndcg_full"),
+    )
     assert rmse is not None
     assert rmse.system == "averages"
     assert ndcg is not None
@@ -50,6 +53,6 @@ def test_absent_metadata_is_not_measured(facts: dict[str, Any]) -> None:
     table = leaderboard.rows(version(facts))
     assert [row.kind for row in table] == ["version"]
     assert math.isnan(table[0].value("rmse"))
-    assert leaderboard.best_floor(table, "rmse") is None
+    assert leaderboard.best_baseline(table, "rmse") is None
     assert math.isnan(leaderboard.best_in(table, "rmse"))
     assert "held-out ratings of ml-100k" in leaderboard.protocol(version(facts))
