@@ -49,7 +49,7 @@ class Watcher:
                     "n_parameters": plan.n_parameters,
                     "fits": plan.stage.count,
                     "workers": plan.workers,
-                    "parts": plan.parts,
+                    "parts": plan.minibatches,
                     "cpus": os.cpu_count(),
                 },
             )
