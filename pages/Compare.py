@@ -34,7 +34,9 @@ def page(store: Store) -> None:
     watching.live_panel()
     if chosen is None:
         return
-    compared = data.compared([store.versions.get(n) for n in chosen.versions], chosen.baseline)
+    compared = data.compare_versions(
+        [store.versions.get(n) for n in chosen.versions], chosen.baseline
+    )
     with chosen.corner:
         overview.downloads(compared)
     with head:

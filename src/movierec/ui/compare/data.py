@@ -26,7 +26,7 @@ from movierec.ui.compare import list_charts
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.theme import VersionStyle, version_style
 
-__all__ = ["LISTED", "Changes", "Compared", "compared", "pick"]
+__all__ = ["LISTED", "Changes", "Compared", "compare_versions", "pick"]
 
 LISTED = 2000  # users to choose from; any other can be typed
 
@@ -137,10 +137,12 @@ class Compared:
             ("whole", *self.mark), lambda: compare(evidence, self.found.baseline, data)
         )
 
-    def _as_measured(self, loaded: Mapping[str, LoadedVersion], side: Evidence) -> LoadedVersion:
-        name = side.record.name
+    def _as_measured(
+        self, loaded: Mapping[str, LoadedVersion], evidence: Evidence
+    ) -> LoadedVersion:
+        name = evidence.record.name
         return cache.drawn(
-            ("as measured", *self._key(name)), lambda: as_measured(loaded[name], side)
+            ("as measured", *self._key(name)), lambda: as_measured(loaded[name], evidence)
         )
 
     def _held_out(self, data: Dataset, user: int) -> Interactions:
@@ -157,7 +159,7 @@ class Compared:
         return (version, *self.mark)
 
 
-def compared(records: Sequence[VersionRecord], baseline: str) -> Compared:
+def compare_versions(records: Sequence[VersionRecord], baseline: str) -> Compared:
     """Compare versions; what was compared before is not compared again."""
     names = cache.store().versions.names_ever()
     evidence, mark = cache.evidence(records)
@@ -175,9 +177,9 @@ def compared(records: Sequence[VersionRecord], baseline: str) -> Compared:
     )
 
 
-def pick(side: Compared, key: str) -> str | None:
+def pick(compared: Compared, key: str) -> str | None:
     """Offer the versions that can be compared with the baseline; None where there is none."""
-    names = side.alike[1:]
+    names = compared.alike[1:]
     if not names:
         widgets.mute(
             "None of these versions was measured as the baseline was, so they cannot be set "

@@ -17,12 +17,12 @@ from movierec.ui.components.versions import reliability
 __all__ = ["groups", "stars"]
 
 
-def groups(side: Compared) -> None:
+def groups(compared: Compared) -> None:
     """Draw how each group of users and movies fares, those that lost first."""
-    version = pick(side, "groups-of")
+    version = pick(compared, "groups-of")
     if version is None:
         return
-    found, slices = side.found, side.slices(version)
+    found, slices = compared.found, compared.slices(version)
     if not slices:
         widgets.mute("The data set of these versions is not here, so its groups are not known.")
         return
@@ -42,18 +42,18 @@ def groups(side: Compared) -> None:
         bind="query-params",
     )  # fmt: skip
     shown = chosen if kind == "All" else [d for d in chosen if d.slice == names[kind]]
-    figure = slice_charts.forest(shown, labels[label], side.styles[version])
+    figure = slice_charts.forest(shown, labels[label], compared.styles[version])
     widgets.figure(figure, "slices")
     with st.expander(f"The {len(shown)} groups as a table", key="slices-table"):
         widgets.html(facts.groups_table(shown, found.baseline, version))
 
 
-def stars(side: Compared) -> None:
+def stars(compared: Compared) -> None:
     """Draw predicted against true stars, calibration, and what the lists are like."""
-    alike, styles = side.alike, side.styles
+    alike, styles = compared.alike, compared.styles
     left, right = st.columns(2, gap="large")
     with left:
-        errors = {name: side.errors(name) for name in alike}
+        errors = {name: compared.errors(name) for name in alike}
         known = {name: frame for name, frame in errors.items() if frame is not None}
         if known:
             figure = slice_charts.error_by_rating(known, styles)
@@ -62,7 +62,7 @@ def stars(side: Compared) -> None:
             widgets.mute("None of these versions predicts stars.")
     with right:
         tables = {
-            name: side.evidence[name].record.metadata.get("reliability") or [] for name in alike
+            name: compared.evidence[name].record.metadata.get("reliability") or [] for name in alike
         }
         drawn = {name: rows for name, rows in tables.items() if rows}
         if drawn:
@@ -70,7 +70,7 @@ def stars(side: Compared) -> None:
         else:
             widgets.mute("None of these versions gives probabilities.")
     widgets.section("Beside accuracy")
-    widgets.figure(charts.beyond(side.found, styles), "beyond")
+    widgets.figure(charts.beyond(compared.found, styles), "beyond")
     hints = {BY_KEY[metric.key].label: metric.hint for metric in BEYOND}
     with st.expander("What these say", key="beyond-hints"):
         widgets.facts(hints)

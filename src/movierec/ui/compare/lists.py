@@ -24,38 +24,38 @@ _BY = ("ndcg_full", "recall_full", "rmse", "mae")
 _WHO = ("Gained most", "Lost most", "Everybody")
 
 
-def lists(side: Compared) -> None:
+def lists(compared: Compared) -> None:
     """Draw one user's lists of two versions, with history, hits and moves."""
-    version = pick(side, "lists-of")
+    version = pick(compared, "lists-of")
     if version is None:
         return
-    if side.dataset is None:
+    if compared.dataset is None:
         widgets.mute("The data set of these versions is not here, so nobody's list can be made.")
         return
-    user = _choose(side, version)
+    user = _choose(compared, version)
     if user is None:
         return
-    shown = side.user_lists(version, user)
+    shown = compared.user_lists(version, user)
     widgets.section(_headline(shown, version))
     widgets.chips(dict(shown.facts))
     st.page_link(
         "pages/Recommend.py", label="Why these, and other lists", icon=":material/recommend:",
-        query_params={"user": user, "version": version, "beside": side.found.baseline},
+        query_params={"user": user, "version": version, "beside": compared.found.baseline},
     )  # fmt: skip
-    figure = list_charts.bump(shown, side.found.baseline, version, side.styles)
+    figure = list_charts.bump(shown, compared.found.baseline, version, compared.styles)
     widgets.figure(figure, "bump", note="★ the user did rate it, in the held-out part.")
     history, left, right = st.columns(3, gap="medium")
     with history:
         _history(shown)
-    for column, name in ((left, side.found.baseline), (right, version)):
+    for column, name in ((left, compared.found.baseline), (right, version)):
         with column:
-            _list(name, shown.lists[name], side.styles[name], side.dataset.rating_high)
+            _list(name, shown.lists[name], compared.styles[name], compared.dataset.rating_high)
 
 
-def _choose(side: Compared, version: str) -> str | None:
+def _choose(compared: Compared, version: str) -> str | None:
     """Offer the users who gained or lost most, or anybody; the one chosen is in the address."""
     left, right = st.columns(2)
-    labels = {BY_KEY[key].label: key for key in _BY if side.has(key, version)}
+    labels = {BY_KEY[key].label: key for key in _BY if compared.has(key, version)}
     if not labels:
         widgets.mute("No metric was measured user by user in both versions.")
         return None
@@ -66,9 +66,9 @@ def _choose(side: Compared, version: str) -> str | None:
             bind="query-params",
         )  # fmt: skip
     key = labels[label]
-    changes = side.changes(version, key)
+    changes = compared.changes(version, key)
     with right:
-        widgets.figure(side.changes_figure(version, key), "changes", height=220)
+        widgets.figure(compared.changes_figure(version, key), "changes", height=220)
     offered = {"Everybody": changes.first, "Lost most": changes.lost}.get(who, changes.gained)
     return _user(offered, changes.by_id, key)
 

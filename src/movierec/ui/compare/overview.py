@@ -46,27 +46,27 @@ def head(found: Comparison) -> None:
     widgets.heading(kicker, title, found.measured_on)
 
 
-def verdicts(side: Compared) -> None:
+def verdicts(compared: Compared) -> None:
     """Draw a sentence per pair, and for those that cannot be compared why and what helps."""
-    pairs = list(side.found.pairs.values())
+    pairs = list(compared.found.pairs.values())
     widgets.html(f'<ul class="mr-verdicts">{"".join(map(_verdict, pairs))}</ul>')
     apart = [pair for pair in pairs if pair.obstacles]
     if apart:
-        _obstacles(side, apart)
+        _obstacles(compared, apart)
 
 
-def overview(side: Compared) -> None:
+def overview(compared: Compared) -> None:
     """Draw every number, then how training went, what differs and what it costs."""
-    widgets.html(facts.metrics_table(side.found, side.styles))
+    widgets.html(facts.metrics_table(compared.found, compared.styles))
     widgets.mute(facts.LEGEND)
-    _curves(side)
+    _curves(compared)
     left, right = st.columns(2, gap="large")
     with left:
-        _settings(side.found)
+        _settings(compared.found)
     with right:
-        _cost(side)
-    if len(side.found.versions) >= MANY:
-        _many(side)
+        _cost(compared)
+    if len(compared.found.versions) >= MANY:
+        _many(compared)
 
 
 def _verdict(pair: Pair) -> str:
@@ -87,15 +87,15 @@ def _outcome(pair: Pair) -> str:
     return next((word for word in ("better", "worse") if word in said), "can't tell")
 
 
-def _obstacles(side: Compared, apart: Sequence[Pair]) -> None:
+def _obstacles(compared: Compared, apart: Sequence[Pair]) -> None:
     """Draw why versions cannot be compared with the baseline, and offer what helps."""
     names = ", ".join(pair.version for pair in apart)
     with st.container(border=True, key="obstacles"):
         widgets.html(
-            f'<p class="mr-step">{escape(names)}: not measured as {escape(side.found.baseline)} '
-            "was, so no difference is shown</p>"
+            f'<p class="mr-step">{escape(names)}: not measured as '
+            f"{escape(compared.found.baseline)} was, so no difference is shown</p>"
         )
-        columns = [Column("Version"), Column("What differs"), Column(side.found.baseline),
+        columns = [Column("Version"), Column("What differs"), Column(compared.found.baseline),
                    Column("The version")]  # fmt: skip
         rows = [
             [pair.version, o.what[:1].upper() + o.what[1:], o.baseline, o.version]
@@ -106,12 +106,12 @@ def _obstacles(side: Compared, apart: Sequence[Pair]) -> None:
         for message in dict.fromkeys(o.message for pair in apart for o in pair.obstacles):
             if _DIFFERS not in message:  # else the table has said all of it
                 widgets.mute(message)
-        _remedies(side, apart)
+        _remedies(compared, apart)
 
 
-def _remedies(side: Compared, apart: Sequence[Pair]) -> None:
+def _remedies(compared: Compared, apart: Sequence[Pair]) -> None:
     wanted = {obstacle.remedy for pair in apart for obstacle in pair.obstacles}
-    names = [*side.found.versions]
+    names = [*compared.found.versions]
     label = " and ".join(names) if len(names) == 2 else f"all {len(names)}"
     # what must be restored or trained again is not mended by measuring
     if wanted <= {"common", "again"} and st.button(
@@ -125,15 +125,15 @@ def _remedies(side: Compared, apart: Sequence[Pair]) -> None:
             st.rerun()
     for pair in apart:
         if all(obstacle.remedy != "restore" for obstacle in pair.obstacles):
-            forms.retrain_link(side.records[pair.version], on=side.records[pair.baseline])
+            forms.retrain_link(compared.records[pair.version], on=compared.records[pair.baseline])
 
 
 def _is_measuring() -> bool:
     return any(run.kind == "evaluate" for run in cache.active_runs())
 
 
-def _curves(side: Compared) -> None:
-    drawn = curves.histories(side.records)
+def _curves(compared: Compared) -> None:
+    drawn = curves.histories(compared.records)
     widgets.section("How they were trained")
     if not drawn:
         widgets.mute("Baselines are computed in one go, so there is no training curve.")
@@ -149,9 +149,9 @@ def _curves(side: Compared) -> None:
             bind="query-params",
         )  # fmt: skip
     figure = curves.curves_of_versions(
-        drawn, curve, side.styles, x="seconds" if over == "Seconds" else "epoch"
+        drawn, curve, compared.styles, x="seconds" if over == "Seconds" else "epoch"
     )
-    without = [name for name in side.records if name not in drawn]
+    without = [name for name in compared.records if name not in drawn]
     note = "Measured on the validation part, which picks the epoch; not on the test part."
     if without:
         note += f" No curve: {', '.join(without)}."
@@ -167,8 +167,8 @@ def _settings(found: Comparison) -> None:
     widgets.mute("Only what differs; hashes, dates and durations are left out.")
 
 
-def _cost(side: Compared) -> None:
-    found = side.found
+def _cost(compared: Compared) -> None:
+    found = compared.found
     widgets.section("Accuracy against cost")
     with st.container(horizontal=True):
         cost = st.segmented_control(
@@ -180,11 +180,11 @@ def _cost(side: Compared) -> None:
             bind="query-params",
         )  # fmt: skip
     key = LEADS[labels.index(label)]
-    figure = charts.pareto(found.costs, found.values, key, side.styles, x=_COSTS[cost])
+    figure = charts.pareto(found.costs, found.values, key, compared.styles, x=_COSTS[cost])
     widgets.figure(figure, "compare-cost")
 
 
-def _many(side: Compared) -> None:
+def _many(compared: Compared) -> None:
     folded = st.expander(
         "All of them across settings and metrics", icon=":material/stacked_line_chart:",
         key="across", on_change="rerun", bind="query-params",
@@ -192,7 +192,7 @@ def _many(side: Compared) -> None:
     if not folded.open:  # a chart that nobody looks at costs a tenth of a second
         return
     with folded:
-        figure = charts.parallel(side.found, side.records)
+        figure = charts.parallel(compared.found, compared.records)
         if figure is None:
             widgets.mute("They do not differ in any setting that has a scale.")
             return
@@ -202,37 +202,39 @@ def _many(side: Compared) -> None:
         )  # fmt: skip
 
 
-def downloads(side: Compared) -> None:
+def downloads(compared: Compared) -> None:
     """Draw the buttons; what they give is made when they are clicked."""
-    name = "-".join(["compare", *side.found.versions])[:80]
+    name = "-".join(["compare", *compared.found.versions])[:80]
     with st.popover("Export", icon=":material/download:", width="stretch"):
         st.download_button(
-            "Report (HTML)", lambda: _report(side), f"{name}.html", "text/html",
+            "Report (HTML)", lambda: _report(compared), f"{name}.html", "text/html",
             key="export-html", icon=":material/article:", on_click="ignore", width="stretch",
         )  # fmt: skip
         st.download_button(
-            "Table (CSV)", lambda: as_csv(side.whole()), f"{name}.csv", "text/csv",
+            "Table (CSV)", lambda: as_csv(compared.whole()), f"{name}.csv", "text/csv",
             key="export-csv", icon=":material/table:", on_click="ignore", width="stretch",
         )  # fmt: skip
         st.download_button(
-            "Everything (JSON)", lambda: _json(side), f"{name}.json", "application/json",
+            "Everything (JSON)", lambda: _json(compared), f"{name}.json", "application/json",
             key="export-json", icon=":material/data_object:", on_click="ignore", width="stretch",
         )  # fmt: skip
         widgets.mute("The same from a terminal:")
         st.code(
-            facts.command(side.found, "--html", "report.html"),
+            facts.command(compared.found, "--html", "report.html"),
             language="bash",
             wrap_lines=True,
         )
 
 
-def _report(side: Compared) -> str:
+def _report(compared: Compared) -> str:
     from movierec.ui.compare.report import report_html
 
-    errors = {name: frame for name in side.alike if (frame := side.errors(name)) is not None}
-    records = {name: evidence.record for name, evidence in side.evidence.items()}
-    return report_html(side.whole(), records, errors, styles=side.styles)
+    errors = {
+        name: frame for name in compared.alike if (frame := compared.errors(name)) is not None
+    }
+    records = {name: evidence.record for name, evidence in compared.evidence.items()}
+    return report_html(compared.whole(), records, errors, styles=compared.styles)
 
 
-def _json(side: Compared) -> str:
-    return json.dumps(as_dict(side.whole()), indent=2, ensure_ascii=False, allow_nan=False)
+def _json(compared: Compared) -> str:
+    return json.dumps(as_dict(compared.whole()), indent=2, ensure_ascii=False, allow_nan=False)

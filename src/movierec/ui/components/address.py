@@ -55,7 +55,7 @@ def select(
     known: Container[str] | None = None,
     named: Callable[[str], str] = str,
     unknown: str = "There is no {asked} here (any more); this is {chosen}.",
-    **look: Any,
+    **arguments: Any,
 ) -> str | Default:
     """Offer one of some options; the address may ask for one, and says which is chosen.
 
@@ -63,15 +63,16 @@ def select(
         label: of the select box.
         key: of the select box, and the parameter's name.
         options: those that are offered.
-        default: the one to begin with; None leaves the choice open.
+        default: the one to begin with; None leaves the choice open, and then nothing is said of
+            what is not known.
         known: all that may be chosen, where more are than are offered.
         named: gives an option's text.
         unknown: what is said where the address asks for something that is not known.
-        look: other arguments of the select box.
+        arguments: others of `st.selectbox`.
 
     """
     state: Any = st.session_state
-    may_be_typed = known is None and look.get("accept_new_options", False)
+    may_be_typed = known is None and arguments.get("accept_new_options", False)
     known = options if known is None else known
     wanted: str | None = next(iter(asked(key)), None)
     if wanted is not None and (wanted in known or may_be_typed):
@@ -86,9 +87,9 @@ def select(
     )
     chosen: str | Default = st.selectbox(
         label, [*hidden, *options], index=None if default is None else 0, key=key,
-        format_func=named, **look,
+        format_func=named, **arguments,
     )  # fmt: skip
-    if wanted is not None:
+    if wanted is not None and default is not None:
         widgets.mute(unknown.format(asked=wanted[:40], chosen=chosen))
     write(key, *([] if chosen is None else [chosen]))
     return chosen

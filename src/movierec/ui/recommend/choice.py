@@ -19,7 +19,7 @@ from movierec.ui.components import address, cache
 from movierec.ui.components.address import bound
 from movierec.ui.components.theme import VersionStyle, version_style
 
-__all__ = ["FACTS", "ListOptions", "SelectedVersions", "choose", "options"]
+__all__ = ["FACTS", "ListOptions", "SelectedVersions", "choose", "list_options"]
 
 FACTS = ("evaluation",)  # of metadata: what choosing needs
 _VERSION, _BESIDE = "version", "beside"
@@ -119,13 +119,13 @@ DIVERSITY = (
 
 @dataclass(frozen=True)
 class ListOptions:
-    """What lists are made like, and whether they are drawn as tables."""
+    """What is asked of a version, and whether its list is drawn as a table."""
 
-    options: Options
+    request: Options
     as_table: bool
 
 
-def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> ListOptions:
+def list_options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> ListOptions:
     """Draw the inputs in a row and return what they say.
 
     `stars`: every version chosen predicts ratings, so they can be ranked by; `seen`: offer movies
@@ -145,11 +145,11 @@ def options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> Li
             **bound(f"{prefix}-diversity"),
         )  # fmt: skip
         filters = _filters(data, prefix)
-        look = st.segmented_control(
+        drawn_as = st.segmented_control(
             "Shown as", _LOOKS, default=_LOOKS[0], required=True, **bound(f"{prefix}-look")
         )
         also = seen and st.toggle("Include rated movies", **bound(f"{prefix}-seen"))
-    return ListOptions(Options(k, not also, filters, diversity, _BY[label]), look == _LOOKS[1])
+    return ListOptions(Options(k, not also, filters, diversity, _BY[label]), drawn_as == _LOOKS[1])
 
 
 def _filters(data: Dataset, prefix: str) -> Filters:

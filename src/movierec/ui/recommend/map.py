@@ -23,10 +23,10 @@ _USER = "user"
 _LISTED = 60
 
 
-def movies(sides: SelectedVersions, head: Head) -> None:
+def movies(selected: SelectedVersions, head: Head) -> None:
     """Draw the view."""
-    version = sides.first
-    found = cache.drawn(("map", *sides.mark(version.name)), lambda: movie_map(version))
+    version = selected.first
+    found = cache.drawn(("map", *selected.mark(version.name)), lambda: movie_map(version))
     user = st.session_state.get(_USER) or st.query_params.get(_USER)
     rated: set[str] = set()
     recommended: set[str] = set()

@@ -27,10 +27,10 @@ _KEY = "movie"
 _OFFERED = 50
 
 
-def movie(sides: SelectedVersions, head: Head) -> None:
+def movie(selected: SelectedVersions, head: Head) -> None:
     """Draw the view."""
-    data = sides.data
-    movie_id = pick_movie(sides)
+    data = selected.data
+    movie_id = pick_movie(selected)
     at = data.movies.index(movie_id)
     hit = cache.movie_search(data).hit(at)
     year = "" if hit.year is None else f" ({hit.year})"
@@ -38,16 +38,16 @@ def movie(sides: SelectedVersions, head: Head) -> None:
     mean = float(own.mean()) if len(own) else float("nan")
     head(f"{hit.title}{year} and what is like it", "Similarity as the model sees it: "
          "movies whose vectors point the same way, or that the same people rated.")  # fmt: skip
-    widgets.chips(_chips(sides, at, own, mean))
+    widgets.chips(_chips(selected, at, own, mean))
     st.space("small")
-    _similar(sides, movie_id)
+    _similar(selected, movie_id)
     if len(own):
-        _raters(sides, at, own, mean)
+        _raters(selected, at, own, mean)
 
 
-def pick_movie(sides: SelectedVersions) -> str:
+def pick_movie(selected: SelectedVersions) -> str:
     """Search for a movie by title and choose one; it is in the page's address."""
-    search = cache.movie_search(sides.data)
+    search = cache.movie_search(selected.data)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     text = left.text_input(
         "Search titles", type="search", live=True, placeholder="A title, a year, or both",
@@ -59,38 +59,38 @@ def pick_movie(sides: SelectedVersions) -> str:
         hits = search.find("", _OFFERED)
     asked: str = st.query_params.get(_KEY) or st.session_state.get(_KEY) or ""
     ids = [hit.movie_id for hit in hits]
-    if not text and asked in sides.data.movies and asked not in ids:
+    if not text and asked in selected.data.movies and asked not in ids:
         ids.insert(0, asked)
     named = {hit.movie_id: hit for hit in hits}
 
     def label(movie_id: str) -> str:
-        hit = named.get(movie_id) or search.hit(sides.data.movies.index(movie_id))
+        hit = named.get(movie_id) or search.hit(selected.data.movies.index(movie_id))
         return f"{hit.title}{'' if hit.year is None else f' ({hit.year})'}"
 
     with right:
         return address.select("Movie", _KEY, ids, ids[0], named=label, persist_state="session")
 
 
-def _chips(sides: SelectedVersions, at: int, own: np.ndarray, mean: float) -> dict[str, str]:
-    counts = cache.aggregates(sides.data).movie.count
-    genres = sides.first.facts(at)[3]
+def _chips(selected: SelectedVersions, at: int, own: np.ndarray, mean: float) -> dict[str, str]:
+    counts = cache.aggregates(selected.data).movie.count
+    genres = selected.first.facts(at)[3]
     return {
         "Genres": ", ".join(genres) or "none",
         "Ratings": integer(len(own)),
-        "Rated by": f"{percent(len(own) / max(1, sides.data.n_users))} of users",
+        "Rated by": f"{percent(len(own) / max(1, selected.data.n_users))} of users",
         "Place by ratings": integer(int((counts > counts[at]).sum()) + 1),
         "Mean": f"{decimal(mean, 2)} ★",
-        "Id": str(sides.data.movies.ids[at]),
+        "Id": str(selected.data.movies.ids[at]),
     }
 
 
-def _similar(sides: SelectedVersions, movie_id: str) -> None:
+def _similar(selected: SelectedVersions, movie_id: str) -> None:
     widgets.section("Most alike")
-    columns = st.columns(max(2, len(sides.versions)), gap="large")
-    for column, (name, version) in zip(columns, sides.versions.items(), strict=False):
+    columns = st.columns(max(2, len(selected.versions)), gap="large")
+    for column, (name, version) in zip(columns, selected.versions.items(), strict=False):
         with column:
             lines = version.similar(movie_id, 10)
-            widgets.version_title(f"{name}{_basis(lines)}", sides.styles[name])
+            widgets.version_title(f"{name}{_basis(lines)}", selected.styles[name])
             if lines:
                 widgets.html(_table(name, lines))
             else:
@@ -121,8 +121,8 @@ def _table(name: str, lines: list[SimilarMovie]) -> str:
     return html_table(f"Movies most alike to {name}", columns, rows, wrap=True)
 
 
-def _raters(sides: SelectedVersions, at: int, own: np.ndarray, mean: float) -> None:
-    data = sides.data
+def _raters(selected: SelectedVersions, at: int, own: np.ndarray, mean: float) -> None:
+    data = selected.data
     widgets.section("Who likes it")
     left, right = st.columns(2, gap="large")
     with left:
@@ -131,11 +131,11 @@ def _raters(sides: SelectedVersions, at: int, own: np.ndarray, mean: float) -> N
         )
         widgets.figure(figure, "levels")
     with right:
-        shown = raters_by_group(groups_of(data, at), mean)
-        if shown is None:
+        drawn = raters_by_group(groups_of(data, at), mean)
+        if drawn is None:
             widgets.mute("Nothing is known of its raters, or too few of any kind rated it.")
         else:
-            widgets.figure(shown, "groups")
+            widgets.figure(drawn, "groups")
 
 
 _GROUPS = 16
@@ -149,23 +149,23 @@ def raters_by_group(table: pd.DataFrame, mean: float) -> go.Figure | None:
     if table.empty:
         return None
     half = _GROUPS // 2
-    shown = table if len(table) <= _GROUPS else pd.concat([table.head(half), table.tail(half)])
-    shown = shown.iloc[::-1]
+    drawn = table if len(table) <= _GROUPS else pd.concat([table.head(half), table.tail(half)])
+    drawn = drawn.iloc[::-1]
     labels = [
         plotly_text(f"{_GENDERS.get(group, group)} ({n})")
-        for group, n in zip(shown["group"].tolist(), shown["n"].tolist(), strict=True)
+        for group, n in zip(drawn["group"].tolist(), drawn["n"].tolist(), strict=True)
     ]
     figure = go.Figure(
         go.Scatter(
-            x=shown["mean"],
+            x=drawn["mean"],
             y=labels,
             mode="markers",
             marker={"size": 9},
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": shown["high"] - shown["mean"],
-                "arrayminus": shown["mean"] - shown["low"],
+                "array": drawn["high"] - drawn["mean"],
+                "arrayminus": drawn["mean"] - drawn["low"],
                 "thickness": 1.5,
                 "width": 4,
             },
@@ -173,11 +173,11 @@ def raters_by_group(table: pd.DataFrame, mean: float) -> go.Figure | None:
         )
     )
     figure.add_vline(x=mean, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
-    figure.update_layout(showlegend=False, height=110 + 24 * len(shown))
+    figure.update_layout(showlegend=False, height=110 + 24 * len(drawn))
     names = [_GENDERS.get(group, group) for group in table["group"]]
     means = [decimal(value, 2) for value in table["mean"].tolist()]
     title = f"Who likes it most: {names[0]}, {means[0]} stars, everybody {decimal(mean, 2)}"
     alt = "Mean stars by group: " + ", ".join(map(" ".join, zip(names, means, strict=True)))
-    cut = f"; {len(shown)} of {len(table)}" if len(shown) < len(table) else ""
+    cut = f"; {len(drawn)} of {len(table)}" if len(drawn) < len(table) else ""
     drawn = finish(figure, title, alt, x=f"stars, 95 % interval{cut}", y="")
     return drawn.update_yaxes(title=None)

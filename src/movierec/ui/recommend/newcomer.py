@@ -28,23 +28,23 @@ _MOST = 200  # ratings of a newcomer in an address
 Ratings = dict[str, float]
 
 
-def newcomer(sides: SelectedVersions, head: Head) -> None:
+def newcomer(selected: SelectedVersions, head: Head) -> None:
     """Draw the view."""
-    ratings = _ratings(sides.data)
-    _say(sides, head, ratings)
+    ratings = _ratings(selected.data)
+    _say(selected, head, ratings)
     left, right = st.columns([2, 3], gap="large")
     with left:
-        _search(sides.data, ratings)
-        _rated(sides.data, ratings)
-        features = _features(sides.data)
-        _profiles(sides.data, ratings, features)
+        _search(selected.data, ratings)
+        _rated(selected.data, ratings)
+        features = _features(selected.data)
+        _profiles(selected.data, ratings, features)
     _write(ratings)
     with right:
-        _lists(sides, ratings, features)
+        _lists(selected, ratings, features)
 
 
-def _say(sides: SelectedVersions, head: Head, ratings: Ratings) -> None:
-    lost = [name for name, version in sides.versions.items() if not can_answer(version)]
+def _say(selected: SelectedVersions, head: Head, ratings: Ratings) -> None:
+    lost = [name for name, version in selected.versions.items() if not can_answer(version)]
     count = "one rating" if len(ratings) == 1 else f"{len(ratings)} ratings"
     title = f"What somebody with {count} would get" if ratings else "New user: rate a few movies"
     head(
@@ -59,13 +59,15 @@ def _say(sides: SelectedVersions, head: Head, ratings: Ratings) -> None:
         )
 
 
-def _lists(sides: SelectedVersions, ratings: Ratings, features: Mapping[str, Any]) -> None:
-    stars = all(version.predicts_ratings for version in sides.versions.values())
-    look = choice.options(sides.data, "n", stars=stars, seen=False)
-    people = {name: v.newcomer(ratings, features) for name, v in sides.versions.items()}
-    shown = list_view.ListContext("newcomer", people)
-    list_view.lists(sides, shown, look, wide=False)
-    list_view.count_served(sides, ("newcomer", str(ratings), str(features), str(look.options)))
+def _lists(selected: SelectedVersions, ratings: Ratings, features: Mapping[str, Any]) -> None:
+    stars = all(version.predicts_ratings for version in selected.versions.values())
+    options = choice.list_options(selected.data, "n", stars=stars, seen=False)
+    people = {name: v.newcomer(ratings, features) for name, v in selected.versions.items()}
+    context = list_view.ListContext(selected, "newcomer", people)
+    list_view.lists(context, options, wide=False)
+    list_view.count_served(
+        selected, ("newcomer", str(ratings), str(features), str(options.request))
+    )
 
 
 def _ratings(data: Dataset) -> Ratings:

@@ -30,18 +30,18 @@ _LISTED = 2000  # a longer list is slow to open; any id can still be typed
 _HISTORY = 12
 
 
-def user(sides: SelectedVersions, head: Head) -> None:
+def user(selected: SelectedVersions, head: Head) -> None:
     """Draw the view."""
-    chosen = _choose(sides)
-    known = chosen in sides.data.users
-    people = {name: version.person(chosen) for name, version in sides.versions.items()}
-    facts = profile(sides.first, chosen) if known else None
+    chosen = _choose(selected)
+    known = chosen in selected.data.users
+    people = {name: version.person(chosen) for name, version in selected.versions.items()}
+    facts = profile(selected.first, chosen) if known else None
     if facts is not None:
         _profile(facts)
     widgets.section("What they would get" if known else "What somebody unknown would get")
-    stars = all(version.predicts_ratings for version in sides.versions.values())
-    look = choice.options(sides.data, "u", stars=stars)
-    fingerprint = sides.data.fingerprint
+    stars = all(version.predicts_ratings for version in selected.versions.values())
+    options = choice.list_options(selected.data, "u", stars=stars)
+    fingerprint = selected.data.fingerprint
     thumbs = {
         each.movie_id: each.is_liked for each in cache.store().feedback.of_user(fingerprint, chosen)
     }
@@ -49,17 +49,17 @@ def user(sides: SelectedVersions, head: Head) -> None:
     def give(version: str, line: Recommendation, value: int | None) -> None:
         _give(fingerprint, chosen, version, line, value)
 
-    shown = list_view.ListContext(
-        f"u-{chosen}", people, facts.held_out if facts else {}, thumbs, give
+    context = list_view.ListContext(
+        selected, f"u-{chosen}", people, facts.held_out if facts else {}, thumbs, give
     )
-    found = list_view.lists(sides, shown, look)
-    head(_headline(chosen, found[sides.first.name], known), _lead(facts))
-    list_view.count_served(sides, ("user", chosen, str(look.options)))
+    found = list_view.lists(context, options)
+    head(_headline(chosen, found[selected.first.name], known), _lead(facts))
+    list_view.count_served(selected, ("user", chosen, str(options.request)))
 
 
-def _choose(sides: SelectedVersions) -> str:
+def _choose(selected: SelectedVersions) -> str:
     """Offer users by id, a random one and hard cases; the one chosen is in the address."""
-    data = sides.data
+    data = selected.data
     offered = cache.drawn(("users", data.fingerprint), lambda: _most_active(data))
     left, middle, right = st.columns([3, 1, 1], vertical_alignment="bottom")
 
@@ -71,10 +71,10 @@ def _choose(sides: SelectedVersions) -> str:
 
     middle.button("Random user", icon=":material/casino:", on_click=take_any, width="stretch")
     with right, st.popover("Hard cases", icon=":material/psychology_alt:", width="stretch"):
-        record = sides.records[sides.first.name]
+        record = selected.records[selected.first.name]
         for case in cache.drawn(
-            ("hard", *sides.mark(record.name)),
-            lambda: hard_cases(sides.first, cache.evidence([record])[0][record.name].per_user),
+            ("hard", *selected.mark(record.name)),
+            lambda: hard_cases(selected.first, cache.evidence([record])[0][record.name].per_user),
         ):
             st.button(
                 f"{literal(case.user_id)} · {literal(case.why)}", key=f"hard-{case.user_id}",
