@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from movierec.store.records import VersionRecord
-from movierec.ui.components import address, onboarding, widgets
+from movierec.ui.components import address, onboarding, shell, widgets
 from movierec.ui.components.text import ago, duration, integer
 from movierec.ui.components.versions import leaderboard
 from movierec.ui.components.versions.leaderboard import distinct, headline_metrics, version_table
@@ -43,7 +43,7 @@ def empty(records: Sequence[VersionRecord]) -> None:
         if records:
             onboarding.second_version(records)
         else:
-            st.page_link("Home.py", label="Train the first version on Home", icon=":material/home:")
+            shell.link("Home", "Train the first version on Home")
 
 
 def choose(records: Sequence[VersionRecord]) -> Choice | None:

@@ -30,17 +30,13 @@ def groups(compared: Compared) -> None:
     keys = list(dict.fromkeys(diff.metric for diff in slices))
     labels = {_metric_name(key): key for key in keys}
     left, right = st.columns(2)
-    label = left.segmented_control(
-        "Change of", list(labels), default=next(iter(labels)), required=True, key="slice-metric",
-        bind="query-params",
-    )  # fmt: skip
+    with left:
+        label = widgets.switch("Change of", list(labels), "slice-metric")
     chosen = [diff for diff in slices if diff.metric == labels[label]]
     kinds = list(dict.fromkeys(diff.slice for diff in chosen))
     names = {SLICES.get(kind, kind.capitalize()): kind for kind in kinds}
-    kind = right.segmented_control(
-        "Groups", ["All", *names], default="All", required=True, key="slice-kind",
-        bind="query-params",
-    )  # fmt: skip
+    with right:
+        kind = widgets.switch("Groups", ["All", *names], "slice-kind")
     shown = chosen if kind == "All" else [d for d in chosen if d.slice == names[kind]]
     figure = slice_charts.forest(shown, labels[label], compared.styles[version])
     widgets.figure(figure, "slices")

@@ -11,7 +11,7 @@ from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.sentences import delta_text
 from movierec.ui.compare import list_charts
 from movierec.ui.compare.data import LISTED, Compared, pick
-from movierec.ui.components import address, widgets
+from movierec.ui.components import address, shell, widgets
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, hits, integer
 from movierec.ui.components.theme import VersionStyle
@@ -38,10 +38,11 @@ def lists(compared: Compared) -> None:
     shown = compared.user_lists(version, user)
     widgets.section(_headline(shown, version))
     widgets.chips(dict(shown.facts))
-    st.page_link(
-        "pages/Recommend.py", label="Why these, and other lists", icon=":material/recommend:",
-        query_params={"user": user, "version": version, "beside": compared.found.baseline},
-    )  # fmt: skip
+    shell.link(
+        "Recommend",
+        "Why these, and other lists",
+        {"user": user, "version": version, "beside": compared.found.baseline},
+    )
     figure = list_charts.bump(shown, compared.found.baseline, version, compared.styles)
     widgets.figure(figure, "bump", note="★ the user did rate it, in the held-out part.")
     history, left, right = st.columns(3, gap="medium")
@@ -61,10 +62,7 @@ def _choose(compared: Compared, version: str) -> str | None:
         return None
     with left:
         label = st.selectbox("Change of", list(labels), key="changed-by", bind="query-params")
-        who = st.segmented_control(
-            "Users who", _WHO, default=_WHO[0], required=True, key="changed-who",
-            bind="query-params",
-        )  # fmt: skip
+        who = widgets.switch("Users who", _WHO, "changed-who")
     key = labels[label]
     changes = compared.changes(version, key)
     with right:

@@ -140,14 +140,8 @@ def _curves(compared: Compared) -> None:
         return
     names = curves.measured(*drawn.values())
     with st.container(horizontal=True):
-        curve = st.segmented_control(
-            "Curves of", names, default=names[0], required=True, key="curves",
-            bind="query-params",
-        )  # fmt: skip
-        over = st.segmented_control(
-            "Over", ["Epochs", "Seconds"], default="Epochs", required=True, key="over",
-            bind="query-params",
-        )  # fmt: skip
+        curve = widgets.switch("Curves of", names, "curves")
+        over = widgets.switch("Over", ["Epochs", "Seconds"], "over")
     figure = curves.curves_of_versions(
         drawn, curve, compared.styles, x="seconds" if over == "Seconds" else "epoch"
     )
@@ -171,14 +165,9 @@ def _cost(compared: Compared) -> None:
     found = compared.found
     widgets.section("Accuracy against cost")
     with st.container(horizontal=True):
-        cost = st.segmented_control(
-            "Cost", list(_COSTS), default="Seconds", required=True, key="cost", bind="query-params"
-        )
+        cost = widgets.switch("Cost", list(_COSTS), "cost")
         labels = [BY_KEY[key].label for key in LEADS]
-        label = st.segmented_control(
-            "Accuracy", labels, default=labels[0], required=True, key="accuracy",
-            bind="query-params",
-        )  # fmt: skip
+        label = widgets.switch("Accuracy", labels, "accuracy")
     key = LEADS[labels.index(label)]
     figure = charts.pareto(found.costs, found.values, key, compared.styles, x=_COSTS[cost])
     widgets.figure(figure, "compare-cost")

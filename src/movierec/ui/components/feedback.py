@@ -24,7 +24,7 @@ from movierec.comparison.online_results import (
 from movierec.data.dataset import RatingScale
 from movierec.errors import MovierecError
 from movierec.store.records import DatasetRecord
-from movierec.ui.components import cache, flash, widgets
+from movierec.ui.components import cache, flash, shell, widgets
 from movierec.ui.components.charts import finish, thin
 from movierec.ui.components.tables import Bar, Cell, Change, Column, Tone, html_table
 from movierec.ui.components.text import NOT_MEASURED, integer, literal
@@ -86,11 +86,12 @@ def _lead_on(found: Online) -> None:
             "below a recommendation, or over the API (POST /feedback). Each counts for the "
             "version that recommended the movie.</p>"
         )
-        st.page_link(
-            "pages/Recommend.py", label="Give thumbs on the Recommend page",
-            icon=":material/thumbs_up_down:",
-            query_params=[("version", name) for name in [*found.rates][:1]],
-        )  # fmt: skip
+        shell.link(
+            "Recommend",
+            "Give thumbs on the Recommend page",
+            {"version": next(iter(found.rates))} if found.rates else None,
+            icon="thumbs_up_down",
+        )
 
 
 def _verdict(gap: Gap) -> str:
@@ -290,10 +291,7 @@ def _lead_to_training() -> None:
             f"{made} has {integer(record.n_ratings)} ratings by {integer(record.n_users)} users; "
             "its report on the Data page says what was left out, and why."
         )
-        st.page_link(
-            "pages/Train.py", label=literal(f"Train on {made}"), icon=":material/model_training:",
-            query_params={"train-data": made, "view": "New run"},
-        )  # fmt: skip
+        shell.link("Train", literal(f"Train on {made}"), {"train-data": made, "view": "New run"})
 
 
 def _count(number: int, noun: str) -> str:

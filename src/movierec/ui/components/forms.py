@@ -13,7 +13,7 @@ import streamlit as st
 from movierec.data.splits import SPLIT_NAMES
 from movierec.errors import MovierecError
 from movierec.store.records import DatasetRecord, VersionRecord
-from movierec.ui.components import cache, widgets
+from movierec.ui.components import cache, shell, widgets
 from movierec.ui.components.address import bound
 from movierec.ui.components.text import literal
 from movierec.workflows import form
@@ -193,11 +193,10 @@ def retrain_link(version: VersionRecord, *, on: VersionRecord) -> None:
     data = cache.store().datasets.find(on.fingerprint)
     if version.preset not in MODELS or data is None:
         return
-    st.page_link(
-        "pages/Train.py",
-        label=literal(f"Train {version.name}'s settings again on {on.name}'s data and split"),
-        icon=":material/model_training:",
-        query_params=_retrain_address(version, data.name, on.metadata.get("split") or {}),
+    shell.link(
+        "Train",
+        literal(f"Train {version.name}'s settings again on {on.name}'s data and split"),
+        _retrain_address(version, data.name, on.metadata.get("split") or {}),
     )
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from movierec import jobs
 from movierec.store.records import DatasetRecord, VersionRecord
-from movierec.ui.components import cache, widgets
+from movierec.ui.components import cache, shell, widgets
 from movierec.ui.components.runs import watching
 from movierec.ui.components.text import decimal, integer, percent
 
@@ -71,9 +71,7 @@ def _offer_data(*, link: bool) -> None:
         jobs.submit_import(cache.settings(), data_set="ml-100k")
         st.rerun()
     if link:
-        st.page_link(
-            "pages/Data.py", label="Use my own ratings instead", icon=":material/upload_file:"
-        )
+        shell.link("Data", "Use my own ratings instead", icon="upload_file")
     widgets.mute(f"Looked in {_place()}: there is no data set in it.")
 
 
@@ -84,9 +82,7 @@ def _offer_training(datasets: Sequence[DatasetRecord]) -> None:
     ):
         jobs.submit_train(cache.settings(), preset="default", dataset=name)
         st.rerun()
-    st.page_link(
-        "pages/Train.py", label="Choose the settings myself", icon=":material/model_training:"
-    )
+    shell.link("Train", "Choose the settings myself")
     widgets.mute(
         "Training runs in a process of its own: this page may be closed, and the run goes on. "
         "A few minutes on two processor cores."
@@ -101,7 +97,7 @@ def here(record: DatasetRecord) -> None:
             f"from {record.rating_low:g} to {record.rating_high:g} stars"
         )
         _step(f"Data: {record.name}", sizes)
-        st.page_link("pages/Data.py", label="Look at the data", icon=":material/database:")
+        shell.link("Data", "Look at the data")
 
 
 def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
@@ -112,17 +108,11 @@ def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
                 "Next: is the newest version better?",
                 "Side by side with the current one: by how much, for whom, and how surely.",
             )
-            st.page_link(
-                "pages/Compare.py", label="Compare versions", icon=":material/compare_arrows:"
-            )
+            shell.link("Compare", "Compare versions")
         else:
             _second(dataset)
-        st.page_link(
-            "pages/Recommend.py", label="See what it recommends", icon=":material/recommend:"
-        )
-        st.page_link(
-            "pages/Train.py", label="Train with other settings", icon=":material/model_training:"
-        )
+        shell.link("Recommend", "See what it recommends")
+        shell.link("Train", "Train with other settings")
 
 
 def second_version(versions: Sequence[VersionRecord]) -> None:
@@ -130,16 +120,14 @@ def second_version(versions: Sequence[VersionRecord]) -> None:
     if watching.live_panel():
         return
     _second(versions[0].dataset_name, preset=_REPORT if versions[0].preset != _REPORT else "ease")
-    st.page_link(
-        "pages/Train.py", label="Train with other settings", icon=":material/model_training:"
-    )
+    shell.link("Train", "Train with other settings")
 
 
 def no_version() -> None:
     """Lead on from no version at all."""
     with st.container(key="empty", border=True):
         _step("No version yet", "A version is a trained model that is kept with what it can do.")
-        st.page_link("Home.py", label="Train the first one on Home", icon=":material/home:")
+        shell.link("Home", "Train the first one on Home")
 
 
 def _second(dataset: str, preset: str = _REPORT) -> None:

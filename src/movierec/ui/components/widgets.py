@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from typing import Any, TypeVar
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -22,10 +24,15 @@ __all__ = [
     "heading",
     "html",
     "mute",
+    "open_first",
     "section",
+    "selectable",
     "steps",
+    "switch",
     "version_title",
 ]
+
+T = TypeVar("T")
 
 CITATION = (
     "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
@@ -100,6 +107,34 @@ def chips(pairs: Mapping[str, str]) -> None:
         f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in pairs.items()
     )
     html(f'<dl class="mr-chips">{items}</dl>')
+
+
+def switch(label: str, options: Sequence[T], key: str) -> T:
+    """Offer one of a few options side by side, first the first; it is kept in the address."""
+    return st.segmented_control(
+        label, options, default=options[0], required=True, key=key, bind="query-params"
+    )
+
+
+def selectable(
+    frame: pd.DataFrame, ids: Sequence[T], take: Callable[[list[T]], None], key: str, **look: Any
+) -> None:
+    """Draw a table with a row for each of `ids`; `take` gets those selected when that changes."""
+
+    def selected() -> None:
+        take([ids[row] for row in st.session_state[key].selection.rows])
+
+    look = {"height": min(360, 36 + 35 * len(frame)), "selection_mode": "single-row", **look}
+    st.dataframe(frame, hide_index=True, key=key, on_select=selected, **look)
+
+
+def open_first(key: str) -> Callable[[list[T]], None]:
+    """Return what makes the first id selected the value of the input `key`."""
+
+    def take(ids: list[T]) -> None:
+        st.session_state[key] = ids[0] if ids else None
+
+    return take
 
 
 def citation() -> None:

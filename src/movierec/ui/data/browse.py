@@ -113,22 +113,10 @@ def _sorted(
 
 def _table(table: pd.DataFrame, key: str, id_column: str, alt: str) -> None:
     shown = _readable(table.head(SHOWN))
-    ids = list(shown[id_column])
-
-    def take_over() -> None:
-        rows = st.session_state[f"{key}-table"].selection.rows
-        st.session_state[key] = ids[rows[0]] if rows else None
-
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height=330,
-        column_config=_columns(),
-        key=f"{key}-table",
-        on_select=take_over,
-        selection_mode="single-row",
-        alt=alt,
-    )
+    widgets.selectable(
+        shown, list(shown[id_column]), widgets.open_first(key), f"{key}-table",
+        height=330, column_config=_columns(), alt=alt,
+    )  # fmt: skip
 
 
 def _choose(

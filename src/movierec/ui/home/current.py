@@ -115,14 +115,7 @@ def _curve(history: pd.DataFrame, style: VersionStyle) -> None:
     if not names:
         widgets.mute("Nothing was measured during training.")
         return
-    name = st.segmented_control(
-        "Training curve of",
-        names,
-        default=names[0],
-        required=True,
-        key="curve",
-        bind="query-params",
-    )
+    name = widgets.switch("Training curve of", names, "curve")
     note = "Measured on the validation part, which picks the epoch; not on the test part."
     figure = curves.learning_curve(history, name, style)
     widgets.figure(figure, "learning-curve", note=note)

@@ -14,7 +14,7 @@ from movierec.errors import MovierecError
 from movierec.registry.names import listed
 from movierec.store.queue import Where
 from movierec.store.records import EpochRecord, RunRecord
-from movierec.ui.components import address, cache, widgets
+from movierec.ui.components import address, cache, shell, widgets
 from movierec.ui.components.address import bound
 from movierec.ui.components.runs import facts as run_facts
 from movierec.ui.components.runs import live, outcome
@@ -104,25 +104,13 @@ def _page(count: int, filters: Mapping[str, Any]) -> list[RunRecord]:
 def _table(runs: Sequence[RunRecord]) -> None:
     best = cache.store().runs.best_epochs([run.id for run in runs])
     frame = pd.DataFrame([_row(run, best.get(run.id)) for run in runs])
-    ids = [run.id for run in runs]
-
-    def take_over() -> None:
-        rows = st.session_state["runs-table"].selection.rows
-        st.session_state["run"] = ids[rows[0]] if rows else None
-
-    st.dataframe(
-        frame,
-        hide_index=True,
+    number = st.column_config.NumberColumn(format="%.4f", help="At the best epoch")
+    widgets.selectable(
+        frame, [run.id for run in runs], widgets.open_first("run"), "runs-table",
         height=min(420, 36 + 35 * len(frame)),
-        column_config={
-            "Val. RMSE": st.column_config.NumberColumn(format="%.4f", help="At the best epoch"),
-            "Val. NDCG@10": st.column_config.NumberColumn(format="%.4f", help="At the best epoch"),
-        },
-        key="runs-table",
-        on_select=take_over,
-        selection_mode="single-row",
+        column_config={"Val. RMSE": number, "Val. NDCG@10": number},
         alt="Runs, newest first, with state, duration, best validation metrics and version",
-    )
+    )  # fmt: skip
 
 
 def _row(run: RunRecord, best: EpochRecord | None) -> dict[str, object]:
@@ -185,10 +173,7 @@ def _done(run: RunRecord) -> None:
         outcome.panel(run)
     if run.kind == "evaluate" and run.state == "succeeded":
         names = list(run.request["versions"])
-        st.page_link(
-            "pages/Compare.py", label=literal(f"Compare {listed(names)}"),
-            icon=":material/compare_arrows:", query_params={"versions": names},
-        )  # fmt: skip
+        shell.link("Compare", literal(f"Compare {listed(names)}"), {"versions": names})
     live.log(run)
 
 

@@ -176,15 +176,19 @@ def _origin(record: VersionRecord) -> None:
     widgets.chart_title("Where it comes from")
     widgets.facts({**found.facts(), **_made(record)})
     if found.run_id is not None:
-        st.page_link(
-            "pages/Train.py", label=f"Open run {found.run_id}", icon=":material/receipt_long:",
-            query_params={"view": "Runs", "run": str(found.run_id)},
-        )  # fmt: skip
+        shell.link(
+            "Train",
+            f"Open run {found.run_id}",
+            {"view": "Runs", "run": str(found.run_id)},
+            icon="receipt_long",
+        )
     if found.sweep:
-        st.page_link(
-            "pages/Train.py", label=literal(f"Open the sweep {found.sweep}"),
-            icon=":material/tune:", query_params={"view": "Sweeps", "sweep": found.sweep},
-        )  # fmt: skip
+        shell.link(
+            "Train",
+            literal(f"Open the sweep {found.sweep}"),
+            {"view": "Sweeps", "sweep": found.sweep},
+            icon="tune",
+        )
 
 
 def _made(record: VersionRecord) -> dict[str, str]:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from movierec.registry import Registry
 from movierec.store.records import ACTIVE_STATES, RunRecord, VersionRecord
-from movierec.ui.components import cache, widgets
+from movierec.ui.components import cache, shell, widgets
 from movierec.ui.components.runs import facts
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, literal, signed
@@ -109,11 +109,8 @@ def _next(version: VersionRecord, current: VersionRecord | None) -> None:
         actions.compare_link(version)
         actions.recommend_link(version)
         if current is not None and current.name == version.name:
-            st.page_link("Home.py", label="See it on Home", icon=":material/home:")
-        st.page_link(
-            "pages/Versions.py", label=f"All about {version.name}",
-            icon=":material/inventory_2:", query_params={"version": version.name},
-        )  # fmt: skip
+            shell.link("Home", "See it on Home")
+        shell.link("Versions", f"All about {version.name}", {"version": version.name})
     actions.gate_panel(registry, version)
 
 

@@ -108,19 +108,16 @@ def compare_link(record: VersionRecord) -> None:
     current = cache.store().versions.current()
     if current is None or current.name == record.name:
         return
-    st.page_link(
-        "pages/Compare.py", label=f"Compare with {current.name}",
-        icon=":material/compare_arrows:",
-        query_params={"versions": [current.name, record.name], "baseline": current.name},
-    )  # fmt: skip
+    shell.link(
+        "Compare",
+        f"Compare with {current.name}",
+        {"versions": [current.name, record.name], "baseline": current.name},
+    )
 
 
 def recommend_link(record: VersionRecord) -> None:
     """Offer to see what a version recommends."""
-    st.page_link(
-        "pages/Recommend.py", label=f"What {record.name} recommends", icon=":material/recommend:",
-        query_params={"version": record.name},
-    )  # fmt: skip
+    shell.link("Recommend", f"What {record.name} recommends", {"version": record.name})
 
 
 def _archive(registry: Registry, record: VersionRecord) -> bytes:

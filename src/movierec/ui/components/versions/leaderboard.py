@@ -13,6 +13,7 @@ import streamlit as st
 
 from movierec.comparison.metrics import BY_KEY, FLOORS, Metric, dig
 from movierec.store.records import VersionRecord
+from movierec.ui.components import widgets
 from movierec.ui.components.charts import finish
 from movierec.ui.components.text import decimal, plotly_text
 from movierec.ui.components.theme import NEUTRAL, VersionStyle
@@ -172,27 +173,15 @@ def version_table(
     mode: Literal["single-row", "multi-row"],
     alt: str,
 ) -> None:
-    """Draw rows, one for each of `names`; `take` gets the names selected, whenever that changes."""
-
-    def selected() -> None:
-        take([names[row] for row in st.session_state[key].selection.rows])
-
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        height=min(360, 36 + 35 * len(rows)),
-        column_config={
-            metric.label: st.column_config.NumberColumn(
-                format=f"%.{metric.digits}f", help=metric.hint
-            )
-            for metric in BY_KEY.values()
-        },
-        key=key,
-        on_select=selected,
-        placeholder="–",
-        selection_mode=mode,
-        alt=alt,
-    )
+    """Draw rows, one for each of `names`; `take` gets the names selected, when that changes."""
+    columns = {
+        metric.label: st.column_config.NumberColumn(format=f"%.{metric.digits}f", help=metric.hint)
+        for metric in BY_KEY.values()
+    }
+    widgets.selectable(
+        pd.DataFrame(rows), names, take, key,
+        column_config=columns, placeholder="–", selection_mode=mode, alt=alt,
+    )  # fmt: skip
 
 
 def headline_metrics(record: VersionRecord, keys: Sequence[str]) -> dict[str, float]:
