@@ -35,6 +35,15 @@ _FIRST = (  # among settings with equally many values: the best known
     "epochs", "batch_size",
 )  # fmt: skip
 
+CostName = Literal["seconds", "parameters", "memory_mb"]
+Points: TypeAlias = Mapping[str, tuple[float, float]]
+_COST_AXES: Mapping[CostName, tuple[str, str, str]] = {
+    "seconds": ("training time of the whole run (s)", "quicker to train", "costs more time"),
+    "parameters": ("parameters", "smaller", "needs more parameters"),
+    "memory_mb": ("peak memory of the run (MB)", "smaller in memory", "needs more memory"),
+}
+_LABELLED = 12  # versions whose names have room
+
 
 def parallel(
     found: Comparison, records: Mapping[str, VersionRecord], metric: str = "rmse"
@@ -149,17 +158,6 @@ def _beyond_title(found: Comparison, alike: Sequence[str]) -> str:
         else (f"the others at most {100 * max(known[n] for n in others):.1f} %")
     )
     return f"{best} shows {100 * known[best]:.1f} % of the movies to somebody, {beside}"
-
-
-CostName = Literal["seconds", "parameters", "memory_mb"]
-Points: TypeAlias = Mapping[str, tuple[float, float]]
-
-_COST_AXES: Mapping[CostName, tuple[str, str, str]] = {
-    "seconds": ("training time of the whole run (s)", "quicker to train", "costs more time"),
-    "parameters": ("parameters", "smaller", "needs more parameters"),
-    "memory_mb": ("peak memory of the run (MB)", "smaller in memory", "needs more memory"),
-}
-_LABELLED = 12  # versions whose names have room
 
 
 def pareto(

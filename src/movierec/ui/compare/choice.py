@@ -13,7 +13,7 @@ from movierec.store.records import VersionRecord
 from movierec.ui.components import address, onboarding, shell, widgets
 from movierec.ui.components.text import ago, duration, integer
 from movierec.ui.components.versions import leaderboard
-from movierec.ui.components.versions.leaderboard import distinct, headline_metrics, version_table
+from movierec.ui.components.versions.leaderboard import fit_filters, headline_metrics, version_table
 
 __all__ = ["FACTS", "Choice", "by_default", "choose", "empty"]
 
@@ -108,7 +108,15 @@ def _baseline(place: Any, chosen: Sequence[str], known: dict[str, VersionRecord]
 
 def _table(records: Sequence[VersionRecord]) -> None:
     """Draw all versions with filters; ticking rows chooses them."""
-    found = _filtered(records)
+    model, data, split = st.columns(3)
+    found = fit_filters(
+        records,
+        {
+            "preset": (model, "Model of versions", "compare-model"),
+            "dataset_name": (data, "Data set of versions", "compare-data"),
+            "split_label": (split, "Split of versions", "compare-split"),
+        },
+    )
     if not found:
         widgets.mute("No version fits. Take a filter out.")
         return
@@ -121,29 +129,6 @@ def _table(records: Sequence[VersionRecord]) -> None:
         key=_TABLE, mode="multi-row",
         alt="All versions, newest first, with data set, split and headline metrics",
     )  # fmt: skip
-
-
-def _filtered(records: Sequence[VersionRecord]) -> list[VersionRecord]:
-    model, data, split = st.columns(3)
-    presets = model.multiselect(
-        "Model of versions", distinct(records, "preset"), key="compare-model",
-        placeholder="Any model",
-    )  # fmt: skip
-    names = data.multiselect(
-        "Data set of versions", distinct(records, "dataset_name"), key="compare-data",
-        placeholder="Any data set",
-    )  # fmt: skip
-    splits = split.multiselect(
-        "Split of versions", distinct(records, "split_label"), key="compare-split",
-        placeholder="Any split",
-    )  # fmt: skip
-    return [
-        record
-        for record in records
-        if (not presets or record.preset in presets)
-        and (not names or record.dataset_name in names)
-        and (not splits or record.split_label in splits)
-    ]
 
 
 def _row(record: VersionRecord) -> dict[str, object]:

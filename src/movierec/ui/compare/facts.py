@@ -42,6 +42,14 @@ _KINDS = {
 }
 _THRESHOLDS = {"full": "full", "full_4": "full, 4★+", "rated": "rated"}
 
+LEGEND = (
+    "↑ more is better, ↓ less is better; ★ best of the versions that can be compared. Below a "
+    "value its change from the baseline: ▲ better, ▼ worse, = can't tell (paired bootstrap over "
+    "users, Holm-corrected over these metrics). The bar is the 95 % interval, right of the line "
+    "is better. Changes without a sign have no interval, as they are of all lists together."
+)
+_TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "can't tell": "same"}
+
 
 def headline(found: Comparison) -> str:
     """Return who is ahead: the one pair's sentence, or who has the best headline metrics."""
@@ -160,15 +168,6 @@ def _relevant(threshold: float) -> str:
     return (
         f"held-out ratings of {threshold:g} stars or more" if threshold else "every held-out rating"
     )
-
-
-LEGEND = (
-    "↑ more is better, ↓ less is better; ★ best of the versions that can be compared. Below a "
-    "value its change from the baseline: ▲ better, ▼ worse, = can't tell (paired bootstrap over "
-    "users, Holm-corrected over these metrics). The bar is the 95 % interval, right of the line "
-    "is better. Changes without a sign have no interval, as they are of all lists together."
-)
-_TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "can't tell": "same"}
 
 
 def metrics_table(found: Comparison, styles: Styles) -> str:

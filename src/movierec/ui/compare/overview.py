@@ -91,9 +91,8 @@ def _obstacles(compared: Compared, apart: Sequence[Pair]) -> None:
     """Draw why versions cannot be compared with the baseline, and offer what helps."""
     names = ", ".join(pair.version for pair in apart)
     with st.container(border=True, key="obstacles"):
-        widgets.html(
-            f'<p class="mr-step">{escape(names)}: not measured as '
-            f"{escape(compared.found.baseline)} was, so no difference is shown</p>"
+        widgets.step(
+            f"{names}: not measured as {compared.found.baseline} was, so no difference is shown"
         )
         columns = [Column("Version"), Column("What differs"), Column(compared.found.baseline),
                    Column("The version")]  # fmt: skip

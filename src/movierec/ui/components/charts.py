@@ -33,6 +33,14 @@ FACTORS_FROM = 20  # times the smallest, from where a scale goes by factors
 POINTS = 1000  # more than these no screen shows
 _CLEAR = "rgba(0,0,0,0)"  # what is behind the chart shines through
 
+Floats: TypeAlias = npt.NDArray[np.float64]
+_BEST = OKABE_ITO[1]
+_LINE = "#2199b1"  # seen on both page backgrounds
+_BANDS = 5  # strengths of lines
+_MANY = 60  # lines that stay apart only where they are thin
+_NONE = "none"
+_FLOOR = 0.15  # where an axis begins that has things without a value below it
+
 
 def finish(figure: go.Figure, title: str, alt: str, *, x: str, y: str) -> go.Figure:
     """Give a figure its title, axis titles with units, text for the blind, and our look."""
@@ -92,15 +100,6 @@ def is_wide(values: Sequence[float]) -> bool:
 def row_of(frame: pd.DataFrame, place: int | np.integer[Any]) -> pd.Series:
     """Return the row at a place found by `argmin` or `argmax`."""
     return frame.iloc[int(place)]
-
-
-Floats: TypeAlias = npt.NDArray[np.float64]
-_BEST = OKABE_ITO[1]
-_LINE = "#2199b1"  # seen on both page backgrounds
-_BANDS = 5  # strengths of lines
-_MANY = 60  # lines that stay apart only where they are thin
-_NONE = "none"
-_FLOOR = 0.15  # where an axis begins that has things without a value below it
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,10 @@ LEGEND = (
 _TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "can't tell": "same"}
 _MARKS: Mapping[str, str] = {"better": "▲", "worse": "▼", "can't tell": "="}
 
+_DAYS: Mapping[Span, int] = {"day": 1, "week": 7, "month": 30}
+_APART = 0.12  # of a span: how far versions stand beside each other, so that intervals show
+_JOINED = "joined"
+
 
 def view(
     versions: Sequence[str] | None,
@@ -80,11 +84,11 @@ def _online(versions: Sequence[str] | None, *, key: str, baseline: str | None) -
 def _lead_on(found: Online) -> None:
     served = sum(rate.lists for rate in found.rates.values())
     with st.container(border=True, key="no-thumbs"):
-        widgets.html(
-            '<p class="mr-step">Thumbs up and down say which lists people like</p>'
-            f'<p class="mr-mute">{integer(served)} lists were served so far. A thumb is given '
-            "below a recommendation, or over the API (POST /feedback). Each counts for the "
-            "version that recommended the movie.</p>"
+        widgets.step(
+            "Thumbs up and down say which lists people like",
+            f"{integer(served)} lists were served so far. A thumb is given below a recommendation, "
+            "or over the API (POST /feedback). Each counts for the version that recommended the "
+            "movie.",
         )
         shell.link(
             "Recommend",
@@ -139,10 +143,6 @@ def _change(found: Online, gap: Gap) -> Change | None:
     scale = max((end for end in ends if math.isfinite(end)), default=0.0)
     bar = Bar(gap.delta, gap.low, gap.high, scale)
     return Change(points_text(gap.delta), _TONES[gap.verdict], bar, gap.sentence)
-
-
-_DAYS: Mapping[Span, int] = {"day": 1, "week": 7, "month": 30}
-_APART = 0.12  # of a span: how far versions stand beside each other, so that intervals show
 
 
 def liked_over_time(found: Online, styles: Styles) -> go.Figure:
@@ -228,9 +228,6 @@ def _alt(drawn: Mapping[str, Sequence[Period]], span: Span) -> str:
     return f"Share of thumbs up by {span} with 95 % intervals. {told or 'There is none'}."
 
 
-_JOINED = "joined"
-
-
 def _join(dataset: DatasetRecord) -> None:
     """Offer to train with what people said of a data set's lists."""
     store = cache.store()
@@ -286,10 +283,10 @@ def _lead_to_training() -> None:
         return
     record = known[made]
     with st.container(border=True, key="joined-now"):
-        widgets.html('<p class="mr-step">It is joined; a version trained on it knows it</p>')
-        widgets.mute(
+        widgets.step(
+            "It is joined; a version trained on it knows it",
             f"{made} has {integer(record.n_ratings)} ratings by {integer(record.n_users)} users; "
-            "its report on the Data page says what was left out, and why."
+            "its report on the Data page says what was left out, and why.",
         )
         shell.link("Train", literal(f"Train on {made}"), {"train-data": made, "view": "New run"})
 

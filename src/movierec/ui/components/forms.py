@@ -41,6 +41,8 @@ __all__ = [
 
 _COLUMNS = 3
 
+_ENGINES: tuple[EngineName, ...] = ("local", "ray")
+
 
 def key_of(preset: str, name: str) -> str:
     """Return the key of an input, which is also its name in the page's address."""
@@ -139,9 +141,6 @@ def _step(field: FormField) -> int | float:
     if field.kind == "int":
         return max(1, int(power / 10) * 2 if size >= 100 else int(power / 10) or 1)
     return power / 2 if field.default else power / 10
-
-
-_ENGINES: tuple[EngineName, ...] = ("local", "ray")
 
 
 def choose_engine(key: str, what: str) -> tuple[dict[str, Any], dict[str, str]]:

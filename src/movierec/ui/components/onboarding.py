@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
@@ -96,7 +95,7 @@ def here(record: DatasetRecord) -> None:
             f"{record.n_users:,} users, {record.n_movies:,} movies, {record.n_ratings:,} ratings "
             f"from {record.rating_low:g} to {record.rating_high:g} stars"
         )
-        _step(f"Data: {record.name}", sizes)
+        widgets.step(f"Data: {record.name}", sizes)
         shell.link("Data", "Look at the data")
 
 
@@ -104,7 +103,7 @@ def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
     """Suggest one thing to do now that a version is there."""
     with st.container(key="next", border=True, height="stretch"):
         if len(versions) > 1:
-            _step(
+            widgets.step(
                 "Next: is the newest version better?",
                 "Side by side with the current one: by how much, for whom, and how surely.",
             )
@@ -126,13 +125,15 @@ def second_version(versions: Sequence[VersionRecord]) -> None:
 def no_version() -> None:
     """Lead on from no version at all."""
     with st.container(key="empty", border=True):
-        _step("No version yet", "A version is a trained model that is kept with what it can do.")
+        widgets.step(
+            "No version yet", "A version is a trained model that is kept with what it can do."
+        )
         shell.link("Home", "Train the first one on Home")
 
 
 def _second(dataset: str, preset: str = _REPORT) -> None:
     what = {_REPORT: "the model of the first report"}.get(preset, f"the baseline {preset}")
-    _step(
+    widgets.step(
         f"Next: train {what} beside it",
         "Same data, same split: a second version shows how much the other one gains.",
     )
@@ -140,10 +141,6 @@ def _second(dataset: str, preset: str = _REPORT) -> None:
     if st.button(label, key=f"train-{preset}", icon=":material/play_arrow:"):
         jobs.submit_train(cache.settings(), preset=preset, dataset=dataset)
         st.rerun()
-
-
-def _step(what: str, why: str) -> None:
-    st.html(f'<p class="mr-step">{escape(what)}</p><p class="mr-mute">{escape(why)}</p>')
 
 
 def data_numbers(record: DatasetRecord) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "open_first",
     "section",
     "selectable",
+    "step",
     "steps",
     "switch",
     "version_title",
@@ -64,6 +65,12 @@ def steps(names: Sequence[str], *, at: int) -> None:
         here = ' aria-current="step"' if state == "now" else ""
         items += f'<li class="mr-{state}"{here}><b>{mark}</b>{escape(name)}</li>'
     html(f'<ol class="mr-steps">{items}</ol>')
+
+
+def step(what: str, why: str = "", **look: Any) -> None:
+    """Draw what is to be done or decided, and below it quietly why."""
+    below = f'<p class="mr-mute">{escape(why)}</p>' if why else ""
+    st.html(f'<p class="mr-step">{escape(what)}</p>{below}', **look)
 
 
 def section(title: str) -> None:

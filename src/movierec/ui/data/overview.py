@@ -18,6 +18,13 @@ from movierec.ui.components.text import NOT_MEASURED, day, decimal, integer, per
 
 __all__ = ["distributions", "form", "import_report", "lead"]
 
+_COLUMNS = {
+    "user": ("User column", Columns.USER),
+    "movie": ("Movie column", Columns.MOVIE),
+    "rating": ("Rating column", Columns.RATING),
+    "timestamp": ("Time column (optional)", Columns.TIMESTAMP),
+}
+
 
 def lead(record: DatasetRecord) -> str:
     """Say in one sentence what the data set spans."""
@@ -117,14 +124,6 @@ def _facts(record: DatasetRecord) -> dict[str, str]:
 
 def _date(text: str | None) -> str:
     return day(datetime.fromisoformat(text)) if text else NOT_MEASURED
-
-
-_COLUMNS = {
-    "user": ("User column", Columns.USER),
-    "movie": ("Movie column", Columns.MOVIE),
-    "rating": ("Rating column", Columns.RATING),
-    "timestamp": ("Time column (optional)", Columns.TIMESTAMP),
-}
 
 
 def form() -> None:

@@ -28,6 +28,15 @@ _MOST_BESIDE = 3  # lists stand in columns
 
 Head: TypeAlias = Callable[[str, str], None]  # draws the page's title and lead
 
+_BY: dict[str, RankBy] = {"Ranking": "ranking", "Predicted rating": "rating"}
+_LOOKS = ("Cards", "Table")
+_LENGTHS = (5, 10, 20, 50)
+DIVERSITY = (
+    "0 is the plain list. Higher values trade score for variety: each next movie is the best among "
+    "those least like the ones already chosen (maximal marginal relevance). At 0.3 near copies "
+    "give way; at 1 only being unlike counts."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class SelectedVersions:
@@ -105,16 +114,6 @@ def _beside(alike: Sequence[str], known: Mapping[str, VersionRecord]) -> list[st
 
 def _named(record: VersionRecord) -> str:
     return f"{record.name} · {record.preset}{' (current)' if record.is_current else ''}"
-
-
-_BY: dict[str, RankBy] = {"Ranking": "ranking", "Predicted rating": "rating"}
-_LOOKS = ("Cards", "Table")
-_LENGTHS = (5, 10, 20, 50)
-DIVERSITY = (
-    "0 is the plain list. Higher values trade score for variety: each next movie is the best among "
-    "those least like the ones already chosen (maximal marginal relevance). At 0.3 near copies "
-    "give way; at 1 only being unlike counts."
-)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ _BASES = {
     "none": "",
 }
 
+_GOOD, _BAD = OKABE_ITO[2], OKABE_ITO[1]
+_TITLE = 34  # characters of a movie's title beside a bar
+
 
 def why(version: LoadedVersion, person: Person, movie_id: str, key: str) -> None:
     """Draw the explanation of one movie for one person."""
@@ -102,10 +105,6 @@ def _places(rank: int | None, without: int | None) -> str:
 
 def _genres(shared: Sequence[tuple[str, float]]) -> str:
     return ", ".join(f"{genre} ({percent(share, 0)} of the liked)" for genre, share in shared[:3])
-
-
-_GOOD, _BAD = OKABE_ITO[2], OKABE_ITO[1]
-_TITLE = 34  # characters of a movie's title beside a bar
 
 
 def score_effects(found: Explanation) -> go.Figure:

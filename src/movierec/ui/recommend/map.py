@@ -22,6 +22,14 @@ __all__ = ["map_of_movies", "movies"]
 _USER = "user"
 _LISTED = 60
 
+_GENRES = 6  # told apart by colour and mark; the rest is one group
+_OTHER = "other"
+_MARKS = tuple(symbol for symbol in SYMBOLS if symbol != "star")  # that one is "recommended"
+_RING = {"size": 13, "symbol": "circle-open", "color": NEUTRAL, "line": {"width": 1.75}}
+_STAR = {  # of no genre's colour here, and seen on white and on black
+    "size": 15, "symbol": "star", "color": "#f0e442", "line": {"width": 1.25, "color": "#14212b"},
+}  # fmt: skip
+
 
 def movies(selected: SelectedVersions, head: Head) -> None:
     """Draw the view."""
@@ -73,12 +81,6 @@ def _table(table: pd.DataFrame) -> str:
     return html_table("Movies selected on the map", columns, rows, wrap=True)
 
 
-_GENRES = 6  # told apart by colour and mark; the rest is one group
-_OTHER = "other"
-_MARKS = tuple(symbol for symbol in SYMBOLS if symbol != "star")  # that one is "recommended"
-_STAR, _STAR_EDGE = "#f0e442", "#14212b"  # of no genre here, and seen on white and on black
-
-
 def map_of_movies(
     found: MovieMap, rated: Collection[str] = (), recommended: Collection[str] = (), whose: str = ""
 ) -> go.Figure:
@@ -91,10 +93,12 @@ def map_of_movies(
     figure = go.Figure()
     figure.add_traces(_by_genre(table, common))
     by = f" by {whose}" if whose else ""
-    for name, ids in ((f"rated{by}", rated), ("recommended", recommended)):
+    for name, ids, marker in ((f"rated{by}", rated, _RING), ("recommended", recommended, _STAR)):
         part = table[table["movie_id"].isin(ids)]
         if len(part):
-            figure.add_trace(_mark(part, name, is_star=name == "recommended"))
+            figure.add_trace(
+                _points(part, name, marker=marker, hovertemplate="%{text}<extra></extra>")
+            )
     figure.update_layout(
         showlegend=True, height=620, dragmode="lasso", legend={"itemsizing": "constant"}
     )
@@ -112,35 +116,15 @@ def map_of_movies(
 def _by_genre(table: pd.DataFrame, common: list[str]) -> list[go.Scatter]:
     """Return the points of the rest, which lie below, and of each common genre."""
     rest = table[~table["genre"].isin(common)]
-    traces = [_points(rest, _OTHER, -1)] if len(rest) else []
+    traces = [_of_genre(rest, _OTHER, NEUTRAL, "circle", 0.35)] if len(rest) else []
+    looks = zip(common, OKABE_ITO, _MARKS, strict=False)
     return traces + [
-        _points(table[table["genre"] == genre], genre, place) for place, genre in enumerate(common)
+        _of_genre(table[table["genre"] == genre], genre, colour, symbol, 0.75)
+        for genre, colour, symbol in looks
     ]
 
 
-def _points(part: pd.DataFrame, genre: str, place: int) -> go.Scatter:
-    colour = NEUTRAL if place < 0 else OKABE_ITO[place]
-    return go.Scatter(
-        x=part["x"],
-        y=part["y"],
-        mode="markers",
-        name=plotly_text(genre),
-        text=[plotly_text(title) for title in part["title"]],
-        customdata=part[["movie_id", "ratings"]],
-        marker={
-            "size": 6,
-            "opacity": 0.35 if place < 0 else 0.75,
-            "color": colour,
-            "symbol": "circle" if place < 0 else _MARKS[place],
-        },
-        hovertemplate="%{text}<br>%{customdata[1]:,} ratings<extra></extra>",
-    )
-
-
-def _mark(part: pd.DataFrame, name: str, *, is_star: bool) -> go.Scatter:
-    ring = {"size": 13, "symbol": "circle-open", "color": NEUTRAL, "line": {"width": 1.75}}
-    star = {"size": 15, "symbol": "star", "color": _STAR,
-            "line": {"width": 1.25, "color": _STAR_EDGE}}  # fmt: skip
+def _points(part: pd.DataFrame, name: str, **look: Any) -> go.Scatter:
     return go.Scatter(
         x=part["x"],
         y=part["y"],
@@ -148,6 +132,13 @@ def _mark(part: pd.DataFrame, name: str, *, is_star: bool) -> go.Scatter:
         name=plotly_text(name),
         text=[plotly_text(title) for title in part["title"]],
         customdata=part[["movie_id", "ratings"]],
-        marker=star if is_star else ring,
-        hovertemplate="%{text}<extra></extra>",
+        **look,
     )
+
+
+def _of_genre(
+    part: pd.DataFrame, genre: str, colour: str, symbol: str, opacity: float
+) -> go.Scatter:
+    marker = {"size": 6, "opacity": opacity, "color": colour, "symbol": symbol}
+    hover = "%{text}<br>%{customdata[1]:,} ratings<extra></extra>"
+    return _points(part, genre, marker=marker, hovertemplate=hover)

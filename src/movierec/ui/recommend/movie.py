@@ -26,6 +26,9 @@ __all__ = [
 _KEY = "movie"
 _OFFERED = 50
 
+_GROUPS = 16
+_GENDERS = {"F": "women", "M": "men"}
+
 
 def movie(selected: SelectedVersions, head: Head) -> None:
     """Draw the view."""
@@ -136,12 +139,6 @@ def _raters(selected: SelectedVersions, at: int, own: np.ndarray, mean: float) -
             widgets.mute("Nothing is known of its raters, or too few of any kind rated it.")
         else:
             widgets.figure(drawn, "groups")
-
-
-_GROUPS = 16
-
-
-_GENDERS = {"F": "women", "M": "men"}
 
 
 def raters_by_group(table: pd.DataFrame, mean: float) -> go.Figure | None:

@@ -29,6 +29,9 @@ _KEY = "user"
 _LISTED = 2000  # a longer list is slow to open; any id can still be typed
 _HISTORY = 12
 
+_LEAST = 5  # ratings from which on a genre's mean is worth a sentence
+_GENRES = 12  # drawn; the rest are a rating or two
+
 
 def user(selected: SelectedVersions, head: Head) -> None:
     """Draw the view."""
@@ -171,10 +174,6 @@ def _give(
 def _figure(chart: go.Figure | None, key: str) -> None:
     if chart is not None:
         widgets.figure(chart, key)
-
-
-_LEAST = 5  # ratings from which on a genre's mean is worth a sentence
-_GENRES = 12  # drawn; the rest are a rating or two
 
 
 def over_time(profile: Profile) -> go.Figure | None:

@@ -39,6 +39,11 @@ METRICS: Mapping[str, tuple[str, str]] = {
 _BEST = OKABE_ITO[1]
 _TICKED = 12  # trials that each have a tick
 
+_SIGNS = {
+    "done": "✓ done", "pruned": "✂ pruned", "failed": "✕ failed", "stopped": "■ stopped",
+    "running": "● running",
+}  # fmt: skip
+
 
 def trials_frame(record: SweepRecord) -> pd.DataFrame:
     """Return the measured trials in the order they were done.
@@ -155,12 +160,6 @@ def _history_title(name: str, best: pd.Series, first: float, count: int) -> str:
     if best["value"] == first:
         return f"{name} {decimal(first, 4)} in {where}: the first one is the best so far"
     return f"{name} went from {decimal(first, 4)} to {decimal(best['value'], 4)}, best in {where}"
-
-
-_SIGNS = {
-    "done": "✓ done", "pruned": "✂ pruned", "failed": "✕ failed", "stopped": "■ stopped",
-    "running": "● running",
-}  # fmt: skip
 
 
 def sweeps_table(records: Sequence[SweepRecord], runs: Sequence[RunRecord], chosen: str) -> str:

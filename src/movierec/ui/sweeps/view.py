@@ -15,7 +15,6 @@ from movierec.ui.components.flash import leave
 from movierec.ui.components.runs import facts
 from movierec.ui.components.text import literal
 from movierec.ui.sweeps import form, results
-from movierec.ui.sweeps import results as sweep_facts
 
 __all__ = ["view"]
 
@@ -42,20 +41,18 @@ def _sweeps(records: Sequence[SweepRecord]) -> str:
     """Draw the sweeps in a table; return the name of the one to show."""
     widgets.section("Sweeps")
     name = _choose(records)
-    widgets.html(sweep_facts.sweeps_table(records, _runs(), name))
+    widgets.html(results.sweeps_table(records, _runs(), name))
     return name
 
 
 def _empty() -> None:
     """Say what a sweep is, and lead on to a small one."""
     with st.container(key="empty", border=True):
-        widgets.html(
-            '<p class="mr-step">No sweep yet. Let the machine try hyperparameters for you</p>'
-        )
-        widgets.mute(
+        widgets.step(
+            "No sweep yet. Let the machine try hyperparameters for you",
             "A sweep trains the same model many times, each time with other hyperparameters from "
             "ranges that you choose, and learns from each trial where to look next. Trials are "
-            "compared on the validation part; the test part stays closed until you train the best."
+            "compared on the validation part; the test part stays closed until you train the best.",
         )
         st.button(
             "Fill in a small sweep", icon=":material/edit_note:", key="sweep-fill",
@@ -78,8 +75,8 @@ def _detail(name: str) -> None:
     """Draw one sweep as it is now."""
     record = _record(name)
     run = _run_of(record)
-    widgets.section(sweep_facts.headline(record))
-    widgets.mute(sweep_facts.sentence(record))
+    widgets.section(results.headline(record))
+    widgets.mute(results.sentence(record))
     _state(record, run)
     _actions(record, run)
     _charts(record)
@@ -100,7 +97,7 @@ def _state(record: SweepRecord, run: RunRecord | None) -> None:
         st.error(f"**{literal(text)}.** {literal(run.error)}", icon=":material/error:")
     elif run.state in ("interrupted", "cancelled"):
         st.warning(
-            f"**{literal(text)}** after {sweep_facts.done(record)} finished trials, which are "
+            f"**{literal(text)}** after {results.done(record)} finished trials, which are "
             "kept. Resume does those that are missing.", icon=":material/pause_circle:",
         )  # fmt: skip
     elif run.state in ACTIVE_STATES:
@@ -217,7 +214,7 @@ def _importance(record: SweepRecord, done: int) -> None:
 def _table(record: SweepRecord) -> None:
     many = len(record.trials) > _ROWS
     with st.container(height=_ROWS * _ROW_HEIGHT if many else "content", key="sweep-trials-of"):
-        widgets.html(sweep_facts.trials_table(record))
+        widgets.html(results.trials_table(record))
 
 
 def _records() -> list[SweepRecord]:
@@ -237,7 +234,7 @@ def _runs() -> list[RunRecord]:
 
 
 def _run_of(record: SweepRecord) -> RunRecord | None:
-    return sweep_facts.newest(record, _runs())
+    return results.newest(record, _runs())
 
 
 def _is_active(run: RunRecord | None) -> bool:

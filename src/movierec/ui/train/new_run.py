@@ -27,6 +27,9 @@ __all__ = ["Draft", "costs", "draft", "fill_in", "view"]
 _SHOWN_CHANGES = 8
 MODELS = ("default", *(name for name in KNOWN if name != "default"))
 
+AS_SET = "default"  # MOVIEREC_DEVICE decides
+DEVICES = (AS_SET, "auto", "cpu", "cuda", "mps")
+
 
 def view(datasets: list[DatasetRecord]) -> None:
     """Draw the form beside what it may cost; queue a run when somebody clicks Train."""
@@ -115,10 +118,6 @@ def _submit(draft: Draft, *, make_current: bool | None) -> None:
     st.session_state["queued-now"] = run.id
     st.session_state.pop("run-just-ended", None)
     st.rerun()
-
-
-AS_SET = "default"  # MOVIEREC_DEVICE decides
-DEVICES = (AS_SET, "auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ from movierec.ui.components.flash import leave
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import ago, decimal, integer, literal, size
 from movierec.ui.components.versions import actions, leaderboard
-from movierec.ui.components.versions.leaderboard import distinct, headline_metrics, version_table
+from movierec.ui.components.versions.leaderboard import fit_filters, headline_metrics, version_table
 
 __all__ = ["choose", "detail", "filtered", "head", "table"]
 
 _SHOWN = ("rmse", "ndcg_full")
 _KEY, _TABLE = "version", "version-table"
+
+_HERO = ("rmse", "mae", "ndcg_full", "ndcg_rated")
 
 
 def head(records: Sequence[VersionRecord]) -> None:
@@ -45,23 +47,12 @@ def filtered(records: Sequence[VersionRecord]) -> list[VersionRecord]:
     """Draw the filters and return what passes them, newest first."""
     search, tags, model, data = st.columns([3, 2, 2, 2])
     text = search.text_input("Search names, tags and notes", type="search", live=True, **bound("q"))
-    options: dict[str, Any] = {
-        "placeholder": "Any",
-        "bind": "query-params",
-        "persist_state": "session",
-    }
+    kept: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
     known = sorted({tag for record in records for tag in record.tags}, key=str.casefold)
-    wanted = tags.multiselect("Tags (all of them)", known, key="tag", **options)
-    presets = model.multiselect("Model", distinct(records, "preset"), key="model", **options)
-    names = data.multiselect("Data set", distinct(records, "dataset_name"), key="data", **options)
-    return [
-        record
-        for record in records
-        if _says(record, text or "")
-        and set(wanted) <= set(record.tags)
-        and (not presets or record.preset in presets)
-        and (not names or record.dataset_name in names)
-    ]
+    wanted = tags.multiselect("Tags (all of them)", known, key="tag", placeholder="Any", **kept)
+    fields = {"preset": (model, "Model", "model"), "dataset_name": (data, "Data set", "data")}
+    found = fit_filters(records, fields, **kept)
+    return [r for r in found if _says(r, text or "") and set(wanted) <= set(r.tags)]
 
 
 def table(records: Sequence[VersionRecord]) -> None:
@@ -109,9 +100,6 @@ def _row(record: VersionRecord) -> dict[str, object]:
         "Size": size(record.size_bytes),
         "Trained": ago(record.created_at),
     }
-
-
-_HERO = ("rmse", "mae", "ndcg_full", "ndcg_rated")
 
 
 def detail(registry: Registry, record: VersionRecord, known_tags: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,13 @@ _MEASURES = {
     "val_rmse": "Val. RMSE (stars)",
     "val_ndcg_10": "Val. NDCG@10",
 }
+
+_NOTE = (
+    "Measured on the validation part, which picks the epoch. Drag to zoom, double-click to reset."
+)
+_HEIGHT = 320
+_WANTED = "live-chart-drawn"
+_SCRIPT = Path(__file__).with_name("live_chart.js")
 
 
 def panel(run: RunRecord) -> None:
@@ -126,11 +132,6 @@ def _figure(histories: Mapping[str, pd.DataFrame], name: CurveName, *, running: 
     return curves.learning_curve(next(iter(histories.values())), name, running=running)
 
 
-_NOTE = (
-    "Measured on the validation part, which picks the epoch. Drag to zoom, double-click to reset."
-)
-
-
 def log(run: RunRecord) -> None:
     """Offer the last lines of a run's log."""
     text = facts.log_tail(run)
@@ -143,8 +144,8 @@ def _bar(run: RunRecord) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        title = escape(f"{_DOING[run.kind]}: run {run.id}, {facts.what(run)}")
-        st.html(f'<p class="mr-step">{title}</p>', width="content")
+        doing = f"{_DOING[run.kind]}: run {run.id}, {facts.what(run)}"
+        widgets.step(doing, width="content")
         cancel_button(run)
     st.progress(min(1.0, max(0.0, run.progress)), text=literal(_stage(run)))
 
@@ -184,11 +185,6 @@ def _stage(run: RunRecord) -> str:
     if run.state == "queued":
         return "Starting…" if run.is_claimed else "waiting in the queue"
     return f"{percent(run.progress, 0)} · {run.stage or 'starting'} · {facts.took(run)}"
-
-
-_HEIGHT = 320
-_WANTED = "live-chart-drawn"
-_SCRIPT = Path(__file__).with_name("live_chart.js")
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def panel(run: RunRecord) -> None:
     version, current = store.versions.get(run.version), store.versions.current()
     with st.container(border=True, key=f"outcome-{run.id}"):
         table = leaderboard.rows(version)
-        st.html(f'<p class="mr-step">{_headline(version, table)}</p>')
+        widgets.step(_headline(version, table))
         _numbers(version, table, current)
         _next(version, current)
 

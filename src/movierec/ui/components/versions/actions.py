@@ -64,7 +64,7 @@ def gate_panel(registry: Registry, record: VersionRecord) -> None:
         return
     with st.container(border=True, key="gate"), shell.errors_in_words():
         gate = check_promotion(registry, record.name, guards=_guards())
-        widgets.html(f'<p class="mr-step">{record.name} was not made current</p>')
+        widgets.step(f"{record.name} was not made current")
         _checks(gate)
         if not gate.can_be_overridden:
             widgets.mute("Its files cannot be trusted; that cannot be overridden.")
@@ -129,10 +129,10 @@ def _confirm(registry: Registry, record: VersionRecord) -> None:
     name, freed = record.name, size(record.size_bytes)
     days = cache.settings().trash_days
     with st.container(border=True, key="delete-confirm"):
-        widgets.html(f'<p class="mr-step">Delete {name}?</p>')
-        widgets.mute(
+        widgets.step(
+            f"Delete {name}?",
             f"In the trash it can be brought back for {days:g} days and keeps its {freed}; "
-            f"deleted now, {freed} are free at once and it cannot be brought back."
+            f"deleted now, {freed} are free at once and it cannot be brought back.",
         )
         with st.container(horizontal=True):
             if days and st.button(f"Move {name} to the trash", key="trash-it", type="primary",

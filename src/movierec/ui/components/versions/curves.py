@@ -31,6 +31,9 @@ __all__ = [
 
 CurveName = Literal["RMSE", "NDCG@10", "Loss"]
 
+CurveX = Literal["epoch", "seconds"]
+_MARKS = 6  # symbols along a line, which tell it from another where colours do not
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -161,12 +164,6 @@ def _curves_title(bests: Mapping[str, tuple[float, int]], name: str, curve: Curv
     label = choose(bests, key=lambda each: bests[each][0])
     value, epoch = bests[label]
     return f"{label} has the best {name}: {decimal(value)} at epoch {epoch}"
-
-
-CurveX = Literal["epoch", "seconds"]
-
-
-_MARKS = 6  # symbols along a line, which tell it from another where colours do not
 
 
 def curves_of_versions(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from movierec.comparison.metrics import BY_KEY, FLOORS, Metric, dig
 from movierec.store.records import VersionRecord
@@ -24,7 +25,7 @@ __all__ = [
     "Row",
     "best_baseline",
     "best_in",
-    "distinct",
+    "fit_filters",
     "headline_metrics",
     "ladder",
     "protocol",
@@ -62,6 +63,12 @@ _FIRST_REPORT = {
     "precision_rated": 0.6727,
     "recall_rated": 0.7315,
     "ndcg_rated": 0.8372,
+}
+
+_RUNG_NAMES = {
+    "version": "this version",
+    "baseline": "baseline, same split",
+    "published": "published",
 }
 
 
@@ -190,16 +197,20 @@ def headline_metrics(record: VersionRecord, keys: Sequence[str]) -> dict[str, fl
     return {BY_KEY[key].label: dig(evaluation, BY_KEY[key].path) for key in keys}
 
 
-def distinct(records: Sequence[VersionRecord], field: str) -> list[str]:
-    """Return the values of a field, sorted, each once: what a filter offers."""
-    return sorted({getattr(record, field) for record in records})
+def fit_filters(
+    records: Sequence[VersionRecord], filters: Mapping[str, tuple[DeltaGenerator, str, str]],
+    **options: Any,
+) -> list[VersionRecord]:  # fmt: skip
+    """Offer the values of some fields; return the records with one of those chosen of each.
 
-
-_RUNG_NAMES = {
-    "version": "this version",
-    "baseline": "baseline, same split",
-    "published": "published",
-}
+    `filters`: for each field of a record where its input is drawn, and the input's label and key.
+    """
+    found = list(records)
+    for name, (cell, label, key) in filters.items():
+        values = sorted({getattr(record, name) for record in records})
+        chosen = cell.multiselect(label, values, key=key, placeholder="Any", **options)
+        found = [record for record in found if not chosen or getattr(record, name) in chosen]
+    return found
 
 
 def ladder(

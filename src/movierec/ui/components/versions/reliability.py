@@ -1,4 +1,4 @@
-"""TODO."""
+"""Figures of calibration: do the probabilities of a version, or of several, come true?"""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ __all__ = [
     "reliability_frame",
 ]
 
+_X, _Y = "predicted probability of more stars (%)", "observed frequency (%)"
+
 
 def reliability_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a version's stored reliability table as a frame; empty where there is none."""
@@ -39,39 +41,43 @@ def of_one(table: pd.DataFrame, ece: float, style: VersionStyle) -> go.Figure:
     """
     thresholds = np.unique(table["threshold"])
     drawn = thresholds[thin(len(thresholds), len(SYMBOLS))]
-    line = {"color": NEUTRAL, "dash": "dash", "width": 1.5}
-    diagonal = {"mode": "lines", "name": "exact", "line": line, "hoverinfo": "skip"}
-    figure = go.Figure(go.Scatter(x=[0, 100], y=[0, 100], **diagonal))
+    figure = _diagonal()
     for threshold, symbol in zip(drawn, SYMBOLS, strict=False):
         chosen = table.loc[table["threshold"] == threshold]
-        figure.add_trace(_bins_of_threshold(chosen, f"above {threshold:g}", symbol, style.colour))
-    figure.update_layout(showlegend=True)
-    figure.update_xaxes(range=[-2, 102], tickvals=[*range(0, 101, 20)])
-    figure.update_yaxes(range=[-2, 104], tickvals=[*range(0, 101, 20)])
+        name, marker = f"above {threshold:g}", {"color": style.colour, "symbol": symbol, "size": 8}
+        figure.add_trace(_bins(chosen, name, f"{name} stars", mode="markers", marker=marker))
     title = f"Its probabilities are {100 * ece:.1f} points (of 100) off on average"
     gap = float((table["predicted"] - table["observed"]).abs().max())
     alt = (
         f"Predicted probability of a rating above {_listed(drawn)} stars against how often it was, "
         f"in tenths. {title}; the largest gap of one tenth is {100 * gap:.1f} points."
     )
-    x = "predicted probability of more stars (%)"
-    return finish(figure, title, alt, x=x, y="observed frequency (%)")
+    return finish(figure, title, alt, x=_X, y=_Y)
+
+
+def _diagonal() -> go.Figure:
+    """Return the line where what is predicted is what is observed, with its axes in per cent."""
+    line = {"color": NEUTRAL, "dash": "dash", "width": 1.5}
+    exact = {"mode": "lines", "name": "exact", "line": line, "hoverinfo": "skip"}
+    figure = go.Figure(go.Scatter(x=[0, 100], y=[0, 100], **exact))
+    figure.update_layout(showlegend=True)
+    figure.update_xaxes(range=[-2, 102], tickvals=[*range(0, 101, 20)])
+    return figure.update_yaxes(range=[-2, 104], tickvals=[*range(0, 101, 20)])
 
 
 def _listed(values: np.ndarray) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _bins_of_threshold(rows: pd.DataFrame, name: str, symbol: str, colour: str) -> go.Scatter:
+def _bins(rows: pd.DataFrame, name: str, what: str, **look: Any) -> go.Scatter:
     return go.Scatter(
         x=100 * rows["predicted"],
         y=100 * rows["observed"],
         customdata=rows["count"],
-        mode="markers",
         name=name,
-        marker={"color": colour, "symbol": symbol, "size": 8},
-        hovertemplate=f"{name} stars: predicted %{{x:.1f}} %, observed %{{y:.1f}} % "
+        hovertemplate=f"{what}: predicted %{{x:.1f}} %, observed %{{y:.1f}} % "
         "(%{customdata:,} ratings)<extra></extra>",
+        **look,
     )
 
 
@@ -103,39 +109,23 @@ def of_several(tables: Mapping[str, Sequence[Mapping[str, Any]]], styles: Styles
     `tables`: the stored reliability rows by version, none of them empty; all thresholds of one
     are pooled, as several versions with several thresholds each could not be told apart.
     """
-    line = {"color": NEUTRAL, "dash": "dash", "width": 1.5}
-    exact = {"mode": "lines", "name": "exact", "line": line, "hoverinfo": "skip"}
-    figure = go.Figure(go.Scatter(x=[0, 100], y=[0, 100], **exact))
+    figure = _diagonal()
     errors = {}
     for name, rows in tables.items():
         table = reliability_frame(rows)
         errors[name] = expected_error(table)
-        figure.add_trace(_bins_of_version(pooled(table), name, styles[name]))
-    figure.update_layout(showlegend=True)
-    figure.update_xaxes(range=[-2, 102], tickvals=[*range(0, 101, 20)])
-    figure.update_yaxes(range=[-2, 104], tickvals=[*range(0, 101, 20)])
+        style = styles[name]
+        line = {"color": style.colour, "dash": style.dash, "width": 1.5}
+        marker = {"color": style.colour, "symbol": style.symbol, "size": 9}
+        look = {"mode": "lines+markers", "line": line, "marker": marker}
+        figure.add_trace(_bins(pooled(table), name, plotly_text(name), **look))
     title = _title(errors)
     told = "; ".join(f"{name} {100 * error:.1f}" for name, error in errors.items())
     alt = (
         "Predicted probability of a rating above a number of stars against how often it was, in "
         f"tenths, all thresholds together. {title}. Points (of 100) off on average: {told}."
     )
-    x = "predicted probability of more stars (%)"
-    return finish(figure, title, alt, x=x, y="observed frequency (%)")
-
-
-def _bins_of_version(rows: pd.DataFrame, name: str, style: VersionStyle) -> go.Scatter:
-    return go.Scatter(
-        x=100 * rows["predicted"],
-        y=100 * rows["observed"],
-        customdata=rows["count"],
-        mode="lines+markers",
-        name=name,
-        line={"color": style.colour, "dash": style.dash, "width": 1.5},
-        marker={"color": style.colour, "symbol": style.symbol, "size": 9},
-        hovertemplate=f"{plotly_text(name)}: predicted %{{x:.1f}} %, observed %{{y:.1f}} % "
-        "(%{customdata:,} predictions)<extra></extra>",
-    )
+    return finish(figure, title, alt, x=_X, y=_Y)
 
 
 def _title(errors: Mapping[str, float]) -> str:
