@@ -54,7 +54,7 @@ def _whole(settings: Settings, name: str) -> VersionRecord:
             f"Version {record.name} is not whole: {' '.join(problems)}",
             hint="Restore its folder from a backup, or train again.",
         )
-    console().print(f"All {len(record.metadata['files'])} files of {record.name} are whole.")
+    console().print(f"All {len(record.metadata.files)} files of {record.name} are whole.")
     return record
 
 

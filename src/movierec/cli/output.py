@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from movierec.metadata import EvaluationSummary, VersionMetadata
 from movierec.progress import Progress as ProgressCallback
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ __all__ = [
     "ProgressCallback",
     "console",
     "emit",
-    "evaluation_rows",
     "headline",
     "metrics_table",
     "number",
@@ -76,6 +76,8 @@ def to_json(facts: object) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, VersionMetadata):
+        return _plain(value.as_dict())
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, Mapping):
@@ -166,9 +168,8 @@ def progress_bar(description: str) -> Iterator[ProgressCallback]:
 
 def headline(record: VersionRecord) -> str:
     """Return one sentence: what was trained on what, and how long it took."""
-    facts = record.metadata
-    seconds = facts.get("durations", {}).get("total")
-    took = f" in {seconds:.1f} s" if isinstance(seconds, int | float) else ""
+    seconds = record.metadata.durations.total
+    took = "" if seconds is None else f" in {seconds:.1f} s"
     current = ", now current" if record.is_current else ""
     return (
         f"{record.name} ({record.preset}, {record.parameters:,} "
@@ -179,26 +180,14 @@ def headline(record: VersionRecord) -> str:
 
 def metrics_table(record: VersionRecord) -> Table:
     """Return the test metrics of a version above the floors of the same split."""
-    own = record.metadata.get("evaluation", {})
+    own, floors = record.metadata.evaluation, record.metadata.floors
     rows = {record.name: own}
-    without = own.get("without_time") or {}
-    if without.get("rmse") != own.get("rmse") and without:
-        rows["  time not told"] = without
-    floors = record.metadata.get("floors", {})
+    without = own.without_time
+    if without.is_recorded and without.rmse != own.rmse:
+        rows["  time not told"] = EvaluationSummary(rmse=without.rmse, mae=without.mae)
     rows |= {name: floors[name] for name in _FLOORS if name in floors}
-    return evaluation_rows(f"Test part of {record.split_label}", rows)
-
-
-def evaluation_rows(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return one row per named evaluation (`Evaluation.as_dict` form)."""
     names = [name for name, _ in _COLUMNS]
-    drawn = table(title, "", *names, right=tuple(names))
-    for label, facts in rows.items():
-        drawn.add_row(label, *(number(_at(facts, path)) for _, path in _COLUMNS))
+    drawn = table(f"Test part of {record.split_label}", "", *names, right=tuple(names))
+    for label, evaluation in rows.items():
+        drawn.add_row(label, *(number(evaluation.value_at(*path)) for _, path in _COLUMNS))
     return drawn
-
-
-def _at(facts: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    for key in path:
-        facts = facts.get(key) or {}
-    return facts if facts != {} else None

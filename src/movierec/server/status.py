@@ -119,7 +119,7 @@ def _facts(service: Service, held: ServedVersion, chosen: str, current: str) -> 
             "movies": dataset.n_movies,
         },
         "split": record.split_label,
-        "metrics": plain(record.metadata.get("metrics", {})),
+        "metrics": plain(record.metadata.metrics),
         "traffic": [{"version": v, "share": s} for v, s in service.traffic.shares],
     }
 

@@ -99,7 +99,7 @@ def show(name: Name = "current", as_json: JsonOption = False) -> None:
         record = registry.get(name)
         problems, origin = registry.verify(record.name), lineage(store, record)
         place = registry.where(record.name)
-    sizes = {file: int(facts["bytes"]) for file, facts in record.metadata["files"].items()}
+    sizes = {file: facts.bytes for file, facts in record.metadata.files.items()}
     facts = {
         "version": record, "problems": problems, "lineage": origin, "files": sizes, "place": place,
     }  # fmt: skip
@@ -226,14 +226,14 @@ def _listed(records: list[VersionRecord], *, is_filtered: bool) -> RenderableTyp
 
 
 def _cells(record: VersionRecord) -> Iterable[str | Text]:
-    facts = record.metadata.get("evaluation") or {}
+    evaluation = record.metadata.evaluation
     return (
         f"{record.name}{' current' if record.is_current else ''}",
         record.preset,
         Text(record.dataset_name),
         record.split_label,
-        number(facts.get("rmse")),
-        number((facts.get("full") or {}).get("ndcg_at_10")),
+        number(evaluation.rmse),
+        number(evaluation.full.get("ndcg_at_10")),
         f"{record.parameters:,}",
         moment(record.created_at),
     )
@@ -247,7 +247,7 @@ def _shown(
 ) -> RenderableType:
     whole = "All files are whole." if not problems else "Problems: " + " ".join(problems)
     settings = table("Hyperparameters", "Name", "Value")
-    for name, value in (record.metadata.get("hyperparameters") or {}).items():
+    for name, value in record.metadata.hyperparameters.items():
         settings.add_row(name, str(value))
     files = table(f"Files, {mib(record.size_bytes)}", "File", "Bytes", right=("Bytes",))
     for file, size in sizes.items():

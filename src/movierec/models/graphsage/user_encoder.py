@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from movierec.data.arrays import steps
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError
+from movierec.metadata import VersionMetadata
 from movierec.models.graphsage.formulas import (
     AGGREGATORS,
     LOG_DEGREE_SCALE,
@@ -192,7 +193,7 @@ class UserEncoder:
     def of(
         cls,
         arrays: NamedArrays,
-        metadata: Mapping[str, Any],
+        metadata: VersionMetadata,
         known: Interactions,
         sizes: tuple[int, int],
     ) -> UserEncoder | None:
@@ -207,8 +208,8 @@ class UserEncoder:
         if f"{PREFIX}0_{MOVIE_STATES}" not in arrays:
             return None
         try:
-            config = SageHyperparameters(**metadata["hyperparameters"])
-            mean, count = float(metadata["mean_rating"]), int(metadata.get("members", 1))
+            config = SageHyperparameters.model_validate(metadata.hyperparameters)
+            mean, count = metadata.required_mean_rating, metadata.members or 1
             members = tuple(_member(arrays, number, config) for number in range(count))
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(

@@ -57,9 +57,7 @@ def stars(compared: Compared) -> None:
         else:
             widgets.mute("None of these versions predicts stars.")
     with right:
-        tables = {
-            name: compared.evidence[name].record.metadata.get("reliability") or [] for name in alike
-        }
+        tables = {name: compared.evidence[name].record.metadata.reliability for name in alike}
         drawn = {name: rows for name, rows in tables.items() if rows}
         if drawn:
             widgets.figure(reliability.of_several(drawn, styles), "reliability-of-all")

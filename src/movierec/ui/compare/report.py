@@ -150,7 +150,7 @@ def _stars(
     found: Comparison, records: Records, errors: Errors, styles: Styles
 ) -> list[html.Figure]:
     alike = [found.baseline, *[p.version for p in found.pairs.values() if p.is_comparable]]
-    tables = {name: records[name].metadata.get("reliability") or [] for name in alike}
+    tables = {name: records[name].metadata.reliability for name in alike}
     known = {name: rows for name, rows in tables.items() if rows}
     by_rating = {name: errors[name] for name in alike if name in errors}
     figures = []

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from movierec.metadata import EpochSummary
 from movierec.store.records import EpochRecord, VersionRecord
 from movierec.ui.components.charts import finish, mark, row_of, thin
 from movierec.ui.components.text import decimal, duration
@@ -51,20 +52,17 @@ CURVES: dict[CurveName, Curve] = {
 }
 
 
-def history_frame(rows: Sequence[EpochRecord | Mapping[str, Any]]) -> pd.DataFrame:
-    """Return epochs (records, or rows of a version's metadata) as a frame, in order of epoch."""
-    plain = [vars(row) if isinstance(row, EpochRecord) else row for row in rows]
+def history_frame(rows: Sequence[EpochRecord | EpochSummary]) -> pd.DataFrame:
+    """Return epochs as a frame, in order of epoch."""
     columns = ["epoch", "train_loss", "val_loss", "val_rmse", "val_ndcg_10", "seconds", "is_best"]
-    frame = pd.DataFrame(plain, columns=columns).astype(dict.fromkeys(columns[1:-1], float))
+    frame = pd.DataFrame([vars(row) for row in rows], columns=columns)
+    frame = frame.astype(dict.fromkeys(columns[1:-1], float))
     return frame.sort_values("epoch", ignore_index=True)
 
 
 def histories(records: Mapping[str, VersionRecord]) -> dict[str, pd.DataFrame]:
     """Return the epochs of each version that has any, by name."""
-    frames = {
-        name: history_frame(record.metadata.get("training_history") or [])
-        for name, record in records.items()
-    }
+    frames = {name: history_frame(each.metadata.training_history) for name, each in records.items()}
     return {name: frame for name, frame in frames.items() if not frame.empty}
 
 

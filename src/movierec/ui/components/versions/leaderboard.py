@@ -12,7 +12,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from movierec.comparison.metrics import BY_KEY, FLOORS, Metric, dig
+from movierec.comparison.metrics import BY_KEY, FLOORS, Metric
+from movierec.metadata import EvaluationSummary
 from movierec.store.records import VersionRecord
 from movierec.ui.components import widgets
 from movierec.ui.components.charts import finish
@@ -88,8 +89,7 @@ class Row:
 
 def rows(version: VersionRecord) -> list[Row]:
     """Return the version, baselines on the same split, then published numbers that apply."""
-    evaluation = version.metadata.get("evaluation") or {}
-    own = Row(version.name, "version", _values(evaluation))
+    own = Row(version.name, "version", _values(version.metadata.evaluation))
     return [own, *_baseline_rows(version), *_published_rows(version)]
 
 
@@ -118,9 +118,9 @@ def rungs(table: Sequence[Row], key: str) -> pd.DataFrame:
 
 def protocol(version: VersionRecord) -> str:
     """Say in one sentence under which protocol the version was measured."""
-    evaluation = version.metadata.get("evaluation") or {}
-    count = evaluation.get("n_ratings")
-    ratings = f"{count:,} held-out ratings" if isinstance(count, int) else "held-out ratings"
+    evaluation = version.metadata.evaluation
+    count = evaluation.n_ratings
+    ratings = "held-out ratings" if count is None else f"{count:,} held-out ratings"
     return (
         f"{ratings} of {version.dataset_name}, split {version.split_label}, scored once at the end"
         f"{_told(evaluation)}{_ranked(evaluation)}"
@@ -129,41 +129,41 @@ def protocol(version: VersionRecord) -> str:
 
 def same_test_part(one: VersionRecord, other: VersionRecord) -> bool:
     """Return whether two versions were measured on the same ratings, as far as their rows tell."""
-    parts = [version.metadata.get("split_test_sha256") for version in (one, other)]
+    parts = [version.metadata.split_test_sha256 for version in (one, other)]
     return one.fingerprint == other.fingerprint and parts[0] is not None and parts[0] == parts[1]
 
 
-def _told(evaluation: Mapping[str, Any]) -> str:
+def _told(evaluation: EvaluationSummary) -> str:
     """Say that predicted ratings knew their time, and what the RMSE is where they do not."""
-    without = dig(evaluation, ("without_time", "rmse"))
-    if math.isnan(without) or without == dig(evaluation, ("rmse",)):
+    without = evaluation.without_time.rmse
+    if without is None or without == evaluation.rmse:
         return ""
     return f"; uses the rating's time (RMSE {without:.4f} without it)"
 
 
-def _ranked(evaluation: Mapping[str, Any]) -> str:
+def _ranked(evaluation: EvaluationSummary) -> str:
     """Say that only a sample of the test users was ranked, where it was."""
-    who = (evaluation.get("protocol") or {}).get("users_ranked")
+    who = evaluation.protocol.users_ranked
     return f"; ranking measured on {who}" if who else ""
 
 
-def _values(evaluation: Mapping[str, Any]) -> dict[str, float]:
-    return {metric.key: dig(evaluation, metric.path) for metric in METRICS}
+def _values(evaluation: EvaluationSummary) -> dict[str, float]:
+    return {metric.key: metric.value_in(evaluation) for metric in METRICS}
 
 
 def _baseline_rows(version: VersionRecord) -> list[Row]:
-    measured = version.metadata.get("floors") or {}
+    measured = version.metadata.floors
     return [
         Row(label, "baseline", _values(measured[name]))
         for name, label in FLOORS.items()
-        if isinstance(measured.get(name), Mapping)
+        if name in measured
     ]
 
 
 def _published_rows(version: VersionRecord) -> list[Row]:
     if version.dataset_name != "ml-100k":
         return []
-    split = (version.metadata.get("split") or {}).get("name")
+    split = version.metadata.split.name
     if split == "u1":
         return [Row(name, "published", {"rmse": v}, note) for name, v, note in _PUBLISHED_U1]
     if split == "random":
@@ -193,8 +193,8 @@ def version_table(
 
 def headline_metrics(record: VersionRecord, keys: Sequence[str]) -> dict[str, float]:
     """Return a version's metrics by the names of their columns."""
-    evaluation = record.metadata.get("evaluation") or {}
-    return {BY_KEY[key].label: dig(evaluation, BY_KEY[key].path) for key in keys}
+    evaluation = record.metadata.evaluation
+    return {BY_KEY[key].label: BY_KEY[key].value_in(evaluation) for key in keys}
 
 
 def fit_filters(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from movierec.metadata import ReliabilityBin
 from movierec.ui.components.charts import finish, thin
 from movierec.ui.components.text import plotly_text
 from movierec.ui.components.theme import NEUTRAL, SYMBOLS, Styles, VersionStyle
@@ -24,10 +25,10 @@ __all__ = [
 _X, _Y = "predicted probability of more stars (%)", "observed frequency (%)"
 
 
-def reliability_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def reliability_frame(rows: Sequence[ReliabilityBin]) -> pd.DataFrame:
     """Return a version's stored reliability table as a frame; empty where there is none."""
     columns = ["threshold", "bin", "predicted", "observed", "count"]
-    return pd.DataFrame(rows, columns=columns).astype(float)
+    return pd.DataFrame([vars(row) for row in rows], columns=columns).astype(float)
 
 
 def of_one(table: pd.DataFrame, ece: float, style: VersionStyle) -> go.Figure:
@@ -103,7 +104,7 @@ def expected_error(table: pd.DataFrame) -> float:
     return float((gap.groupby(by).sum() / table["count"].groupby(by).sum()).mean())
 
 
-def of_several(tables: Mapping[str, Sequence[Mapping[str, Any]]], styles: Styles) -> go.Figure:
+def of_several(tables: Mapping[str, Sequence[ReliabilityBin]], styles: Styles) -> go.Figure:
     """Draw predicted probability against observed frequency for several versions.
 
     `tables`: the stored reliability rows by version, none of them empty; all thresholds of one
