@@ -178,7 +178,11 @@ def pareto(
     spent = [point[0] for point in known.values()]
     if is_wide(spent):
         ticks = _ticks(min(spent), max(spent))
-        figure.update_xaxes(type="log", tickvals=ticks, ticktext=[*map(integer, ticks)])
+        figure.update_xaxes(
+            type="log",
+            tickvals=ticks,
+            ticktext=[integer(tick) if tick >= 1 else f"{tick:g}" for tick in ticks],
+        )
         axis = f"{axis}, log scale"
     title = _title(front, len(known), chosen, cheaper, dearer)
     told = "; ".join(

@@ -131,7 +131,8 @@ def selectable(
     def selected() -> None:
         take([ids[row] for row in st.session_state[key].selection.rows])
 
-    look = {"height": min(360, 36 + 35 * len(frame)), "selection_mode": "single-row", **look}
+    height = min(360, 36 + 35 * len(frame))
+    look = {"height": height, "selection_mode": "single-row", "placeholder": "–", **look}
     st.dataframe(frame, hide_index=True, key=key, on_select=selected, **look)
 
 

@@ -131,7 +131,7 @@ def test_several_runs_under_way_are_drawn_one_below_the_other(
         states.add_running(store, data.name)
     queued(store, data)
     at = opened()
-    assert "2 runs go on, 1 waiting" in shown(at)
+    assert "2 runs are running · 1 queued" in shown(at)
     assert len(charts_of(at)) == 2
 
 

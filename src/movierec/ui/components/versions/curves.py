@@ -45,6 +45,7 @@ class Curve:
     lower_is_better: bool = True
 
 
+_TICKED = 12  # epochs that each have a tick
 CURVES: dict[CurveName, Curve] = {
     "RMSE": Curve("val_rmse", "validation RMSE (stars)"),
     "NDCG@10": Curve("val_ndcg_10", "validation NDCG@10 (0–1)", lower_is_better=False),
@@ -102,10 +103,16 @@ def learning_curve(
     clear = f"{above} {side}"
     mark(figure, epoch, value, f"{sign}: epoch {epoch}", clear, colour)
     figure.update_layout(showlegend=name == "Loss")
-    figure.update_xaxes(rangemode="nonnegative", tickformat="d")
+    _axis_of_epochs(figure, len(history))
     first = decimal(float(history[curve.column].iloc[0]))
     alt = f"{curve.axis} over {len(history)} epochs, from {first}. {title}."
     return finish(figure, title, alt, x="epoch", y=curve.axis)
+
+
+def _axis_of_epochs(figure: go.Figure, n_epochs: int) -> None:
+    """Have whole epochs on the axis; Plotly would name some of a few twice."""
+    step = 1 if n_epochs <= _TICKED else None
+    figure.update_xaxes(rangemode="nonnegative", tickformat="d", dtick=step)
 
 
 def over_epochs(
@@ -148,7 +155,7 @@ def curves_of_runs(histories: Mapping[str, pd.DataFrame], name: CurveName = "RMS
         bests[label] = (float(best[curve.column]), int(best["epoch"]))
         mark(figure, bests[label][1], bests[label][0], "", "top center", str(line["color"]))
     figure.update_layout(showlegend=True)
-    figure.update_xaxes(rangemode="nonnegative", tickformat="d")
+    _axis_of_epochs(figure, max(map(len, histories.values())))
     title = _curves_title(bests, name, curve)
     told = "; ".join(
         f"{label}: {decimal(value)} at epoch {epoch}" for label, (value, epoch) in bests.items()
@@ -189,7 +196,9 @@ def curves_of_versions(
         figure.add_trace(_version_curve(rows, across, curve.column, version, styles[version]))
         figure.add_trace(_kept(best, across, curve.column, version, styles[version]))
     figure.update_layout(showlegend=True)
-    figure.update_xaxes(rangemode="nonnegative", tickformat="d" if x == "epoch" else None)
+    figure.update_xaxes(rangemode="nonnegative")
+    if x == "epoch":
+        _axis_of_epochs(figure, max(map(len, histories.values())))
     title = _versions_title(bests, name, x)
     told = "; ".join(f"{v}: {_kept_words(row, name)}" for v, row in bests.items())
     over = "their epochs" if x == "epoch" else "the seconds of their epochs"

@@ -187,7 +187,7 @@ def version_table(
     }
     widgets.selectable(
         pd.DataFrame(rows), names, take, key,
-        column_config=columns, placeholder="–", selection_mode=mode, alt=alt,
+        column_config=columns, selection_mode=mode, alt=alt,
     )  # fmt: skip
 
 
@@ -243,7 +243,9 @@ def ladder(
 def _ladder_title(rungs: pd.DataFrame, lower_is_better: bool) -> str:
     own = rungs.loc[rungs["kind"] == "version", "value"]
     baselines = rungs.loc[rungs["kind"] == "baseline", "value"]
-    if own.empty or baselines.empty:
+    if own.empty:
+        return "not measured for this version"
+    if baselines.empty:
         return "no baseline was measured on this split"
     best = baselines.argmin() if lower_is_better else baselines.argmax()
     gap = float(baselines.iloc[best] - own.iloc[0]) * (1 if lower_is_better else -1)
