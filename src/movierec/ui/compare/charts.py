@@ -103,7 +103,7 @@ def beyond(found: Comparison, styles: Styles) -> go.Figure:
 
     Versions that cannot be compared with the baseline are left out.
     """
-    alike = [pair.version for pair in found.pairs.values() if pair.is_comparable]
+    alike = found.alike[1:]
     base = found.values[found.baseline]
     figure = go.Figure()
     labels = [_with_direction(metric) for metric in reversed(_BESIDE)]

@@ -75,12 +75,6 @@ class Compared:
     dataset: DatasetRecord | None
     mark: tuple[str, ...]
 
-    @property
-    def alike(self) -> list[str]:
-        """The baseline and the versions that can be compared with it."""
-        pairs = self.found.pairs.values()
-        return [self.found.baseline, *[pair.version for pair in pairs if pair.is_comparable]]
-
     def has(self, key: str, version: str) -> bool:
         """Return whether a metric was compared user by user."""
         return self.found.pairs[version].difference(key) is not None
@@ -179,7 +173,7 @@ def compare_versions(records: Sequence[VersionRecord], baseline: str) -> Compare
 
 def pick(compared: Compared, key: str) -> str | None:
     """Offer the versions that can be compared with the baseline; None where there is none."""
-    names = compared.alike[1:]
+    names = compared.found.alike[1:]
     if not names:
         widgets.mute(
             "None of these versions was measured as the baseline was, so they cannot be set "

@@ -56,16 +56,15 @@ def headline(found: Comparison) -> str:
     pairs = list(found.pairs.values())
     if len(pairs) == 1:
         return pairs[0].sentence
-    names = [found.baseline, *[pair.version for pair in pairs if pair.is_comparable]]
-    if len(names) == 1:
+    if len(found.alike) == 1:
         return "None of these versions can be compared with the baseline"
-    parts = [_leader(found, names, key) for key in LEADS]
+    parts = [_leader(found, key) for key in LEADS]
     told = ", and ".join(part for part in parts if part)
     return told or "No headline metric was measured for these versions"
 
 
-def _leader(found: Comparison, names: Sequence[str], key: str) -> str:
-    values = {name: found.values[name].get(key, math.nan) for name in names}
+def _leader(found: Comparison, key: str) -> str:
+    values = {name: found.values[name].get(key, math.nan) for name in found.alike}
     known = {name: value for name, value in values.items() if not math.isnan(value)}
     if not known:
         return ""
@@ -79,12 +78,16 @@ def command(found: Comparison, *options: str) -> str:
     return shlex.join(words)
 
 
-def obstacles_table(pair: Pair) -> str:
-    """Return as HTML what differs between two versions that cannot be compared."""
-    columns = [Column("What differs"), Column(pair.baseline), Column(pair.version)]
-    rows = [[o.what[:1].upper() + o.what[1:], o.baseline, o.version] for o in pair.obstacles]
-    caption = f"Why {pair.baseline} and {pair.version} cannot be compared"
-    return html_table(caption, columns, rows)
+def obstacles_table(pairs: Sequence[Pair]) -> str:
+    """Return as HTML what differs between the baseline and versions that cannot be compared."""
+    columns = [Column("Version"), Column("What differs"), Column(pairs[0].baseline),
+               Column("The version")]  # fmt: skip
+    rows = [
+        [pair.version, o.what[:1].upper() + o.what[1:], o.baseline, o.version]
+        for pair in pairs
+        for o in pair.obstacles
+    ]
+    return html_table("Why versions cannot be compared", columns, rows)
 
 
 def settings_table(found: Comparison) -> str:
@@ -187,8 +190,7 @@ def metrics_table(found: Comparison, styles: Styles) -> str:
 
 def best_of(found: Comparison, metric: Metric) -> float:
     """Return the best value among the versions that can be compared; NaN for fewer than two."""
-    alike = [found.baseline, *[p.version for p in found.pairs.values() if p.is_comparable]]
-    values = [found.values[name].get(metric.key, math.nan) for name in alike]
+    values = [found.values[name].get(metric.key, math.nan) for name in found.alike]
     known = [value for value in values if not math.isnan(value)]
     return max(known, key=metric.gain) if len(known) > 1 else math.nan
 

@@ -46,7 +46,7 @@ def groups(compared: Compared) -> None:
 
 def stars(compared: Compared) -> None:
     """Draw predicted against true stars, calibration, and what the lists are like."""
-    alike, styles = compared.alike, compared.styles
+    alike, styles = compared.found.alike, compared.styles
     left, right = st.columns(2, gap="large")
     with left:
         errors = {name: compared.errors(name) for name in alike}

@@ -18,7 +18,6 @@ from movierec.ui.compare.charts import CostName
 from movierec.ui.compare.data import Compared
 from movierec.ui.compare.facts import LEADS, MANY
 from movierec.ui.components import cache, forms, shell, widgets
-from movierec.ui.components.tables import Column, html_table
 from movierec.ui.components.versions import curves
 
 __all__ = ["downloads", "head", "overview", "verdicts"]
@@ -94,14 +93,7 @@ def _obstacles(compared: Compared, apart: Sequence[Pair]) -> None:
         widgets.step(
             f"{names}: not measured as {compared.found.baseline} was, so no difference is shown"
         )
-        columns = [Column("Version"), Column("What differs"), Column(compared.found.baseline),
-                   Column("The version")]  # fmt: skip
-        rows = [
-            [pair.version, o.what[:1].upper() + o.what[1:], o.baseline, o.version]
-            for pair in apart
-            for o in pair.obstacles
-        ]
-        widgets.html(html_table("Why versions cannot be compared", columns, rows))
+        widgets.html(facts.obstacles_table(apart))
         for message in dict.fromkeys(o.message for pair in apart for o in pair.obstacles):
             if _DIFFERS not in message:  # else the table has said all of it
                 widgets.mute(message)
@@ -206,19 +198,14 @@ def downloads(compared: Compared) -> None:
             "Everything (JSON)", lambda: _json(compared), f"{name}.json", "application/json",
             key="export-json", icon=":material/data_object:", on_click="ignore", width="stretch",
         )  # fmt: skip
-        widgets.mute("The same from a terminal:")
-        st.code(
-            facts.command(compared.found, "--html", "report.html"),
-            language="bash",
-            wrap_lines=True,
-        )
+        widgets.command(facts.command(compared.found, "--html", "report.html"))
 
 
 def _report(compared: Compared) -> str:
     from movierec.ui.compare.report import report_html
 
     errors = {
-        name: frame for name in compared.alike if (frame := compared.errors(name)) is not None
+        name: frame for name in compared.found.alike if (frame := compared.errors(name)) is not None
     }
     records = {name: evidence.record for name, evidence in compared.evidence.items()}
     return report_html(compared.whole(), records, errors, styles=compared.styles)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from movierec.benchmark.report import write_whole
 from movierec.comparison.metrics import BY_KEY
-from movierec.comparison.results import Comparison, Pair, SliceDiff
+from movierec.comparison.results import Comparison, SliceDiff
 from movierec.export import html
 from movierec.store.records import VersionRecord
 from movierec.ui.compare import charts, facts, slice_charts
@@ -67,7 +67,7 @@ def report_html(
         found=found,
         made_on=day(made_at or datetime.now(UTC)),
         headline=facts.headline(found),
-        obstacles_table=_obstacles_table,
+        obstacles_table=lambda pair: Markup(facts.obstacles_table([pair])),
         metrics_table=Markup(facts.metrics_table(found, styles)),
         legend=facts.LEGEND,
         training=_training(found, records, styles),
@@ -105,10 +105,6 @@ def _figure(chart: go.Figure) -> html.Figure:
     height = chart.layout.height or _HEIGHT
     title, alt = chart.layout.title.text, str(chart.layout.meta["alt"])
     return html.figure(bare(chart, height), title=title, alt=alt, height=height)
-
-
-def _obstacles_table(pair: Pair) -> Markup:
-    return Markup(facts.obstacles_table(pair))
 
 
 def _training(found: Comparison, records: Records, styles: Styles) -> list[html.Figure]:
@@ -149,10 +145,9 @@ def _group(baseline: str, version: str, diffs: Sequence[SliceDiff], style: Versi
 def _stars(
     found: Comparison, records: Records, errors: Errors, styles: Styles
 ) -> list[html.Figure]:
-    alike = [found.baseline, *[p.version for p in found.pairs.values() if p.is_comparable]]
-    tables = {name: records[name].metadata.reliability for name in alike}
+    tables = {name: records[name].metadata.reliability for name in found.alike}
     known = {name: rows for name, rows in tables.items() if rows}
-    by_rating = {name: errors[name] for name in alike if name in errors}
+    by_rating = {name: errors[name] for name in found.alike if name in errors}
     figures = []
     if by_rating:
         figures.append(_figure(slice_charts.error_by_rating(by_rating, styles)))

@@ -22,7 +22,6 @@ from movierec.comparison.online_results import (
     share_text,
 )
 from movierec.data.dataset import RatingScale
-from movierec.errors import MovierecError
 from movierec.store.records import DatasetRecord
 from movierec.ui.components import cache, flash, shell, widgets
 from movierec.ui.components.charts import finish, thin
@@ -252,16 +251,13 @@ def _join(dataset: DatasetRecord) -> None:
         name = st.text_input("Name of the new data set", key=key, max_chars=64)
         label = f"Join {_count(thumbs, 'thumb')} and {_count(profiles, 'profile')}"
         if st.form_submit_button(label, type="primary", icon=":material/merge:"):
-            _submit(dataset, name)
+            with shell.errors_in_words():
+                _submit(dataset, name)
 
 
 def _submit(dataset: DatasetRecord, name: str) -> None:
-    try:
-        with st.spinner("Joining …"):
-            found = feedback.join_feedback(cache.settings(), dataset.name, name)
-    except MovierecError as error:
-        st.error(literal(f"{error.message} {error.hint or ''}"), icon=":material/error:")
-        return
+    with st.spinner("Joining …"):
+        found = feedback.join_feedback(cache.settings(), dataset.name, name)
     record = found.imported.record
     st.session_state[_JOINED] = record.name
     if found.imported.already_there:

@@ -19,6 +19,7 @@ __all__ = [
     "chart_title",
     "chips",
     "citation",
+    "command",
     "facts",
     "figure",
     "heading",
@@ -143,6 +144,12 @@ def open_first(key: str) -> Callable[[list[T]], None]:
         st.session_state[key] = ids[0] if ids else None
 
     return take
+
+
+def command(text: str, lead: str = "The same from a terminal:") -> None:
+    """Draw a command for a terminal, which a button copies."""
+    mute(lead)
+    st.code(text, language="bash", wrap_lines=True)
 
 
 def citation() -> None:

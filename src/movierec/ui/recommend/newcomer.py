@@ -11,9 +11,8 @@ import streamlit as st
 
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset
-from movierec.errors import MovierecError
 from movierec.inference.newcomers import can_answer
-from movierec.ui.components import address, cache, flash, widgets
+from movierec.ui.components import address, cache, flash, shell, widgets
 from movierec.ui.components.address import bound
 from movierec.ui.components.text import integer, literal, spoken
 from movierec.ui.recommend import choice, list_view
@@ -191,10 +190,8 @@ def _profiles(data: Dataset, ratings: Ratings, features: Mapping[str, Any]) -> N
     with st.expander(f"Named profiles ({integer(len(kept))})", icon=":material/group:", key="kept"):
         with st.form("keep", border=False):
             name = st.text_input("Name of the profile", key=_NAME, max_chars=80)
-            if st.form_submit_button("Keep", icon=":material/save:") and _save(
-                data, name, ratings, features
-            ):
-                flash.leave(f"{name} is kept.")
+            if st.form_submit_button("Keep", icon=":material/save:"):
+                _save(data, name, ratings, features)
         for profile in kept.values():
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.button(
@@ -210,16 +207,13 @@ def _profiles(data: Dataset, ratings: Ratings, features: Mapping[str, Any]) -> N
         st.button("Start over", icon=":material/restart_alt:", on_click=_load, args=({}, {}))
 
 
-def _save(data: Dataset, name: str, ratings: Ratings, features: Mapping[str, Any]) -> bool:
+def _save(data: Dataset, name: str, ratings: Ratings, features: Mapping[str, Any]) -> None:
     if not ratings:
         widgets.mute("Rate a movie first: there is nothing to keep.")
-        return False
-    try:
+        return
+    with shell.errors_in_words():
         cache.store().profiles.save(name, data.fingerprint, ratings, features)
-    except MovierecError as error:
-        st.error(literal(f"{error.message} {error.hint or ''}"))
-        return False
-    return True
+        flash.leave(f"{name} is kept.")
 
 
 def _load(ratings: Ratings, features: Mapping[str, Any]) -> None:

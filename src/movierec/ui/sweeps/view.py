@@ -81,8 +81,7 @@ def _detail(name: str) -> None:
     _actions(record, run)
     _charts(record)
     if record.command is not None:
-        widgets.mute("Train the best from a terminal:")
-        st.code(record.command, language="bash", wrap_lines=True)
+        widgets.command(record.command, "Train the best from a terminal:")
     if record.trials:
         _table(record)
 

@@ -213,8 +213,7 @@ def _settings(run: RunRecord) -> None:
         except MovierecError as error:  # of another movierec, or a hyperparameter that is gone
             widgets.mute(f"It cannot be trained so any more: {error.message}")
             return
-        widgets.mute("The same from a terminal:")
-        st.code(command, language="bash", wrap_lines=True)
+        widgets.command(command)
 
 
 def _command(run: RunRecord) -> str:
