@@ -1,4 +1,4 @@
-"""Recommend: who would get what and why, newcomers, movies, and feedback on the lists."""
+"""Recommend: lists for users and newcomers with reasons, movies, and feedback on the lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of versions side by side: training, settings, what lies beside accuracy; and the rest."""
+"""Figures of versions side by side: settings, cost against accuracy, metrics beside accuracy."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def pareto(
     *,
     x: CostName = "seconds",
 ) -> go.Figure:
-    """Draw what each version costs against what it reaches, and the front that none beats."""
+    """Draw cost against accuracy with the Pareto front."""
     chosen, (axis, cheaper, dearer) = BY_KEY[metric], _COST_AXES[x]
     points = {
         cost.version: (float(getattr(cost, x)), values[cost.version].get(metric, math.nan))
@@ -258,7 +258,7 @@ def _point(
 
 
 def _label_places(points: Points) -> dict[str, str]:
-    """Return where each name stands: inward at both ends, and below where one above is near."""
+    """Return the position of each name: inward at both ends, below where one above is near."""
     xs, ys = ([p[axis] for p in points.values()] for axis in (0, 1))
     width, height = (max(each, default=0) - min(each, default=0) or 1 for each in (xs, ys))
     places: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Which versions to compare, and with which as the baseline: both stand in the page's address."""
+"""The versions to compare and their baseline; both are in the page's address."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Choice:
 
 
 def empty(records: Sequence[VersionRecord]) -> None:
-    """Lead on from fewer than two versions."""
+    """Draw the page of fewer than two versions, and what to do next."""
     title = "One version is here; a comparison needs two" if records else "Nothing to compare yet"
     lead = (
         "Compare says which version is better, by how much, for whom and how surely, once two "

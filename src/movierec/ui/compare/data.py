@@ -1,4 +1,4 @@
-"""What the Compare page's views draw: a comparison, what it was made from, and what it leads to."""
+"""The data of the Compare page's views: a comparison, its evidence, and cached results of both."""
 
 from __future__ import annotations
 

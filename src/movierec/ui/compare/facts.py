@@ -1,4 +1,4 @@
-"""What a comparison found, in words and tables: for the page and for the report."""
+"""The results of a comparison as sentences and HTML tables, for the page and the report."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "can't tell": "s
 
 
 def headline(found: Comparison) -> str:
-    """Return who is ahead: the one pair's sentence, or who has the best headline metrics."""
+    """Return the headline: the one pair's sentence, or who has the best headline metrics."""
     pairs = list(found.pairs.values())
     if len(pairs) == 1:
         return pairs[0].sentence
@@ -171,7 +171,7 @@ def _relevant(threshold: Number) -> str:
 
 
 def metrics_table(found: Comparison, styles: Styles) -> str:
-    """Return two tables as HTML: what is tested user by user, and what lies beside accuracy.
+    """Return two tables as HTML: metrics tested user by user, and metrics beside accuracy.
 
     Rows: the versions, the groups of seeds, the reference baselines. A metric that none of them
     has a value of has no column.

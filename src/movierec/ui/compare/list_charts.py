@@ -110,7 +110,7 @@ def _ends(lines: Sequence[ListLine], at: int, is_hit: bool, style: VersionStyle)
 
 
 def _keys(style: VersionStyle) -> list[go.Scatter]:
-    """Return what the marks and lines mean, for the legend alone."""
+    """Return the legend of marks and lines, as traces without points."""
     marks = {
         "held-out hit": {"symbol": "star", "size": 12, "color": NEUTRAL},
         "not rated": {"symbol": "circle-open", "size": 8, "color": NEUTRAL},
@@ -160,7 +160,7 @@ def _told(lists: UserLists, name: str) -> str:
 def changes(
     found: Sequence[UserChange], metric: str, baseline: str, version: str, styles: Styles
 ) -> go.Figure:
-    """Draw how many users gained how much, `found` being all of them.
+    """Draw a histogram of the change by user; `found` holds all users.
 
     Users for whom nothing changed are a bar of their own.
     """

@@ -39,14 +39,14 @@ _MARKS = {
 
 
 def head(found: Comparison) -> None:
-    """Draw who is ahead, and what that was measured on."""
+    """Draw the headline and the test part it rests on."""
     kicker = f"Compare · {len(found.versions)} versions · baseline {found.baseline}"
     title = _GROUNDS.sub("", facts.headline(found))
     widgets.heading(kicker, title, found.measured_on)
 
 
 def verdicts(compared: Compared) -> None:
-    """Draw a sentence per pair, and for those that cannot be compared why and what helps."""
+    """Draw a sentence per pair; for those that cannot be compared the reasons and remedies."""
     pairs = list(compared.found.pairs.values())
     widgets.html(f'<ul class="mr-verdicts">{"".join(map(_verdict, pairs))}</ul>')
     apart = [pair for pair in pairs if pair.obstacles]
@@ -183,7 +183,7 @@ def _many(compared: Compared) -> None:
 
 
 def downloads(compared: Compared) -> None:
-    """Draw the buttons; what they give is made when they are clicked."""
+    """Draw the download buttons; each file is made when its button is clicked."""
     name = "-".join(["compare", *compared.found.versions])[:80]
     with st.popover("Export", icon=":material/download:", width="stretch"):
         st.download_button(

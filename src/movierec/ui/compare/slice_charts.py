@@ -1,4 +1,4 @@
-"""Figures of versions by groups of users and movies, and by what the ratings really were."""
+"""Figures of versions by groups of users and movies, and by true rating."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _forest_title(diffs: Sequence[SliceDiff], metric: Metric) -> str:
 
 
 def error_by_rating(frames: Mapping[str, pd.DataFrame], styles: Styles) -> go.Figure:
-    """Draw RMSE and bias by the rating that was really given, one line per version.
+    """Draw RMSE and bias by true rating, one line per version.
 
     `frames`, one or more: columns `level` (stars), `rmse`, `bias` (predicted − given), `ratings`.
     """

@@ -1,4 +1,4 @@
-"""What a page's address (its query parameters) says, and how an input stands in it.
+"""Inputs in a page's address, which is its query parameters.
 
 Where Streamlit can, it binds an input to the address by itself (`bound`). It would write an
 option's label there, so a choice among things with an id is kept by hand: `asked` reads what a
@@ -31,14 +31,14 @@ def bound(key: str) -> dict[str, Any]:
 
 
 def asked(key: str) -> list[str]:
-    """Return what the address asks for; nothing where it only repeats what this session wrote."""
+    """Return the values the address asks for; none where it repeats what this session wrote."""
     values = st.query_params.get_all(key)
     repeats = key in st.session_state and values == st.session_state.get(_written(key))
     return [] if repeats else values
 
 
 def write(key: str, *values: str) -> None:
-    """Put what was chosen into the address; without a value the parameter goes."""
+    """Put values into the address; without any the parameter is removed."""
     st.session_state[_written(key)] = [*values]
     if values:
         st.query_params[key] = [*values]
@@ -57,7 +57,7 @@ def select(
     unknown: str = "There is no {asked} here (any more); this is {chosen}.",
     **arguments: Any,
 ) -> str | Default:
-    """Offer one of some options; the address may ask for one, and says which is chosen.
+    """Draw a select box whose value is in the address; the address may ask for another value.
 
     Args:
         label: of the select box.

@@ -69,7 +69,7 @@ def store() -> Store:
 
 
 def active_runs() -> list[RunRecord]:
-    """Return the runs that wait or go on as some session saw them within the last second.
+    """Return the queued and running runs as some session read them within the last second.
 
     One whose process is gone is marked, and no longer among them.
     """
@@ -88,14 +88,14 @@ def forget_runs() -> None:
 
 
 def drawn(of: tuple[Hashable, ...], draw: Callable[[], T]) -> T:
-    """Return what `draw` makes of `of`; sessions that look at the same thing share it.
+    """Return the result of `draw`, cached by `of`; sessions that look at the same thing share it.
 
     `of` holds text and numbers alone, and everything that what is drawn depends on.
     """
     return cast("T", _drawn(of, draw))
 
 
-# what tells one thing from another of its type: the arguments of cached functions
+# the keys of arguments of cached functions
 _KEYS: Any = {
     Dataset: lambda data: data.fingerprint,
     DatasetRecord: lambda record: (record.fingerprint, record.name),
@@ -110,7 +110,7 @@ def dataset(record: DatasetRecord) -> Dataset:
 
 
 def evidence(records: Sequence[VersionRecord]) -> tuple[dict[str, Evidence], tuple[str, ...]]:
-    """Return what versions can be compared by, and a mark that changes when that does.
+    """Return the evidence of versions for a comparison, and a key that changes with it.
 
     Where they were not measured alike, it is what was measured of them together, if it was.
     """
@@ -168,7 +168,7 @@ def movie_search(data: Dataset) -> MovieSearch:
 
 @st.cache_resource(max_entries=4, show_spinner="Counting the ratings …", hash_funcs=_KEYS)
 def aggregates(data: Dataset) -> Aggregates:
-    """Return what is told of a whole data set in counts and means."""
+    """Return the counts and means of a whole data set."""
     found = store().datasets.derived(data, AGGREGATES, lambda: aggregates_of(data).arrays())
     return Aggregates.from_arrays(found)
 
@@ -207,7 +207,7 @@ def _where() -> tuple[str, str]:
 
 
 def _mark(record: VersionRecord) -> tuple[str, str]:
-    """Return what tells a version from another one that had its name before it."""
+    """Return the identity of a version: its name, and its time as names are used again."""
     return record.name, record.created_at.isoformat()
 
 

@@ -1,4 +1,4 @@
-"""What all figures share: their finish, their marks, and how many points they draw."""
+"""Parts of all figures: layout, marks, thinning of points, parallel axes."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def thin(n: int, limit: int = POINTS) -> npt.NDArray[np.int64]:
 
 
 def is_wide(values: Sequence[float]) -> bool:
-    """Whether values are so far apart that only factors tell the small ones apart."""
+    """Whether values are so far apart that they need a log scale."""
     return bool(values) and min(values) > 0 and max(values) > FACTORS_FROM * min(values)
 
 
@@ -127,7 +127,7 @@ def scaled(values: pd.Series, label: str, *, log: bool = False, flipped: bool = 
 
 
 def parallel_lines(axes: Sequence[Axis], goodness: Floats, told: Sequence[str]) -> go.Figure:
-    """Draw a line for each thing through its places on all axes.
+    """Draw parallel axes with a line for each row.
 
     Shapes: goodness: (n,), more is better, at least one of them known; told: n texts for those
     who point at a line.

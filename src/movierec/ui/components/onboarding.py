@@ -1,4 +1,4 @@
-"""What to do next: the steps of an empty Home, and one suggestion on a full one."""
+"""First steps: the pages of an empty project, and a suggestion of what to do next."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STEPS = ("Fetch ratings", "Train a version", "See how good it is")
 
 
 def first_data(*, link: bool = True) -> bool:
-    """Lead on from an empty database: fetch MovieLens 100K, or bring ratings along.
+    """Draw the page of an empty database: fetch MovieLens 100K, or bring ratings along.
 
     `link`: point to the Data page for the latter. Returns whether a run is under way.
     """
@@ -48,7 +48,7 @@ def first_data(*, link: bool = True) -> bool:
 
 
 def first_version(datasets: Sequence[DatasetRecord]) -> None:
-    """Lead on from data without a version: train the first one."""
+    """Draw the page of data without a version: train the first one."""
     newest = datasets[0]
     busy = watching.is_busy("train")
     title = "The first version is in training" if busy else "Train the first version"
@@ -89,7 +89,7 @@ def _offer_training(datasets: Sequence[DatasetRecord]) -> None:
 
 
 def here(record: DatasetRecord) -> None:
-    """Say in a line which data the current version comes from."""
+    """Draw the data set of the current version in a line."""
     with st.container(key="here", border=True, height="stretch"):
         sizes = (
             f"{record.n_users:,} users, {record.n_movies:,} movies, {record.n_ratings:,} ratings "
@@ -115,7 +115,7 @@ def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
 
 
 def second_version(versions: Sequence[VersionRecord]) -> None:
-    """Lead on from one version to two."""
+    """Suggest to train a second version."""
     if watching.live_panel():
         return
     _second(versions[0].dataset_name, preset=_REPORT if versions[0].preset != _REPORT else "ease")
@@ -123,7 +123,7 @@ def second_version(versions: Sequence[VersionRecord]) -> None:
 
 
 def no_version() -> None:
-    """Lead on from no version at all."""
+    """Lead to the training of the first version."""
     with st.container(key="empty", border=True):
         widgets.step(
             "No version yet", "A version is a trained model that is kept with what it can do."

@@ -1,4 +1,4 @@
-"""Frames the pages draw, computed from a data set. No Streamlit, no state."""
+"""The ratings of a data set as frames and figures. No Streamlit, no state."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def user_history(dataset: Dataset, user: int) -> pd.DataFrame:
 
 
 def _movie_facts(dataset: Dataset, movies: IntArray | None = None) -> pd.DataFrame:
-    """Return what is known of some movies, of all when they are left out."""
+    """Return what is known of some movies; of all by default."""
     frame, titles = dataset.movie_frame, dataset.titles
     if movies is not None:
         frame, titles = frame.iloc[movies], [titles[movie] for movie in movies.tolist()]

@@ -1,4 +1,4 @@
-"""The frame around every page: configuration, look, sidebar, and errors told in plain words."""
+"""The frame of every page: configuration, style, sidebar, views, links, and errors as text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ height="10" rx="2.5" stroke="none"/></svg>"""
 
 
 def setup(title: str) -> None:
-    """Configure the page, draw its sidebar, say what was just done; the first call of a page."""
+    """Configure the page, draw its sidebar and flash message; the first call of a page."""
     # A `:material/…:` icon here would make the browser ask Google's server for it.
     st.set_page_config(page_title=f"{title} · movierec", page_icon=_MARK, layout="wide")
     st.html(_STYLE)

@@ -35,7 +35,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Change:
-    """What has changed: a signed number, its tone by sign and colour, and its interval.
+    """A change: a signed number, better or worse by sign and colour, and its interval.
 
     Without a tone nothing is said about it. `hint` says the whole to those who point at it or
     cannot see it.

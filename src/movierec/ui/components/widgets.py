@@ -50,7 +50,7 @@ def html(body: str) -> None:
 
 
 def heading(kicker: str, title: str, lead: str = "") -> None:
-    """Draw the head of a page: where one is, what it says, what that rests on."""
+    """Draw the head of a page: kicker, title, lead."""
     below = f'<p class="mr-lead">{escape(lead)}</p>' if lead else ""
     html(
         f'<p class="mr-kicker">{escape(kicker)}</p><h1 class="mr-title">{escape(title)}</h1>{below}'
@@ -69,7 +69,7 @@ def steps(names: Sequence[str], *, at: int) -> None:
 
 
 def step(what: str, why: str = "", **look: Any) -> None:
-    """Draw what is to be done or decided, and below it quietly why."""
+    """Draw a task or a decision, and below it the reason in quiet colour."""
     below = f'<p class="mr-mute">{escape(why)}</p>' if why else ""
     st.html(f'<p class="mr-step">{escape(what)}</p>{below}', **look)
 
@@ -104,7 +104,7 @@ def chart_title(title: str, note: str = "") -> None:
 
 
 def version_title(text: str, style: VersionStyle) -> None:
-    """Draw the title of what belongs to a version, with the version's colour before it."""
+    """Draw a chart's title after the colour of the version it is about."""
     swatch = f'<i class="mr-swatch" style="background:{style.colour}"></i>'
     chart_title(f"{swatch}{escape(text)}")
 
@@ -118,7 +118,7 @@ def chips(pairs: Mapping[str, str]) -> None:
 
 
 def switch(label: str, options: Sequence[T], key: str) -> T:
-    """Offer one of a few options side by side, first the first; it is kept in the address."""
+    """Draw a few options side by side, the first as default; the choice is in the address."""
     return st.segmented_control(
         label, options, default=options[0], required=True, key=key, bind="query-params"
     )
@@ -138,7 +138,7 @@ def selectable(
 
 
 def open_first(key: str) -> Callable[[list[T]], None]:
-    """Return what makes the first id selected the value of the input `key`."""
+    """Return a callback that makes the first selected id the value of the input `key`."""
 
     def take(ids: list[T]) -> None:
         st.session_state[key] = ids[0] if ids else None

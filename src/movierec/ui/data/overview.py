@@ -1,4 +1,4 @@
-"""The Data page's first part: how the ratings are spread, and what the import kept."""
+"""The Data page's distributions, import report and import form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COLUMNS = {
 
 
 def lead(record: DatasetRecord) -> str:
-    """Say in one sentence what the data set spans."""
+    """Return scale and time span of the data set in one sentence."""
     first, last = record.report.get("first_rating"), record.report.get("last_rating")
     when = f"between {_date(first)} and {_date(last)}" if first else "at times that are not known"
     return (
@@ -37,7 +37,7 @@ def lead(record: DatasetRecord) -> str:
 
 
 def distributions(data: Dataset) -> None:
-    """Draw which ratings are given, when, by whom and of what."""
+    """Draw ratings by level, by month, by user and by movie."""
     left, right = st.columns(2, gap="large")
     with left:
         widgets.figure(ratings.rating_distribution(cache.level_shares(data)), "levels")

@@ -23,7 +23,7 @@ _HERO = ("rmse", "mae", "ndcg_full", "ndcg_rated")
 
 
 def headline(version: VersionRecord, table: Sequence[Row]) -> None:
-    """Say in one sentence how good the version is, and on what that rests."""
+    """Draw the headline: how good the version is, and by which protocol."""
     kicker = f"Current version {version.name} · {version.model}, preset {version.preset}"
     rmse, baseline = table[0].value("rmse"), leaderboard.best_baseline(table, "rmse")
     if math.isnan(rmse):

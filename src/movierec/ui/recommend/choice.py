@@ -1,4 +1,4 @@
-"""Which version recommends, and which ones beside it: all stand in the page's address."""
+"""The selected versions and the options of their lists; all are in the page's address."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class SelectedVersions:
         return self.first.dataset
 
     def mark(self, name: str) -> tuple[str, str]:
-        """Return what tells a version from another one that had its name before it."""
+        """Return the identity of a version: its name, and its time as names are used again."""
         return name, self.records[name].created_at.isoformat()
 
     @property
     def kicker(self) -> str:
-        """Where one is, for the head of the page."""
+        """The line above the page's title."""
         return f"Recommend · {' beside '.join(self.versions)}"
 
 
@@ -118,14 +118,14 @@ def _named(record: VersionRecord) -> str:
 
 @dataclass(frozen=True)
 class ListOptions:
-    """What is asked of a version, and whether its list is drawn as a table."""
+    """The request to a version, and whether its list is drawn as a table."""
 
     request: Options
     as_table: bool
 
 
 def list_options(data: Dataset, prefix: str, *, stars: bool, seen: bool = True) -> ListOptions:
-    """Draw the inputs in a row and return what they say.
+    """Draw the inputs in a row and return their values.
 
     `stars`: every version chosen predicts ratings, so they can be ranked by; `seen`: offer movies
     that the user has rated. Inputs of two views differ by their `prefix`.

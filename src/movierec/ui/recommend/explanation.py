@@ -1,4 +1,4 @@
-"""Why a movie stands in somebody's list: which of their ratings carry it, and what does besides."""
+"""The explanation of a recommendation: the ratings that carry it, as text, table and figure."""
 
 from __future__ import annotations
 

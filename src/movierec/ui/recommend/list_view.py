@@ -1,4 +1,4 @@
-"""A list of movies for somebody: as cards with why and thumbs, as a table, as CSV."""
+"""A list of recommendations: as cards with explanation and thumbs, as a table, as CSV."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _REASONS = {
 
 @dataclass(frozen=True, eq=False)
 class ListContext:
-    """Whose lists are drawn, and what marks their lines.
+    """The person whose lists are drawn, and the marks of their lines.
 
     `people`: the person as each version knows them. `held_out`: stars the person did give, in the
     part no version learnt from, by movie id: hits. `thumbs`: whether a thumb was given, by movie

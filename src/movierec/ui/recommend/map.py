@@ -1,4 +1,4 @@
-"""The Recommend page's map of movies, a user's own marked, and what a lasso holds."""
+"""The Recommend page's map of movies, with a user's own marked and the selected ones listed."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _table(table: pd.DataFrame) -> str:
 def map_of_movies(
     found: MovieMap, rated: Collection[str] = (), recommended: Collection[str] = (), whose: str = ""
 ) -> go.Figure:
-    """Draw the movies by genre, with what somebody rated ringed and what they get starred.
+    """Draw the movies by genre, with rings around rated movies and stars on recommended ones.
 
     Each point's `customdata` is the movie's id, so that a selection can be read.
     """

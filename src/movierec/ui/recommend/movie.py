@@ -1,4 +1,4 @@
-"""The Recommend page's view on one movie: its facts, who likes it, and what is like it."""
+"""The Recommend page's view on one movie: its facts, its raters, and similar movies."""
 
 from __future__ import annotations
 

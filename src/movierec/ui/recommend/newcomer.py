@@ -80,7 +80,7 @@ def _ratings(data: Dataset) -> Ratings:
 
 
 def _read(text: str, data: Dataset) -> Ratings:
-    """Return ratings written as 50:5,181:4; what is no rating of this data is left out."""
+    """Return ratings written as 50:5,181:4; those of other data are left out."""
     found: Ratings = {}
     for part in text.split(",")[:_MOST]:
         movie, _, stars = part.rpartition(":")
@@ -184,7 +184,7 @@ def _features(data: Dataset) -> dict[str, Any]:
 
 
 def _profiles(data: Dataset, ratings: Ratings, features: Mapping[str, Any]) -> None:
-    """Keep the newcomer under a name, take one up again, or start anew."""
+    """Save the newcomer under a name, load one, or start over."""
     store = cache.store().profiles
     kept = {profile.name: profile for profile in store.list(data.fingerprint)}
     with st.expander(f"Named profiles ({integer(len(kept))})", icon=":material/group:", key="kept"):

@@ -1,4 +1,4 @@
-"""The Recommend page's first view: one user, what is known of them, and what they would get."""
+"""The Recommend page's first view: one user with their profile and lists."""
 
 from __future__ import annotations
 

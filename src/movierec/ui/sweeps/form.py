@@ -38,10 +38,10 @@ def form_of(datasets: Sequence[DatasetRecord], submit: Callable[[Mapping[str, An
     with st.container(border=True, key="sweep-space"):
         search = _space(preset, slots)
     with st.container(border=True, key="sweep-how"):
-        around = _around(slots)
-        around["engine"], refused = forms.choose_engine("sweep", "try points at the same time")
-    training = {"preset": preset, "dataset": data.name, "split": split, "seed": around.pop("seed")}
-    request = {"training": training, "search": search, **around}
+        options = _sweep_options(slots)
+        options["engine"], refused = forms.choose_engine("sweep", "try points at the same time")
+    training = {"preset": preset, "dataset": data.name, "split": split, "seed": options.pop("seed")}
+    request = {"training": training, "search": search, **options}
     others = {**sweep_form.complaints({**request, "engine": {}}), **split_wrong}
     for name, text in others.items():
         forms.remark(slots, name, text, wrong=True)
@@ -70,7 +70,7 @@ def _what(datasets: Sequence[DatasetRecord]) -> tuple[str, DatasetRecord]:
 
 
 def _space(preset: str, slots: dict[str, Any]) -> list[str]:
-    """Draw what varies, a row for each; return it as it is typed after --search."""
+    """Draw the search space, a row per hyperparameter; return it as typed after --search."""
     chosen = st.multiselect(
         "Hyperparameters to vary", sweep_form.searchable(preset),
         default=sweep_form.usual(preset), key=_key(preset, "vary"),
@@ -118,8 +118,8 @@ def _choices(preset: str, name: str, usual: Choices) -> str:
     return ",".join(chosen)
 
 
-def _around(slots: dict[str, Any]) -> dict[str, Any]:
-    """Draw what is asked beside the space; return it as fields of the request, and the seed."""
+def _sweep_options(slots: dict[str, Any]) -> dict[str, Any]:
+    """Draw the options of the sweep; return them as fields of the request, and the seed."""
     cells = st.columns(4)
     found: dict[str, Any] = {}
     with cells[0]:

@@ -1,4 +1,4 @@
-"""Figures of a sweep: how the best came, which values go together, what mattered."""
+"""The results of a sweep as sentences, tables and figures."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def headline(record: SweepRecord) -> str:
 
 
 def sentence(record: SweepRecord) -> str:
-    """Return what is searched where, for which metric, and how the trials ended."""
+    """Return model, data, goal and how the trials ended in one sentence."""
     aim = "lowest" if record.direction == "minimize" else "highest"
     counted = _counted(record)
     return (

@@ -46,7 +46,7 @@ def _sweeps(records: Sequence[SweepRecord]) -> str:
 
 
 def _empty() -> None:
-    """Say what a sweep is, and lead on to a small one."""
+    """Explain sweeps, and offer to fill in a small one."""
     with st.container(key="empty", border=True):
         widgets.step(
             "No sweep yet. Let the machine try hyperparameters for you",

@@ -1,4 +1,4 @@
-"""The Runs view: what waits, what was done, and one run in detail."""
+"""The Runs view: the queue, the history, and one run in detail."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def view(again: Again) -> None:
 
 
 def queue() -> None:
-    """Draw what waits for a worker, in order, with what can be done to it."""
+    """Draw the queued runs in order, with buttons that move or cancel them."""
     waiting = cache.store().queue.waiting()
     if not waiting:
         return
@@ -165,7 +165,7 @@ def _detail(run: RunRecord, again: Again) -> None:
 
 
 def _done(run: RunRecord) -> None:
-    """Draw what a run that waits or has ended has done so far."""
+    """Draw the progress of a run that is not running now."""
     epochs = cache.store().runs.epochs(run.id)
     widgets.chips(run_facts.facts(run, epochs))
     if run.kind == "train":

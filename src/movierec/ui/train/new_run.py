@@ -1,4 +1,4 @@
-"""The New run view: the form, what it may cost, and the click that queues it."""
+"""The New run view: the form, what it may cost, and the button that queues it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEVICES = (AS_SET, "auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class Draft:
-    """What the form asks for. `wrong` holds complaints by field; empty: it can be queued."""
+    """The content of the form. `wrong` holds complaints by field; it can be queued if empty."""
 
     preset: str
     dataset: DatasetRecord
@@ -56,7 +56,7 @@ def view(datasets: list[DatasetRecord]) -> None:
 
 
 def _form(datasets: Sequence[DatasetRecord]) -> Draft:
-    """Draw the form and return what it asks for now."""
+    """Draw the form and return its content."""
     slots: dict[str, Any] = {}
     preset, data = _model_and_data(datasets)
     with st.container(border=True, key="form-data"):
@@ -194,7 +194,7 @@ def _changes(draft: Draft) -> dict[str, str]:
 
 
 def _costs(found: Estimate) -> None:
-    """Draw how long it may take and how much memory, and where that is known from."""
+    """Draw the estimated time and memory, and the basis of the estimate."""
     memory = f"≈ {integer(found.memory_mb)} MB" if found.memory_mb > 0 else NOT_MEASURED
     widgets.chips({"Time": _about(found.seconds), "Memory": memory})
     widgets.mute(_basis(found))

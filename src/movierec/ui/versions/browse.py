@@ -1,4 +1,4 @@
-"""The Versions page's first view: all versions with filters, and which one to look at."""
+"""The Versions page's first view: all versions with filters, and one in detail."""
 
 from __future__ import annotations
 

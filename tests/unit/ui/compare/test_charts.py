@@ -23,7 +23,7 @@ from movierec.ui.components.versions.curves import CURVES, history_frame
 from movierec.ui.components.versions.reliability import reliability_frame
 from tests.support.comparisons import NAMES, STYLES, apart, comparison, difference, slice_diff
 from tests.support.states import epochs
-from tests.unit.ui.test_run_charts import shifted
+from tests.unit.ui.components.versions.test_curves import shifted
 
 
 def title_of(figure: go.Figure) -> str:

@@ -1,4 +1,4 @@
-"""A run as it goes: where it is, its curves, its log; alone or beside others."""
+"""A run in progress: bar, numbers, log, and a chart that is updated in place."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def panel(run: RunRecord) -> None:
 
 
 def brief(run: RunRecord) -> None:
-    """Draw a run under way on a page that is about something else: bar and curve."""
+    """Draw a run in progress on a page about something else: bar and curve."""
     with st.container(border=True, key=f"live-{run.id}"):
         _bar(run)
         if run.kind == "train":
@@ -72,7 +72,7 @@ def brief(run: RunRecord) -> None:
 
 
 def cancel_button(run: RunRecord) -> None:
-    """Offer to stop a run that waits or goes on; what it says is read back from its row."""
+    """Draw the button that stops a queued or running run; its label is read from the run's row."""
     if run.state not in ACTIVE_STATES:
         return
     asked = run.cancel_requested
@@ -198,7 +198,7 @@ class Drawing:
 
 
 def drawing(chart: go.Figure, height: int = _HEIGHT) -> Drawing:
-    """Return what `live_chart` draws of a figure; worth keeping, since Plotly is slow at it."""
+    """Return a figure as `live_chart` takes it; worth caching, since Plotly is slow at it."""
     figure: str = widgets.bare(chart, height).to_json()
     return Drawing(chart.layout.title.text, chart.layout.meta["alt"], figure, height)
 

@@ -1,4 +1,4 @@
-"""What a training came to: its numbers beside the current version and the baselines."""
+"""The result of a training: its metrics beside the current version and the baselines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ended_here(active: Sequence[RunRecord]) -> None:
 
 
 def announce() -> RunRecord | None:
-    """Say with a toast how runs ended, once; return the newest training that did."""
+    """Show with a toast how runs ended, once; return the newest run that did."""
     fresh: list[int] = st.session_state.pop(_ENDED, [])
     found = [cache.store().runs.get(run_id) for run_id in fresh]
     ended = [run for run in found if run.state not in ACTIVE_STATES]

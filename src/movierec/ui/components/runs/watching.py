@@ -1,4 +1,4 @@
-"""What goes on now, on top of the Train page: live, and what just ended."""
+"""Runs in progress on every page, the last runs on Home, and why a run failed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def active() -> list[RunRecord]:
-    """Return the runs that wait or go on, as they are now: one whose process is gone has ended.
+    """Return the queued and running runs as they are now; one whose process is gone has ended.
 
     If all of them wait, the worker that was to take them may have been killed.
     """
@@ -41,7 +41,7 @@ def active() -> list[RunRecord]:
 
 
 def polled() -> list[RunRecord]:
-    """Return what `active` does, as it was within the last second: what an open page polls."""
+    """Return `active` as of the last second, for polls of open pages."""
     runs = cache.active_runs()
     if runs and not _going(runs):
         jobs.ensure_worker(cache.settings())
@@ -49,7 +49,7 @@ def polled() -> list[RunRecord]:
 
 
 def headline(runs: Sequence[RunRecord]) -> str:
-    """Say in a sentence what is running and how many wait."""
+    """Return a sentence: what is running and how many are queued."""
     going = _going(runs)
     waiting = len(runs) - len(going)
     after = f" · {waiting} queued" if waiting else ""
@@ -62,7 +62,7 @@ def headline(runs: Sequence[RunRecord]) -> str:
 
 
 def lead(runs: Sequence[RunRecord]) -> str:
-    """Say what that rests on, or how the last run ended."""
+    """Return the line below it, or how the last run ended."""
     if runs:
         return (
             "Each run has a process of its own: this page may be closed, and it goes on. "
@@ -79,7 +79,7 @@ def lead(runs: Sequence[RunRecord]) -> str:
 
 
 def watch(runs: Sequence[RunRecord]) -> None:
-    """Draw the runs under way and keep them up to date; after the last one, what it came to."""
+    """Draw the runs in progress and keep them up to date; after the last one its result."""
     outcome.ended_here(runs)
     ended = outcome.announce()
     if runs:
@@ -89,7 +89,7 @@ def watch(runs: Sequence[RunRecord]) -> None:
 
 
 def finish(runs: Sequence[RunRecord]) -> None:
-    """Bring what live charts need, once everything else is drawn."""
+    """Load Plotly for live charts, once everything else is drawn."""
     live.load(coming=bool(runs))
     if runs:
         jobs.ensure_worker(cache.settings())
@@ -120,7 +120,7 @@ def _ended(run: RunRecord) -> str:
 
 
 def live_panel() -> bool:
-    """Draw the runs under way, if any, and keep them up to date; return whether there are."""
+    """Draw the runs in progress, if any, and keep them up to date; return whether there are."""
     busy = is_busy()
     if busy:
         _brief_panels()
@@ -141,7 +141,7 @@ def latest_run() -> RunRecord | None:
 
 
 def trouble(run: RunRecord | None) -> None:
-    """Say why the last run ended badly, and offer to take it up again; nothing if it did not."""
+    """Draw why the last run failed and a button that resumes it; nothing if it did not fail."""
     if run is None or run.state not in ("failed", "interrupted"):
         return
     what = f"Run {run.id} ({facts.what(run)})"
@@ -159,7 +159,7 @@ def trouble(run: RunRecord | None) -> None:
 
 
 def why(run: RunRecord) -> str:
-    """Return as Markdown why a run ended badly, what to change, and its own words."""
+    """Return as Markdown the cause of a failure, what to change, and the error itself."""
     found = advice(run)
     parts = [found.cause, found.change] if found else []
     parts += [f"Its message: {run.error}"] if run.error else []

@@ -1,4 +1,4 @@
-"""What can be done with a version: make it current, compare, take it along, delete it."""
+"""Actions on a version: make it current, compare, export, delete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REFUSED, _DELETING = "promotion-refused", "deleting"
 
 
 def bar(registry: Registry, record: VersionRecord) -> None:
-    """Draw the buttons of a version, and below them what they ask."""
+    """Draw the buttons of a version, and below them their confirmations."""
     with st.container(horizontal=True, vertical_alignment="center"):
         promote_button(registry, record, primary=True)
         compare_link(record)
@@ -43,7 +43,7 @@ def bar(registry: Registry, record: VersionRecord) -> None:
 
 
 def promote_button(registry: Registry, record: VersionRecord, *, primary: bool = False) -> None:
-    """Offer to make a version current; what the gate finds against it shows in `gate_panel`."""
+    """Draw the button that makes a version current; failed checks show in `gate_panel`."""
     if record.is_current:
         widgets.mute(f"{record.name} is the current version.")
         return
@@ -59,7 +59,7 @@ def promote_button(registry: Registry, record: VersionRecord, *, primary: bool =
 
 
 def gate_panel(registry: Registry, record: VersionRecord) -> None:
-    """Draw why a version was not made current, and let somebody do it for a reason."""
+    """Draw the checks that failed, and an override for a stated reason."""
     if st.session_state.get(_REFUSED) != record.name or record.is_current:
         return
     with st.container(border=True, key="gate"), shell.errors_in_words():

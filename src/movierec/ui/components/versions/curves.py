@@ -1,4 +1,4 @@
-"""Figures of trained versions: how training went, where one stands among others."""
+"""Learning curves: the epochs of a run or a version, alone or several together."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MARKS = 6  # symbols along a line, which tell it from another where colours do 
 
 @dataclass(frozen=True)
 class Curve:
-    """What one learning curve shows: column of the history, axis title, better direction."""
+    """A learning curve: column of the history, axis title, better direction."""
 
     column: str
     axis: str

@@ -109,7 +109,7 @@ def best_in(table: Sequence[Row], key: str) -> float:
 
 
 def rungs(table: Sequence[Row], key: str) -> pd.DataFrame:
-    """Return one metric of all systems as `charts.ladder` reads it."""
+    """Return one metric of all systems as `ladder` reads it."""
     return pd.DataFrame(
         [(row.system, row.value(key), row.kind) for row in table],
         columns=["system", "value", "kind"],
@@ -117,7 +117,7 @@ def rungs(table: Sequence[Row], key: str) -> pd.DataFrame:
 
 
 def protocol(version: VersionRecord) -> str:
-    """Say in one sentence under which protocol the version was measured."""
+    """Return the protocol of a version's test metrics in one sentence."""
     evaluation = version.metadata.evaluation
     count = evaluation.n_ratings
     ratings = "held-out ratings" if count is None else f"{count:,} held-out ratings"
@@ -134,7 +134,7 @@ def same_test_part(one: VersionRecord, other: VersionRecord) -> bool:
 
 
 def _told(evaluation: EvaluationSummary) -> str:
-    """Say that predicted ratings knew their time, and what the RMSE is where they do not."""
+    """Return that predictions use the time of a rating, and the RMSE without it."""
     without = evaluation.without_time.rmse
     if without is None or without == evaluation.rmse:
         return ""
@@ -142,7 +142,7 @@ def _told(evaluation: EvaluationSummary) -> str:
 
 
 def _ranked(evaluation: EvaluationSummary) -> str:
-    """Say that only a sample of the test users was ranked, where it was."""
+    """Return that only a sample of the test users was ranked, where it was."""
     who = evaluation.protocol.users_ranked
     return f"; ranking measured on {who}" if who else ""
 
