@@ -14,18 +14,11 @@ from movierec.comparison.differences import pareto_front
 from movierec.comparison.metrics import BEYOND, BY_KEY, Metric
 from movierec.comparison.results import Comparison, Cost
 from movierec.store.records import VersionRecord
-from movierec.ui.components.charts import finish, is_wide, parallel_lines, plain, scaled
+from movierec.ui.components.charts import finish, is_wide, parallel_lines, plain, scaled, with_unit
 from movierec.ui.components.text import decimal, integer, plotly_text
 from movierec.ui.components.theme import NEUTRAL, Styles, VersionStyle
-from movierec.ui.components.versions.reliability import of_several
 
-__all__ = [
-    "CostName",
-    "beyond",
-    "of_several",
-    "parallel",
-    "pareto",
-]
+__all__ = ["CostName", "beyond", "parallel", "pareto"]
 
 
 _BESIDE = [m for m in BEYOND if m.path[0] == "beyond"]
@@ -192,8 +185,7 @@ def pareto(
     left_out = f" Not recorded: {', '.join(without)}." if without else ""
     alt = f"{axis} against {chosen.label} of {len(known)} versions. {title}. {told}.{left_out}"
     side = "lower" if chosen.lower_is_better else "higher"
-    unit = " (stars)" if metric in ("rmse", "mae") else ""
-    y = f"test {chosen.label}{unit}, {side} is better"
+    y = f"test {with_unit(chosen)}, {side} is better"
     return finish(figure, title, alt, x=axis, y=y).update_layout(showlegend=False)
 
 

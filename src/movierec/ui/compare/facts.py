@@ -13,7 +13,7 @@ from movierec.evaluation.significance import Difference, Verdict
 from movierec.metadata import Number
 from movierec.store.records import VersionRecord
 from movierec.ui.compare.slice_charts import SLICES
-from movierec.ui.components.tables import Bar, Cell, Change, Column, Tone, html_table
+from movierec.ui.components.tables import TONES, Bar, Cell, Change, Column, html_table
 from movierec.ui.components.text import duration, integer, size
 from movierec.ui.components.theme import Styles, VersionStyle
 
@@ -48,7 +48,6 @@ LEGEND = (
     "users, Holm-corrected over these metrics). The bar is the 95 % interval, right of the line "
     "is better. Changes without a sign have no interval, as they are of all lists together."
 )
-_TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "can't tell": "same"}
 
 
 def headline(found: Comparison) -> str:
@@ -250,7 +249,7 @@ def _change(found: Comparison, pair: Pair, metric: Metric) -> Change | None:
     interval = interval_text(metric.key, tested.low, tested.high)
     hint = f"{metric.label} {text}, 95 % interval {interval}: {tested.verdict}"
     bar = None if interval == NOT_MEASURED else _bar(tested, metric, _scale(found, metric.key))
-    return Change(text, _TONES[tested.verdict], bar, hint)
+    return Change(text, TONES[tested.verdict], bar, hint)
 
 
 def _bar(tested: Difference, metric: Metric, scale: float) -> Bar:

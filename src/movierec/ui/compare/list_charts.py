@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from movierec.comparison.lists import ListLine, UserChange, UserLists
 from movierec.comparison.metrics import BY_KEY, Metric
-from movierec.ui.components.charts import finish
+from movierec.ui.components.charts import finish, with_unit
 from movierec.ui.components.text import integer, plotly_text
 from movierec.ui.components.theme import NEUTRAL, Styles, VersionStyle
 
@@ -180,8 +180,7 @@ def changes(
     title = _changes_title(gain, chosen, baseline, version)
     alt = f"Users by the change of their {chosen.label} from {baseline} to {version}. {title}."
     side = "left" if chosen.lower_is_better else "right"
-    unit = " (stars)" if metric in ("rmse", "mae") else ""
-    axis = f"change of a user's {chosen.label}{unit}, {side} is better"
+    axis = f"change of a user's {with_unit(chosen)}, {side} is better"
     return finish(figure, title, alt, x=axis, y="users")
 
 

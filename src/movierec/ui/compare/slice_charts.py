@@ -14,16 +14,11 @@ from plotly.subplots import make_subplots
 from movierec.comparison.metrics import BY_KEY, Metric
 from movierec.comparison.results import SliceDiff
 from movierec.evaluation.significance import Verdict
-from movierec.ui.components.charts import finish, row_of
+from movierec.ui.components.charts import finish, interval, row_of, with_unit
 from movierec.ui.components.text import decimal, plotly_text, signed
 from movierec.ui.components.theme import NEUTRAL, Styles, VersionStyle
 
-__all__ = [
-    "SLICES",
-    "error_by_rating",
-    "forest",
-    "group_name",
-]
+__all__ = ["SLICES", "error_by_rating", "forest", "group_name"]
 
 
 SLICES: Mapping[str, str] = {
@@ -78,8 +73,8 @@ def forest(diffs: Sequence[SliceDiff], metric: str, style: VersionStyle) -> go.F
     )
     alt = f"Change of {chosen.label} in {len(diffs)} groups with 95 % intervals. {title}. {told}."
     side = "left" if chosen.lower_is_better else "right"
-    unit = " (stars)" if metric in ("rmse", "mae") else ""
-    return finish(figure, title, alt, x=f"change of {chosen.label}{unit}<br>{side} is better", y="")
+    x = f"change of {with_unit(chosen)}<br>{side} is better"
+    return finish(figure, title, alt, x=x, y="")
 
 
 def group_name(diff: SliceDiff) -> str:
@@ -105,11 +100,10 @@ def _whiskers(
     return go.Scatter(
         x=[d.delta for d in found],
         y=[group_name(row) for row in rows],
-        error_x={
-            "type": "data", "symmetric": False, "color": colour, "thickness": 2, "width": 0,
-            "array": [d.high - d.delta for d in found],
-            "arrayminus": [d.delta - d.low for d in found],
-        },
+        error_x=interval(
+            [d.delta for d in found], [d.low for d in found], [d.high for d in found],
+            color=colour, thickness=2,
+        ),
         mode="markers",
         name=f"{verdict} ({len(rows)})",
         text=told,

@@ -13,13 +13,16 @@ import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
+from movierec.comparison.metrics import Metric
 from movierec.ui.components.text import plotly_text
 from movierec.ui.components.theme import NEUTRAL, OKABE_ITO
 
 __all__ = [
+    "REFERENCE",
     "Axis",
     "bare",
     "finish",
+    "interval",
     "is_wide",
     "mark",
     "parallel_lines",
@@ -27,10 +30,12 @@ __all__ = [
     "row_of",
     "scaled",
     "thin",
+    "with_unit",
 ]
 
 FACTORS_FROM = 20  # times the smallest, from where a scale goes by factors
 POINTS = 1000  # more than these no screen shows
+REFERENCE = {"color": NEUTRAL, "dash": "dash", "width": 1.5}  # the line to compare with
 _CLEAR = "rgba(0,0,0,0)"  # what is behind the chart shines through
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -56,6 +61,18 @@ def finish(figure: go.Figure, title: str, alt: str, *, x: str, y: str) -> go.Fig
     figure.update_xaxes(title=x, automargin=True)
     figure.update_yaxes(title=y, automargin=True)
     return figure
+
+
+def interval(points: Any, low: Any, high: Any, **look: Any) -> dict[str, Any]:
+    """Return the error bars from `low` to `high` around points; all three of one length."""
+    middle = np.asarray(points, np.float64)
+    ends = {"array": np.asarray(high) - middle, "arrayminus": middle - np.asarray(low)}
+    return {"type": "data", "symmetric": False, "width": 0, **ends, **look}
+
+
+def with_unit(metric: Metric) -> str:
+    """Return a metric's label with its unit, "RMSE (stars)"; shares have none."""
+    return f"{metric.label} (stars)" if metric.key in ("rmse", "mae") else metric.label
 
 
 def bare(chart: go.Figure, height: int) -> go.Figure:

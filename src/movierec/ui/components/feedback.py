@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -24,8 +25,8 @@ from movierec.comparison.online_results import (
 from movierec.data.dataset import RatingScale
 from movierec.store.records import DatasetRecord
 from movierec.ui.components import cache, flash, shell, widgets
-from movierec.ui.components.charts import finish, thin
-from movierec.ui.components.tables import Bar, Cell, Change, Column, Tone, html_table
+from movierec.ui.components.charts import finish, interval, thin
+from movierec.ui.components.tables import TONES, Bar, Cell, Change, Column, html_table
 from movierec.ui.components.text import NOT_MEASURED, integer, literal
 from movierec.ui.components.theme import Styles, VersionStyle, version_style
 from movierec.workflows import feedback
@@ -38,7 +39,6 @@ LEGEND = (
     "▲ more, ▼ less, = can't tell. Decide how long a test runs before it begins: whoever looks "
     "every day and stops at the first clear difference finds some where there is none."
 )
-_TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "can't tell": "same"}
 _MARKS: Mapping[str, str] = {"better": "▲", "worse": "▼", "can't tell": "="}
 
 _DAYS: Mapping[Span, int] = {"day": 1, "week": 7, "month": 30}
@@ -98,7 +98,7 @@ def _lead_on(found: Online) -> None:
 
 
 def _verdict(gap: Gap) -> str:
-    tone = _TONES[gap.verdict] if gap.version.thumbs and gap.baseline.thumbs else "none"
+    tone = TONES[gap.verdict] if gap.version.thumbs and gap.baseline.thumbs else "none"
     mark = _MARKS[gap.verdict] if tone != "none" else "✕"
     return f'<li class="mr-{tone}"><b>{mark}</b><span>{escape(gap.sentence)}</span></li>'
 
@@ -141,7 +141,7 @@ def _change(found: Online, gap: Gap) -> Change | None:
     ends = [abs(end) for each in found.gaps.values() for end in (each.low, each.high)]
     scale = max((end for end in ends if math.isfinite(end)), default=0.0)
     bar = Bar(gap.delta, gap.low, gap.high, scale)
-    return Change(points_text(gap.delta), _TONES[gap.verdict], bar, gap.sentence)
+    return Change(points_text(gap.delta), TONES[gap.verdict], bar, gap.sentence)
 
 
 def liked_over_time(found: Online, styles: Styles) -> go.Figure:
@@ -172,11 +172,10 @@ def _line(
     return go.Scatter(
         x=[_moment(period) + aside for period in periods],
         y=[100 * rate.share for rate in rates],
-        error_y={
-            "type": "data", "symmetric": False, "color": style.colour, "thickness": 1.5, "width": 0,
-            "array": [100 * (rate.high - rate.share) for rate in rates],
-            "arrayminus": [100 * (rate.share - rate.low) for rate in rates],
-        },
+        error_y=interval(
+            *100 * np.array([(rate.share, rate.low, rate.high) for rate in rates]).T,
+            color=style.colour, thickness=1.5,
+        ),
         mode="lines+markers",
         name=name,
         text=told,

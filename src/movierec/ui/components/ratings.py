@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from movierec.columns import Columns
 from movierec.data.aggregates import Aggregates, GroupStatistics, aggregates_of, level_counts
 from movierec.data.dataset import Dataset, IntArray
-from movierec.ui.components.charts import finish, mark, row_of, thin
+from movierec.ui.components.charts import REFERENCE, finish, mark, row_of, thin
 from movierec.ui.components.text import integer, percent
 from movierec.ui.components.theme import NEUTRAL
 
@@ -233,7 +233,7 @@ def concentration(
         y=[0, 100],
         mode="lines",
         name="if all were equal",
-        line={"color": NEUTRAL, "dash": "dash", "width": 1.5},
+        line=REFERENCE,
         hoverinfo="skip",
     )
     label = f"{percent(top, 0)} → {percent(share, 0)}"

@@ -15,7 +15,6 @@ from movierec.ui.components.theme import VersionStyle
 
 __all__ = [
     "CITATION",
-    "bare",
     "chart_title",
     "chips",
     "citation",

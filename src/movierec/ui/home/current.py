@@ -8,14 +8,16 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from movierec.comparison.metrics import Metric
 from movierec.metadata import CalibrationSummary, FittedCalibration
 from movierec.store.records import VersionRecord
 from movierec.ui.components import widgets
+from movierec.ui.components.charts import with_unit
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import NOT_MEASURED, ago, decimal, duration, integer, percent, size
 from movierec.ui.components.theme import VersionStyle
 from movierec.ui.components.versions import curves, leaderboard, reliability
-from movierec.ui.components.versions.leaderboard import METRICS, Metric, Row
+from movierec.ui.components.versions.leaderboard import METRICS, Row
 
 __all__ = ["certainty", "comparison", "headline", "hero", "ladders", "training"]
 
@@ -126,7 +128,7 @@ def _hero_number(metric: Metric, table: Sequence[Row]) -> None:
     gap = math.nan if baseline is None else value - baseline.value(metric.key)
     known = baseline is not None and not math.isnan(gap)
     st.metric(
-        metric.label + (" (stars)" if metric.lower_is_better else ""),
+        with_unit(metric),
         decimal(value),
         f"{gap:+.3f}" if known else None,  # Streamlit reads the direction from an ASCII minus
         delta_color="inverse" if metric.lower_is_better else "normal",

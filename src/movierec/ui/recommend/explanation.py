@@ -16,10 +16,7 @@ from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, integer, percent, plotly_text, signed
 from movierec.ui.components.theme import NEUTRAL, OKABE_ITO
 
-__all__ = [
-    "score_effects",
-    "why",
-]
+__all__ = ["score_effects", "why"]
 
 _BASES = {
     "left-out": "Each number is what the score or the predicted stars lose when that rating alone "

@@ -20,13 +20,7 @@ from movierec.ui.components.text import decimal, hits, percent, signed
 from movierec.ui.recommend import explanation
 from movierec.ui.recommend.choice import ListOptions, SelectedVersions
 
-__all__ = [
-    "ListContext",
-    "count_served",
-    "csv_of",
-    "lists",
-    "spread_strip",
-]
+__all__ = ["ListContext", "count_served", "csv_of", "lists", "spread_strip"]
 
 _REASONS = {
     "known": "",

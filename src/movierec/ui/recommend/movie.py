@@ -11,17 +11,12 @@ from movierec.inference import SimilarMovie
 from movierec.inference.movies import groups_of
 from movierec.ui.components import address, cache, ratings, widgets
 from movierec.ui.components.address import bound
-from movierec.ui.components.charts import finish
+from movierec.ui.components.charts import REFERENCE, finish, interval
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, integer, percent, plotly_text
-from movierec.ui.components.theme import NEUTRAL
 from movierec.ui.recommend.choice import Head, SelectedVersions
 
-__all__ = [
-    "movie",
-    "pick_movie",
-    "raters_by_group",
-]
+__all__ = ["movie", "pick_movie", "raters_by_group"]
 
 _KEY = "movie"
 _OFFERED = 50
@@ -158,18 +153,11 @@ def raters_by_group(table: pd.DataFrame, mean: float) -> go.Figure | None:
             y=labels,
             mode="markers",
             marker={"size": 9},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": drawn["high"] - drawn["mean"],
-                "arrayminus": drawn["mean"] - drawn["low"],
-                "thickness": 1.5,
-                "width": 4,
-            },
+            error_x=interval(drawn["mean"], drawn["low"], drawn["high"], thickness=1.5, width=4),
             hovertemplate="%{y}: %{x:.2f} stars<extra></extra>",
         )
     )
-    figure.add_vline(x=mean, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
+    figure.add_vline(x=mean, line=REFERENCE)
     figure.update_layout(showlegend=False, height=110 + 24 * len(drawn))
     names = [_GENDERS.get(group, group) for group in table["group"]]
     means = [decimal(value, 2) for value in table["mean"].tolist()]

@@ -12,18 +12,14 @@ from movierec.data.dataset import Dataset
 from movierec.inference import Recommendation
 from movierec.inference.user_profile import HistoryLine, Profile, hard_cases, profile
 from movierec.ui.components import address, cache, widgets
-from movierec.ui.components.charts import finish, thin
+from movierec.ui.components.charts import REFERENCE, finish, thin
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import day, decimal, integer, literal, percent, plotly_text, signed
 from movierec.ui.components.theme import NEUTRAL
 from movierec.ui.recommend import choice, list_view
 from movierec.ui.recommend.choice import Head, SelectedVersions
 
-__all__ = [
-    "over_time",
-    "tastes",
-    "user",
-]
+__all__ = ["over_time", "tastes", "user"]
 
 _KEY = "user"
 _LISTED = 2000  # a longer list is slow to open; any id can still be typed
@@ -192,7 +188,7 @@ def over_time(profile: Profile) -> go.Figure | None:
             hovertemplate="%{text}<br>%{y:g} stars, %{x|%d %b %Y, %H:%M}<extra></extra>",
         )
     )
-    figure.add_hline(y=profile.mean, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
+    figure.add_hline(y=profile.mean, line=REFERENCE)
     ratings = "1 rating" if len(lines) == 1 else f"{integer(len(lines))} ratings"
     title = f"{ratings} {_days(lines)}, {decimal(profile.mean, 2)} stars on average"
     figure.update_layout(showlegend=False)

@@ -15,16 +15,7 @@ from movierec.registry.names import listed
 from movierec.store.records import ACTIVE_STATES, EpochRecord, RunRecord
 from movierec.ui.components.text import NOT_MEASURED, decimal, duration, integer
 
-__all__ = [
-    "SIGNS",
-    "again",
-    "facts",
-    "log_tail",
-    "patience_left",
-    "seconds_left",
-    "took",
-    "what",
-]
+__all__ = ["SIGNS", "again", "facts", "log_tail", "patience_left", "seconds_left", "took", "what"]
 
 SIGNS = {
     "queued": "○ waiting",

@@ -16,6 +16,7 @@ import streamlit as st
 from movierec import jobs
 from movierec.store.records import ACTIVE_STATES, EpochRecord, RunKind, RunRecord
 from movierec.ui.components import cache, widgets
+from movierec.ui.components.charts import bare
 from movierec.ui.components.runs import facts
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, literal, percent
@@ -199,7 +200,7 @@ class Drawing:
 
 def drawing(chart: go.Figure, height: int = _HEIGHT) -> Drawing:
     """Return a figure as `live_chart` takes it; worth caching, since Plotly is slow at it."""
-    figure: str = widgets.bare(chart, height).to_json()
+    figure: str = bare(chart, height).to_json()
     return Drawing(chart.layout.title.text, chart.layout.meta["alt"], figure, height)
 
 

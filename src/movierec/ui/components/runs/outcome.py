@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from movierec.comparison.metrics import Metric
 from movierec.registry import Registry
 from movierec.store.records import ACTIVE_STATES, RunRecord, VersionRecord
 from movierec.ui.components import cache, shell, widgets
@@ -14,7 +15,7 @@ from movierec.ui.components.runs import facts
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, literal, signed
 from movierec.ui.components.versions import actions, leaderboard
-from movierec.ui.components.versions.leaderboard import METRICS, Metric, Row
+from movierec.ui.components.versions.leaderboard import METRICS, Row
 
 __all__ = ["announce", "ended_here", "panel"]
 

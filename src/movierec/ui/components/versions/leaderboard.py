@@ -22,7 +22,6 @@ from movierec.ui.components.theme import NEUTRAL, VersionStyle
 
 __all__ = [
     "METRICS",
-    "Metric",
     "Row",
     "best_baseline",
     "best_in",

@@ -10,17 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from movierec.metadata import ReliabilityBin
-from movierec.ui.components.charts import finish, thin
+from movierec.ui.components.charts import REFERENCE, finish, thin
 from movierec.ui.components.text import plotly_text
-from movierec.ui.components.theme import NEUTRAL, SYMBOLS, Styles, VersionStyle
+from movierec.ui.components.theme import SYMBOLS, Styles, VersionStyle
 
-__all__ = [
-    "expected_error",
-    "of_one",
-    "of_several",
-    "pooled",
-    "reliability_frame",
-]
+__all__ = ["expected_error", "of_one", "of_several", "pooled", "reliability_frame"]
 
 _X, _Y = "predicted probability of more stars (%)", "observed frequency (%)"
 
@@ -58,8 +52,7 @@ def of_one(table: pd.DataFrame, ece: float, style: VersionStyle) -> go.Figure:
 
 def _diagonal() -> go.Figure:
     """Return the line where what is predicted is what is observed, with its axes in per cent."""
-    line = {"color": NEUTRAL, "dash": "dash", "width": 1.5}
-    exact = {"mode": "lines", "name": "exact", "line": line, "hoverinfo": "skip"}
+    exact = {"mode": "lines", "name": "exact", "line": REFERENCE, "hoverinfo": "skip"}
     figure = go.Figure(go.Scatter(x=[0, 100], y=[0, 100], **exact))
     figure.update_layout(showlegend=True)
     figure.update_xaxes(range=[-2, 102], tickvals=[*range(0, 101, 20)])
