@@ -10,12 +10,13 @@ from typing import Any
 import streamlit as st
 
 from movierec import jobs
+from movierec.errors import MovierecError
 from movierec.jobs.estimate import Estimate, estimate
 from movierec.models.graphsage.hyperparameters import PRESETS
 from movierec.store.records import DatasetRecord, RunRecord
-from movierec.ui.components import cache, forms, shell, widgets
+from movierec.ui.components import cache, forms, widgets
 from movierec.ui.components.address import bound
-from movierec.ui.components.text import NOT_MEASURED, duration, integer
+from movierec.ui.components.text import NOT_MEASURED, duration, integer, literal
 from movierec.workflows import form
 from movierec.workflows.command import train_command
 from movierec.workflows.requests import MODELS as KNOWN
@@ -218,10 +219,13 @@ def _basis(found: Estimate) -> str:
 
 
 def _submit(draft: Draft, *, make_current: bool | None) -> None:
-    with shell.errors_in_words():
+    try:
         jobs.submit_train(cache.settings(), **draft.request, make_current=make_current)
-        st.session_state.pop("run-just-ended", None)
-        st.rerun()
+    except MovierecError as error:
+        st.error(literal(f"{error.message} {error.hint or ''}"), icon=":material/error:")
+        return
+    st.session_state.pop("run-just-ended", None)
+    st.rerun()
 
 
 def fill_in(run: RunRecord) -> None:
