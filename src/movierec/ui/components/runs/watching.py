@@ -48,6 +48,37 @@ def polled() -> list[RunRecord]:
     return runs
 
 
+def is_busy(kind: RunKind | None = None) -> bool:
+    """Return whether anything, or anything of this kind, is queued or running."""
+    return any(kind in (None, run.kind) for run in active())
+
+
+def latest_run() -> RunRecord | None:
+    """Return the last run as it is now: one whose process is gone is interrupted."""
+    runs = cache.store().runs
+    runs.mark_interrupted()
+    return runs.latest()
+
+
+def live_panel() -> bool:
+    """Draw the runs in progress, if any, and keep them up to date; return whether there are."""
+    busy = is_busy()
+    if busy:
+        _brief_panels()
+        live.load()
+    return busy
+
+
+@st.fragment(run_every=2)
+def _brief_panels() -> None:
+    with shell.errors_in_words():
+        under_way = polled() or active()
+        if not under_way:
+            st.rerun()
+        for run in under_way:
+            brief(run)
+
+
 def headline(runs: Sequence[RunRecord]) -> str:
     """Return a sentence: what is running and how many are queued."""
     going = _going(runs)
@@ -78,6 +109,10 @@ def lead(runs: Sequence[RunRecord]) -> str:
     )
 
 
+def _ended(run: RunRecord) -> str:
+    return {"succeeded": "succeeded", "failed": "failed"}.get(run.state, f"was {run.state}")
+
+
 def watch(runs: Sequence[RunRecord]) -> None:
     """Draw the runs in progress and keep them up to date; after the last one its result."""
     outcome.ended_here(runs)
@@ -86,13 +121,6 @@ def watch(runs: Sequence[RunRecord]) -> None:
         _panels(runs)
     elif ended is not None and ended.version is not None:
         outcome.panel(ended)
-
-
-def finish(runs: Sequence[RunRecord]) -> None:
-    """Load Plotly for live charts, once everything else is drawn."""
-    live.load(coming=bool(runs))
-    if runs:
-        jobs.ensure_worker(cache.settings())
 
 
 @st.fragment(run_every=2)
@@ -107,37 +135,19 @@ def _panels(shown: Sequence[RunRecord]) -> None:
             live.panel(run)
 
 
+def finish(runs: Sequence[RunRecord]) -> None:
+    """Load Plotly for live charts, once everything else is drawn."""
+    live.load(coming=bool(runs))
+    if runs:
+        jobs.ensure_worker(cache.settings())
+
+
 def _going(runs: Sequence[RunRecord]) -> list[RunRecord]:
     return [run for run in runs if run.state == "running" or run.is_claimed]
 
 
 def _signature(runs: Sequence[RunRecord]) -> set[tuple[int, str, bool, bool]]:
     return {(run.id, run.state, run.is_claimed, run.cancel_requested) for run in runs}
-
-
-def _ended(run: RunRecord) -> str:
-    return {"succeeded": "succeeded", "failed": "failed"}.get(run.state, f"was {run.state}")
-
-
-def live_panel() -> bool:
-    """Draw the runs in progress, if any, and keep them up to date; return whether there are."""
-    busy = is_busy()
-    if busy:
-        _brief_panels()
-        live.load()
-    return busy
-
-
-def is_busy(kind: RunKind | None = None) -> bool:
-    """Return whether anything, or anything of this kind, is queued or running."""
-    return any(kind in (None, run.kind) for run in active())
-
-
-def latest_run() -> RunRecord | None:
-    """Return the last run as it is now: one whose process is gone is interrupted."""
-    runs = cache.store().runs
-    runs.mark_interrupted()
-    return runs.latest()
 
 
 def trouble(run: RunRecord | None) -> None:
@@ -186,16 +196,6 @@ def runs_table(runs: Sequence[RunRecord]) -> None:
         for run in runs
     ]
     widgets.html(html_table("Last runs, newest first", columns, rows))
-
-
-@st.fragment(run_every=2)
-def _brief_panels() -> None:
-    with shell.errors_in_words():
-        under_way = polled() or active()
-        if not under_way:
-            st.rerun()
-        for run in under_way:
-            brief(run)
 
 
 def _result(run: RunRecord) -> Cell:

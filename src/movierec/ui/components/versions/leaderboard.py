@@ -115,6 +115,70 @@ def rungs(table: Sequence[Row], key: str) -> pd.DataFrame:
     )
 
 
+def ladder(
+    rungs: pd.DataFrame, style: VersionStyle, *, axis: str, lower_is_better: bool = True
+) -> go.Figure:
+    """Draw systems as dots on one axis, best on top, the version at hand in its own colour.
+
+    `rungs`: columns `system`, `value`, `kind` ("version", "baseline" or "published").
+    """
+    known = rungs.dropna(subset=["value"])
+    known = known.sort_values("value", ascending=not lower_is_better, kind="stable")
+    known = known.assign(label=[plotly_text(name) for name in known["system"]])
+    figure = go.Figure()
+    for kind, marker in _rung_markers(style).items():
+        chosen = known.loc[known["kind"] == kind]
+        if len(chosen):
+            figure.add_trace(_rung(chosen, _RUNG_NAMES[kind], marker))
+    figure.update_yaxes(categoryorder="array", categoryarray=list(known["label"]), showgrid=False)
+    low, high = known["value"].min(), known["value"].max()
+    room = max(high - low, 0.02)
+    figure.update_xaxes(range=[low - 0.08 * room, high + 0.25 * room])
+    figure.update_layout(height=30 * len(known) + 120, showlegend=True)
+    alt = f"{axis}, best first: " + ", ".join(
+        f"{name} {decimal(value)}"
+        for name, value in zip(known["system"][::-1], known["value"][::-1], strict=True)
+    )
+    return finish(figure, f"{axis}: {_ladder_title(known, lower_is_better)}", alt, x=axis, y="")
+
+
+def _ladder_title(rungs: pd.DataFrame, lower_is_better: bool) -> str:
+    own = rungs.loc[rungs["kind"] == "version", "value"]
+    baselines = rungs.loc[rungs["kind"] == "baseline", "value"]
+    if own.empty:
+        return "not measured for this version"
+    if baselines.empty:
+        return "no baseline was measured on this split"
+    best = baselines.argmin() if lower_is_better else baselines.argmax()
+    gap = float(baselines.iloc[best] - own.iloc[0]) * (1 if lower_is_better else -1)
+    name = rungs.loc[rungs["kind"] == "baseline", "system"].iloc[best]
+    if gap > 0:
+        return f"{decimal(gap)} better than the best simple baseline, {name}"
+    return f"{decimal(-gap)} behind the best simple baseline, {name}"
+
+
+def _rung(rungs: pd.DataFrame, name: str, marker: dict[str, object]) -> go.Scatter:
+    return go.Scatter(
+        x=rungs["value"],
+        y=rungs["label"],
+        mode="markers+text",
+        text=[decimal(value) for value in rungs["value"]],
+        textposition="middle right",
+        cliponaxis=False,
+        name=name,
+        marker=marker,
+        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+    )
+
+
+def _rung_markers(style: VersionStyle) -> dict[str, dict[str, object]]:
+    return {
+        "version": {"color": style.colour, "size": 15, "symbol": style.symbol},
+        "baseline": {"color": NEUTRAL, "size": 10, "symbol": "circle-open", "line": {"width": 2}},
+        "published": {"color": "#a5b0b8", "size": 9, "symbol": "diamond"},
+    }
+
+
 def protocol(version: VersionRecord) -> str:
     """Return the protocol of a version's test metrics in one sentence."""
     evaluation = version.metadata.evaluation
@@ -124,12 +188,6 @@ def protocol(version: VersionRecord) -> str:
         f"{ratings} of {version.dataset_name}, split {version.split_label}, scored once at the end"
         f"{_told(evaluation)}{_ranked(evaluation)}"
     )
-
-
-def same_test_part(one: VersionRecord, other: VersionRecord) -> bool:
-    """Return whether two versions were measured on the same ratings, as far as their rows tell."""
-    parts = [version.metadata.split_test_sha256 for version in (one, other)]
-    return one.fingerprint == other.fingerprint and parts[0] is not None and parts[0] == parts[1]
 
 
 def _told(evaluation: EvaluationSummary) -> str:
@@ -144,6 +202,12 @@ def _ranked(evaluation: EvaluationSummary) -> str:
     """Return that only a sample of the test users was ranked, where it was."""
     who = evaluation.protocol.users_ranked
     return f"; ranking measured on {who}" if who else ""
+
+
+def same_test_part(one: VersionRecord, other: VersionRecord) -> bool:
+    """Return whether two versions were measured on the same ratings, as far as their rows tell."""
+    parts = [version.metadata.split_test_sha256 for version in (one, other)]
+    return one.fingerprint == other.fingerprint and parts[0] is not None and parts[0] == parts[1]
 
 
 def _values(evaluation: EvaluationSummary) -> dict[str, float]:
@@ -210,67 +274,3 @@ def fit_filters(
         chosen = cell.multiselect(label, values, key=key, placeholder="Any", **options)
         found = [record for record in found if not chosen or getattr(record, name) in chosen]
     return found
-
-
-def ladder(
-    rungs: pd.DataFrame, style: VersionStyle, *, axis: str, lower_is_better: bool = True
-) -> go.Figure:
-    """Draw systems as dots on one axis, best on top, the version at hand in its own colour.
-
-    `rungs`: columns `system`, `value`, `kind` ("version", "baseline" or "published").
-    """
-    known = rungs.dropna(subset=["value"])
-    known = known.sort_values("value", ascending=not lower_is_better, kind="stable")
-    known = known.assign(label=[plotly_text(name) for name in known["system"]])
-    figure = go.Figure()
-    for kind, marker in _rung_markers(style).items():
-        chosen = known.loc[known["kind"] == kind]
-        if len(chosen):
-            figure.add_trace(_rung(chosen, _RUNG_NAMES[kind], marker))
-    figure.update_yaxes(categoryorder="array", categoryarray=list(known["label"]), showgrid=False)
-    low, high = known["value"].min(), known["value"].max()
-    room = max(high - low, 0.02)
-    figure.update_xaxes(range=[low - 0.08 * room, high + 0.25 * room])
-    figure.update_layout(height=30 * len(known) + 120, showlegend=True)
-    alt = f"{axis}, best first: " + ", ".join(
-        f"{name} {decimal(value)}"
-        for name, value in zip(known["system"][::-1], known["value"][::-1], strict=True)
-    )
-    return finish(figure, f"{axis}: {_ladder_title(known, lower_is_better)}", alt, x=axis, y="")
-
-
-def _ladder_title(rungs: pd.DataFrame, lower_is_better: bool) -> str:
-    own = rungs.loc[rungs["kind"] == "version", "value"]
-    baselines = rungs.loc[rungs["kind"] == "baseline", "value"]
-    if own.empty:
-        return "not measured for this version"
-    if baselines.empty:
-        return "no baseline was measured on this split"
-    best = baselines.argmin() if lower_is_better else baselines.argmax()
-    gap = float(baselines.iloc[best] - own.iloc[0]) * (1 if lower_is_better else -1)
-    name = rungs.loc[rungs["kind"] == "baseline", "system"].iloc[best]
-    if gap > 0:
-        return f"{decimal(gap)} better than the best simple baseline, {name}"
-    return f"{decimal(-gap)} behind the best simple baseline, {name}"
-
-
-def _rung(rungs: pd.DataFrame, name: str, marker: dict[str, object]) -> go.Scatter:
-    return go.Scatter(
-        x=rungs["value"],
-        y=rungs["label"],
-        mode="markers+text",
-        text=[decimal(value) for value in rungs["value"]],
-        textposition="middle right",
-        cliponaxis=False,
-        name=name,
-        marker=marker,
-        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
-    )
-
-
-def _rung_markers(style: VersionStyle) -> dict[str, dict[str, object]]:
-    return {
-        "version": {"color": style.colour, "size": 15, "symbol": style.symbol},
-        "baseline": {"color": NEUTRAL, "size": 10, "symbol": "circle-open", "line": {"width": 2}},
-        "published": {"color": "#a5b0b8", "size": 9, "symbol": "diamond"},
-    }
