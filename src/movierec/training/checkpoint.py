@@ -30,14 +30,14 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         TrainingError: the disk is full or the folder cannot be written; the old file stays.
 
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            save_tensors(beside, state)
-            beside.replace(path)
+            save_tensors(temporary, state)
+            temporary.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise TrainingError(
             f"The checkpoint {path} cannot be written: {error.strerror or error}.",

@@ -84,7 +84,7 @@ def fit_sage(
     own = slice(shard.first_user, shard.last_user)
     trainer = Trainer(
         model,
-        _graph(dataset, train, shard, timed=config.heeds_order),
+        _graph(dataset, train, shard, timed=config.uses_order),
         _graph(dataset, validation, shard) if validation is not None and len(validation) else None,
         (features[0][own], features[1]),
         options=options,

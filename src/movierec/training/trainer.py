@@ -209,11 +209,11 @@ class Trainer:
         return NonFiniteError(
             f"The {' and '.join(bad) or 'total'} loss became {became} "
             f"in epoch {epoch}, step {step} of {self.steps_per_epoch}.",
-            hint=self._calmer,
+            hint=self._advice,
         )
 
     @property
-    def _calmer(self) -> str:
+    def _advice(self) -> str:
         rate = self.config.learning_rate
         return f"Lower learning_rate (now {rate:g}) or set gradient_clip to 1."
 
@@ -262,7 +262,7 @@ class Trainer:
         if not math.isfinite(value):
             raise NonFiniteError(
                 f"{self.config.monitor} became {value:g} in epoch {result.epoch}.",
-                hint=self._calmer,
+                hint=self._advice,
             )
         value = -value if self.config.monitor == "val_ndcg_10" else value
         if not value < self.best_value - self.config.min_delta:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from movierec.csr import CSR
 from movierec.data.dataset import FloatArray, IntArray, Interactions
-from movierec.graph import CSR, FullGraph, RatingGraph
+from movierec.graph import FullGraph, RatingGraph
 from movierec.models.factors import FactorModel
 from movierec.models.graphsage.formulas import first_newest
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
