@@ -15,6 +15,7 @@ from movierec.data.splits import Split, SplitSpec, make_split
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.inference import load_version
 from movierec.inference.load import bring_back
+from movierec.metadata import VersionMetadata
 from movierec.models.factory import make_baseline
 from movierec.models.protocol import Recommender
 from movierec.registry import Registry, VersionDraft
@@ -45,7 +46,7 @@ def save(dataset: Dataset, settings: Settings, **changes: object) -> VersionReco
         dataset_name=dataset.name,
         fingerprint=dataset.fingerprint,
         split_label=split.spec.label,
-        metadata=metadata,
+        metadata=VersionMetadata.of(metadata),
         arrays=fitted(dataset).arrays(),
     )
     with open_store(settings) as store:
