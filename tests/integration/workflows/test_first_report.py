@@ -11,7 +11,7 @@ from movierec.comparison.metrics import METRICS, values_of
 from movierec.errors import ArtifactError
 from movierec.export.mlflow_facts import params_of, points_of, tags_of
 from movierec.export.model_card import model_card
-from movierec.inference.load import load_version
+from movierec.inference.load import split_of
 from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.measurements import identity
@@ -19,6 +19,7 @@ from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
 from movierec.ui.components import leaderboard
 from movierec.workflows.compare import compare_versions
+from movierec.workflows.data import load_dataset
 from tests.support.project import movierec, project_in, train_version
 
 # the fields and the numbers of the first report, and what its history held
@@ -106,4 +107,4 @@ def test_its_card_page_and_export_know_what_there_is(project, old):
 
 def test_it_cannot_answer_and_says_why(project, old):
     with pytest.raises(ArtifactError, match="does not say how its data was split"):
-        load_version(old.name, project)
+        split_of(old, load_dataset("tiny", project))
