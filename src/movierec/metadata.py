@@ -99,13 +99,12 @@ class FileFacts(BaseModel):
 class RecordedSplit(_Part):
     """A `SplitSpec` or `CommonSpec` as it was recorded, perhaps by another release."""
 
-    # in the order of `metadata.json`, in which comparisons name what differs
-    given: int | None = None
-    last_n: int | None = None
     name: str | None = None
     seed: int | None = None
     test_fraction: Number = None
     validation_fraction: Number = None
+    last_n: int | None = None
+    given: int | None = None
 
 
 class MeasurementProtocol(_Part):

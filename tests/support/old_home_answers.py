@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.program import Said, run
+from tests.support.program import Said, run
 
 __all__ = ["ANSWERS", "QUESTIONS", "answer", "differences"]
 
-ANSWERS = Path(__file__).parent / "data" / "old_home.json"
+ANSWERS = Path(__file__).parents[1] / "data" / "old_home.json"
 VERSIONS = ("v1.0.0", "v1.1.0", "v1.2.0", "v1.5.0", "v1.7.0")
 
 # each prints JSON and changes nothing

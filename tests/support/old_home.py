@@ -2,7 +2,7 @@
 
 `tests/data/old_home.tar.xz` was made by commit 0fddae4 with
 
-    python -m tests.old_home 0fddae4
+    python -m tests.support.old_home 0fddae4
 
 which writes a made-up data set, lets that commit's own code do everything in `STEPS`, kills one of
 its trainings with SIGKILL, packs the folder, and keeps what the old code answers about it in
@@ -31,11 +31,11 @@ from typing import Any
 
 import numpy as np
 
-from tests.program import none_detached, run
+from tests.support.program import none_detached, run
 
 __all__ = ["ARCHIVE", "EPOCHS", "INTERRUPTED", "KILLED_AFTER", "QUEUED", "unpacked"]
 
-PROJECT = Path(__file__).resolve().parents[1]
+PROJECT = Path(__file__).resolve().parents[2]
 DATA = PROJECT / "tests" / "data"
 ARCHIVE = DATA / "old_home.tar.xz"
 PLACE = Path("/tmp/movierec-old-home")  # says nothing of who made it
@@ -176,9 +176,12 @@ def make(commit: str) -> None:
         shutil.rmtree(PLACE, ignore_errors=True)
         home = PLACE / "home"
         home.mkdir(parents=True)
-        _let(old, f"from tests.old_home import build; build(Path({str(home)!r}))")
+        _let(old, f"from tests.support.old_home import build; build(Path({str(home)!r}))")
         _pack(home)
-        _let(old, f"from tests.old_home import keep_answers; keep_answers(Path({str(PLACE)!r}))")
+        _let(
+            old,
+            f"from tests.support.old_home import keep_answers; keep_answers(Path({str(PLACE)!r}))",
+        )
         shutil.rmtree(PLACE)
 
 
@@ -204,8 +207,8 @@ def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def keep_answers(folder: Path) -> None:
     """Ask whichever movierec is imported here all there is to ask, and keep it."""
-    from tests.old_home_answers import ANSWERS, QUESTIONS, answer
-    from tests.public_surface import FAILED, SURFACE, surface
+    from tests.support.old_home_answers import ANSWERS, QUESTIONS, answer
+    from tests.support.public_surface import FAILED, SURFACE, surface
 
     home = unpacked(folder / "asked")
     answers = {name: answer(home, asked) for name, asked in QUESTIONS.items()}

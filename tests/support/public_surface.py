@@ -1,7 +1,7 @@
 """What of movierec other programs, files and bookmarks rely on, collected as plain names.
 
-`tests/data/public_surface.json` has it as commit 0fddae4 had it; `tests.old_home` says how it was
-made. What may be there on top is new; nothing of it may be missing.
+`tests/data/public_surface.json` has it as commit 0fddae4 had it; `tests.support.old_home` says how
+it was made. What may be there on top is new; nothing of it may be missing.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
 
-from tests.old_home_answers import QUESTIONS, answer
-from tests.page_addresses import addresses
-from tests.program import inside, none_detached, run
-from tests.served import Ask, described, served
+from tests.support.old_home_answers import QUESTIONS, answer
+from tests.support.page_addresses import addresses
+from tests.support.program import inside, none_detached, run
+from tests.support.served import Ask, described, served
 
 __all__ = ["FAILED", "SURFACE", "added", "missing", "surface"]
 
-SURFACE = Path(__file__).parent / "data" / "public_surface.json"
+SURFACE = Path(__file__).parents[1] / "data" / "public_surface.json"
 SMALL = ("--hidden-dim=8", "--ranking-dim=8", "--epochs=2")
 
 # in this order, each with --json; the first three print what versions trained now are

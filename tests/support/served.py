@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.program import environment_of
+from tests.support.program import environment_of
 
 __all__ = ["Ask", "described", "served"]
 

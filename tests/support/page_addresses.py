@@ -11,7 +11,7 @@ from streamlit.runtime.state import query_params, query_params_proxy
 from streamlit.testing.v1 import AppTest
 
 import movierec
-from tests.program import inside, none_detached
+from tests.support.program import inside, none_detached
 
 __all__ = ["PAGES", "addresses", "opened"]
 
