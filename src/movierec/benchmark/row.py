@@ -24,6 +24,7 @@ from movierec.data.splits import Split, make_split
 from movierec.errors import MovierecError, SplitError
 from movierec.evaluation import Evaluation, evaluate
 from movierec.evaluation.result import json_safe
+from movierec.metadata import VersionMetadata
 from movierec.models.protocol import Recommender
 from movierec.registry import Registry
 from movierec.runtime import Stopwatch, peak_memory_mb
@@ -134,7 +135,8 @@ def _stored(
         facts = {"evaluation": found.as_dict(), "slices": found.slice_rows()}
         facts["floors"] = measured_floors(training.dataset, training.split, scratch)
     with watch.stage("save"):
-        draft = version_draft(training, fitted, found, {**facts, **fitted.facts})
+        metadata = VersionMetadata.of({**facts, **fitted.facts})
+        draft = replace(version_draft(training, fitted, found), metadata=metadata)
         Registry(scratch, store).save(draft)
     return found
 

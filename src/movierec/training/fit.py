@@ -25,11 +25,11 @@ from movierec.models.graphsage.recommender import (
 )
 from movierec.runtime import seed_everything
 from movierec.training.budget import StepBudget, steps_per_epoch
-from movierec.training.callbacks import Hook, Stage
+from movierec.training.callbacks import FitResult, Hook, Stage
 from movierec.training.distributed.group import SINGLE_PROCESS, Group
 from movierec.training.distributed.shard import Shard, shared_factors
 from movierec.training.options import TrainingOptions
-from movierec.training.trainer import FitResult, Trainer
+from movierec.training.trainer import Trainer
 
 __all__ = [
     "EnsembleFit",
@@ -174,7 +174,7 @@ def fit_sage(task: FitTask, *, stage: Stage = Stage(), budget: StepBudget | None
     own = slice(shard.first_user, shard.last_user)
     trainer = Trainer(
         model,
-        _graph(dataset, train, shard, timed=config.heeds_order),
+        _graph(dataset, train, shard, timed=config.uses_order),
         _graph(dataset, task.validation, shard) if task.validation else None,
         (features[0][own], features[1]),
         options=task.options,

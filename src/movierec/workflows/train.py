@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from movierec.data.splits import make_split
 from movierec.evaluation import Evaluation, evaluate
+from movierec.metadata import VersionMetadata
 from movierec.models.factory import GRAPHSAGE, make_baseline
 from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.protocol import Recommender
@@ -34,9 +35,9 @@ from movierec.workflows.version import (
 )
 
 if TYPE_CHECKING:
+    from movierec.training.callbacks import FitResult
     from movierec.training.distributed.group import Group
     from movierec.training.fit import EnsembleFit
-    from movierec.training.trainer import FitResult
 
 __all__ = ["fit_here", "fit_model", "prepare", "train"]
 
@@ -113,13 +114,13 @@ def train(
             measured = _measured(training, found, settings)
         tell("saving", 0.98)
         with watch.stage("export"):
-            draft = version_draft(training, fitted, found, measured)
+            draft = version_draft(training, fitted, found)
         facts = {
             **version_metadata(training, fitted, settings),
             **measured,
             "durations": {**watch.seconds, "total": watch.total},
         }
-        record = registry.save(replace(draft, metadata=facts, run_id=run_id))
+        record = registry.save(replace(draft, metadata=VersionMetadata.of(facts), run_id=run_id))
     training.options.forget_checkpoints()
     tell("saved", 1.0)
     return record

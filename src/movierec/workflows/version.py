@@ -75,10 +75,8 @@ class Fitted:
     files: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
 
 
-def version_draft(
-    training: Training, fitted: Fitted, evaluation: Evaluation, facts: Mapping[str, Any]
-) -> VersionDraft:
-    """Return a version ready to be saved, with `facts` as its metadata."""
+def version_draft(training: Training, fitted: Fitted, evaluation: Evaluation) -> VersionDraft:
+    """Return a version with all files but its metadata."""
     frames: dict[str, Content] = {
         "per_user.parquet": evaluation.per_user.to_parquet,
         "per_rating.parquet": evaluation.per_rating.to_parquet,
@@ -89,7 +87,6 @@ def version_draft(
         dataset_name=training.dataset.name,
         fingerprint=training.dataset.fingerprint,
         split_label=training.split.spec.label,
-        metadata=facts,
         files={**fitted.files, **frames},
         arrays=_serving_arrays(training, fitted),
         parameters=fitted.parameters,

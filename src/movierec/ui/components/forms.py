@@ -20,7 +20,7 @@ from movierec.ui.components.address import bound
 from movierec.ui.components.text import literal
 from movierec.workflows import form
 from movierec.workflows.form import FormField, FormGroup
-from movierec.workflows.requests import MOST_WORKERS, EngineName, engine_trouble
+from movierec.workflows.requests import MODELS, MOST_WORKERS, EngineName, engine_trouble
 
 __all__ = [
     "choose_engine",
@@ -139,7 +139,7 @@ def _step(field: FormField) -> int | float:
 
 
 def choose_engine(key: str, what: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Draw the choice, folded; return the fields of an `Engine`, and what is wrong with them.
+    """Draw the choice, folded; return the fields of `EngineOptions`, and what is wrong with them.
 
     `what` the workers do stands in the help: "share the ratings".
     """
