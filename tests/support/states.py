@@ -74,12 +74,13 @@ def add_version(
     facts: dict[str, Any] | None = None,
 ) -> VersionRecord:  # fmt: skip
     label = "u1" if split == "u1" else f"{split} 80/20, seed 42"
-    store.versions.add(
+    record = VersionRecord(
         name=name, model="sage" if history else "ease", preset=preset, dataset_name=data.name,
         fingerprint=data.fingerprint, split_label=label, created_at=datetime.now(UTC),
-        run_id=None, size_bytes=812_000, parameters=28_417 if history else 0,
+        is_current=False, run_id=None, size_bytes=812_000, parameters=28_417 if history else 0,
         metadata=metadata(name, split, history=history, rmse=rmse) if facts is None else facts,
     )  # fmt: skip
+    store.versions.add(record)
     if current:
         store.versions.set_current(name)
     return store.versions.get(name)

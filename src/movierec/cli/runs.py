@@ -17,10 +17,10 @@ from movierec.cli.output import JsonOption, console, emit, number, table
 from movierec.cli.watch import follow, followed
 from movierec.errors import NotFoundError, TrainingError
 from movierec.jobs.retention import drop_old_checkpoints
+from movierec.processes import own_mark
 from movierec.registry.names import listed
 from movierec.settings import load_settings
 from movierec.store import EpochRecord, RunRecord, RunState, Store, open_store
-from movierec.store.processes import own_mark
 
 __all__ = ["app"]
 

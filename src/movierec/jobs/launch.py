@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from movierec.processes import own_mark
 from movierec.settings import Settings
 from movierec.store import RunRecord
-from movierec.store.processes import own_mark
 
 __all__ = ["SPINS", "only_host", "start_process", "start_run"]
 

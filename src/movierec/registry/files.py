@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError
+from movierec.folders import sync
 from movierec.registry import hash_cache
 from movierec.registry.manifest import FileFacts, Manifest, facts_of, read_manifest
 from movierec.registry.names import METADATA, SERVING, check_file, is_folder
-from movierec.store.folders import sync
 
 __all__ = ["Content", "check_content", "problems_of", "read_array", "write_files"]
 

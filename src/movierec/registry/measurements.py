@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from movierec.errors import ArtifactError
-from movierec.registry.locking import locked, writing
+from movierec.folders import clear_abandoned, incoming_folder, locked, remove_folder, sync, writing
 from movierec.registry.manifest import FileFacts, facts_of
 from movierec.registry.names import is_folder, is_name
 from movierec.store import VersionRecord
-from movierec.store.folders import clear_abandoned, incoming_folder, remove_folder, sync
 
 if TYPE_CHECKING:
     import pandas as pd

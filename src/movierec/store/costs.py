@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
+from movierec.processes import own_mark
 from movierec.store.engine import Database
-from movierec.store.processes import own_mark
 from movierec.store.tables import DatasetRow, EpochRow, RunRow
 
 __all__ = ["CostStore", "PastCost"]

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from movierec.errors import EmptyDataError, FormatError
-from movierec.store.folders import discard, set_aside
+from movierec.folders import discard, set_aside
 
 __all__ = ["file_identity", "staging_folder"]
 

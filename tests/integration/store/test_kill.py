@@ -16,8 +16,8 @@ from sqlalchemy import text
 
 from movierec.data.dataset import fingerprint_of
 from movierec.registry import Registry, VersionDraft
-from movierec.registry.alias import read_alias
 from movierec.registry.files import problems_of
+from movierec.registry.folder import read_alias
 from movierec.registry.names import is_name
 from movierec.settings import Settings
 from movierec.store import open_store
@@ -118,7 +118,7 @@ def save_for_ever(settings: Settings) -> None:
             for record in registry.trash()[2:]:
                 registry.restore(record.name)
             if old:
-                registry.promote(old[0].name)
+                registry.promotion.promote(old[0].name)
 
 
 def import_for_ever(settings: Settings) -> None:

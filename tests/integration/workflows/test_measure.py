@@ -30,17 +30,17 @@ from movierec.errors import (
     StoreError,
 )
 from movierec.evaluation import evaluate, floors
+from movierec.folders import INCOMING
 from movierec.inference.load import load_version
 from movierec.jobs.execute import execute
 from movierec.jobs.foreground import take_up
 from movierec.jobs.measures import measure_run, queue_measure, submit_measure
 from movierec.models.table import RatingTable
+from movierec.processes import own_mark
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.measurements import Measurements
 from movierec.settings import Settings
 from movierec.store import ACTIVE_STATES, VersionRecord, open_store
-from movierec.store.folders import INCOMING
-from movierec.store.processes import own_mark
 from movierec.workflows.compare import compare_versions, compared_versions
 from movierec.workflows.evaluate import evaluate_version
 from movierec.workflows.measure import common_test, measure_together

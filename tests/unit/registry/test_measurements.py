@@ -15,14 +15,15 @@ from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import ArtifactError
 from movierec.evaluation import Evaluation, evaluate
 from movierec.evaluation.floors import Floor
-from movierec.registry.measurements import FOLDER, Measurement, Measurements, TestSet, identity
+from movierec.registry.measurements import FOLDER, Measurement, Measurements, identity
+from movierec.registry.measurements import TestSet as MeasuredOn
 from movierec.store import VersionRecord
 from tests.support.crash import killed_at
 from tests.support.factories import make_dataset
 
 DATA = make_dataset(30, 20)
 SPLIT = make_split(DATA, SplitSpec())
-GROUND = TestSet(
+GROUND = MeasuredOn(
     dataset_name="planted", fingerprint=DATA.fingerprint, split=SPLIT.spec.model_dump(),
     split_label=SPLIT.spec.label, test_sha256=SPLIT.sha256, n_ratings=len(SPLIT.test), n_users=9,
     floors={"constant": {"rmse": 1.0}}, caveats=["A sentence."],

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from movierec.errors import NotFoundError, StoreError
+from movierec.processes import mark_of, own_mark
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.store.processes import mark_of, own_mark
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def show(name: Name = "current", as_json: JsonOption = False) -> None:
     with opened() as (registry, store):
         record = registry.get(name)
         problems, origin = registry.verify(record.name), lineage(store, record)
-        place = registry.where(record.name)
+        place = registry.shared.where(record.name) if registry.location else ""
     sizes = {file: int(facts["bytes"]) for file, facts in record.metadata["files"].items()}
     facts = {
         "version": record, "problems": problems, "lineage": origin, "files": sizes, "place": place,

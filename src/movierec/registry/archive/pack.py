@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from movierec.errors import ArtifactError
+from movierec.folders import sync
 from movierec.registry.archive.content import check_contents, is_known
 from movierec.registry.archive.facts import (
     MAX_JSON_BYTES,
@@ -29,7 +30,6 @@ from movierec.registry.manifest import FileFacts, parse_manifest, read_manifest
 from movierec.registry.names import METADATA, SERVING, check_file
 from movierec.registry.registry import Registry
 from movierec.store import VersionRecord
-from movierec.store.folders import sync
 
 __all__ = ["SUFFIX", "archive_name", "export_archive", "import_archive"]
 
@@ -114,8 +114,8 @@ def _imported(registry: Registry, file: BinaryIO, path: Path, name: str | None) 
         except ArtifactError as error:
             raise _refused(path, error.message, type(error)) from error
 
-    return registry.take_in(
-        unpack, name=name, wish=head.name, tags=head.tags, notes=head.notes,
+    return registry.import_version(
+        unpack, name=name, preferred_name=head.name, tags=head.tags, notes=head.notes,
         origin=_origin(path, head),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Versions to and from the place that machines share, checked on both ways."""
+"""Versions to and from the location that machines share, checked on both ways, and their copies."""
 
 from __future__ import annotations
 
@@ -9,15 +9,57 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from movierec.errors import ArtifactError
+from movierec.folders import sync
 from movierec.progress import Progress
 from movierec.registry.files import problems_of
-from movierec.registry.manifest import FileFacts, Manifest, parse_manifest, read_manifest
+from movierec.registry.manifest import FileFacts, Manifest, facts_of, parse_manifest, read_manifest
 from movierec.registry.names import METADATA, SERVING
 from movierec.registry.shared.location import Location
 from movierec.store import VersionRecord
-from movierec.store.folders import sync
 
-__all__ = ["problems_there", "pull", "push"]
+__all__ = ["Copies", "problems_there", "pull", "push"]
+
+COPIES = ".shared"
+
+
+class Copies:
+    """Notes about which folders of this machine are copies of what a location has.
+
+    `models/.shared/vX.Y.Z` names the location and the hash of `metadata.json`: a folder without
+    one is work of this machine that is not pushed yet, and is never removed because other
+    machines know nothing of it.
+    """
+
+    def __init__(self, root: Path, shown: str) -> None:
+        self._notes = root / COPIES
+        self._shown = shown
+
+    def note(self, folder: Path) -> None:
+        """Note that a version's folder is a copy."""
+        self._notes.mkdir(exist_ok=True)
+        (self._notes / folder.name).write_text(self._mark(folder), "utf-8")
+
+    def forget(self, name: str) -> None:
+        """Take the note back: it is no copy any more, or there is none."""
+        (self._notes / name).unlink(missing_ok=True)
+
+    def holds(self, folder: Path) -> bool:
+        """Return whether a folder, as it is now, is a copy."""
+        try:
+            return (self._notes / folder.name).read_text("utf-8") == self._mark(folder)
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def knew(self, name: str) -> bool:
+        """Return whether there was a copy of this name, whatever its folder holds by now."""
+        try:
+            noted = (self._notes / name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return False
+        return noted.partition(" ")[2] == f"{self._shown}\n"
+
+    def _mark(self, folder: Path) -> str:
+        return f"{facts_of(folder / METADATA).sha256} {self._shown}\n"
 
 
 def push(location: Location, folder: Path, tell: Progress) -> None:
