@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Download, Page, expect
 
-from movierec.comparison.wording import value_text
+from movierec.comparison.sentences import value_text
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import Store

@@ -92,12 +92,12 @@ def _split_entries(splits: str | None, base: Mapping[str, Any]) -> list[str]:
 
 
 def _report_file(path: Path, options: Mapping[str, Any], settings: Settings) -> ReportFile:
-    from movierec.benchmark.report import ReportFile, circumstances
+    from movierec.benchmark.report import ReportFile, run_facts
 
     # an absolute path says where somebody lives and not what was done
     shown = Path(path.name) if path.is_absolute() else path
     command = _command({**options, "report": shown.as_posix()})
-    return ReportFile(path, circumstances(command, settings))
+    return ReportFile(path, run_facts(command, settings))
 
 
 def _command(options: Mapping[str, Any]) -> str:

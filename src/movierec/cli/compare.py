@@ -14,7 +14,7 @@ from movierec.cli.output import JsonOption, emit, table
 from movierec.comparison.compare import as_csv, as_dict
 from movierec.comparison.metrics import BY_KEY, METRICS
 from movierec.comparison.results import Comparison, Pair, SliceDiff
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.settings import load_settings
 from movierec.workflows.compare import ComparedVersions, compared_versions
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from movierec.cli.output import JsonOption, emit, number, table
 from movierec.errors import NotFoundError
 from movierec.inference import LoadedVersion, SimilarMovie, load_version
-from movierec.inference.search import MovieHit, MovieSearch
+from movierec.inference.movies import MovieHit, MovieSearch
 from movierec.settings import load_settings
 
 __all__ = ["similar"]

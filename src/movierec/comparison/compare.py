@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from movierec.comparison.costs import costs_of
+from movierec.comparison.differences import costs_of, seed_groups, setting_diffs
 from movierec.comparison.evidence import Evidence
 from movierec.comparison.metrics import BY_KEY, FLOORS, METRICS, values_of
 from movierec.comparison.pairs import compare_all
 from movierec.comparison.results import Comparison, Pair
-from movierec.comparison.settings import seed_groups, setting_diffs
 from movierec.comparison.slices import slice_diffs
 from movierec.data.dataset import Dataset
 from movierec.errors import EvaluationError

@@ -10,7 +10,7 @@ from pyarrow import ArrowException
 
 from movierec.comparison.comparability import obstacles
 from movierec.comparison.evidence import Evidence, read_evidence
-from movierec.data.common import recorded_split
+from movierec.data.splits import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference import LoadedVersion
 from movierec.inference.parts import SplitParts

@@ -10,8 +10,7 @@ from movierec.comparison.comparability import obstacles
 from movierec.comparison.evidence import Evidence
 from movierec.comparison.metrics import METRICS, PAIRED, values_of
 from movierec.comparison.results import Obstacle, Pair
-from movierec.comparison.sentence import sentence_of
-from movierec.comparison.wording import value_text
+from movierec.comparison.sentences import sentence_of, value_text
 from movierec.evaluation.significance import Difference, compare_many
 
 __all__ = ["compare_all", "compare_pair"]

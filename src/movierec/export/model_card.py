@@ -16,8 +16,8 @@ from movierec.export.model_card_limits import limits
 from movierec.export.model_card_tables import certainty, decimal, listed, metrics, slices
 from movierec.registry.lineage import lineage
 from movierec.store import DatasetRecord, Store, VersionRecord
-from movierec.sweeps.command import full_hyperparameters, train_command
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.command import train_command
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
 __all__ = ["model_card", "write_card"]
 

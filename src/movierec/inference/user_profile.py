@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from movierec.columns import Columns
-from movierec.data.common import recorded_split
+from movierec.data.arrays import steps
 from movierec.data.dataset import Dataset, IntArray, Interactions
-from movierec.data.steps import steps
+from movierec.data.splits import recorded_split
 from movierec.errors import EvaluationError
 from movierec.inference.version import LoadedVersion
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from movierec.settings import Settings
-from movierec.sweeps.command import best_training, train_command
 from movierec.sweeps.importance import IMPORTANCE, IMPORTANT_FROM, keep_importance
 from movierec.sweeps.records import DIRECTIONS, SweepRecord, TrialRecord, TrialState, best_of
 from movierec.sweeps.storage import FACTS, SweepStore
+from movierec.workflows.command import best_training, train_command
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["delete_sweep", "sweep_record", "sweep_records"]

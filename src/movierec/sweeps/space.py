@@ -13,17 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
-from movierec.models.factory import BASELINES, baseline_kind
-from movierec.models.graphsage.hyperparameters import PRESETS, SageHyperparameters
+from movierec.models.factory import BASELINES
+from movierec.models.graphsage.hyperparameters import PRESETS
 from movierec.sweeps.ranges import SEARCH_RANGES
+from movierec.workflows.requests import hyperparameter_class, hyperparameter_fields
 
 __all__ = [
     "DEFAULT_SEARCH",
     "Choices",
     "Dimension",
     "Range",
-    "fields_of",
-    "model_of",
     "search_space",
 ]
 
@@ -110,11 +109,6 @@ class Choices(BaseModel):
 Dimension = Range | Choices
 
 
-def fields_of(preset: str) -> Mapping[str, FieldInfo]:
-    """Return the hyperparameters of a preset or baseline."""
-    return model_of(preset).model_fields
-
-
 def search_space(
     preset: str, texts: Sequence[str] = (), fixed: Mapping[str, Any] | None = None
 ) -> dict[str, Dimension]:
@@ -158,16 +152,11 @@ def _check(preset: str, space: Mapping[str, Dimension], fixed: Mapping[str, Any]
 def _usual(preset: str) -> Sequence[str]:
     if preset in PRESETS:
         return DEFAULT_SEARCH.get(preset, _ANY_PRESET)
-    return [name for name in fields_of(preset) if _range_of(preset, name)]
-
-
-def model_of(preset: str) -> type[BaseModel]:
-    """Return the class of a preset's or baseline's hyperparameters."""
-    return SageHyperparameters if preset in PRESETS else baseline_kind(preset).hyperparameters
+    return [name for name in hyperparameter_fields(preset) if _range_of(preset, name)]
 
 
 def _field(preset: str, name: str) -> FieldInfo:
-    fields = fields_of(preset)
+    fields = hyperparameter_fields(preset)
     if name not in fields:
         label = BASELINES[preset].label if preset in BASELINES else "A GraphSAGE"
         raise HyperparameterError(
@@ -179,7 +168,7 @@ def _field(preset: str, name: str) -> FieldInfo:
 
 def _range_of(preset: str, name: str) -> str | None:
     """Return the usual range; a baseline has those of the baselines it extends."""
-    for kind in model_of(preset).__mro__:
+    for kind in hyperparameter_class(preset).__mro__:
         if name in SEARCH_RANGES.get(kind, {}):
             return SEARCH_RANGES[kind][name]
     return None

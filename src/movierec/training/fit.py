@@ -55,12 +55,12 @@ def fit_sage(
     train: Interactions,
     validation: Interactions | None,
     config: SageHyperparameters,
-    circumstances: TrainingOptions,
+    options: TrainingOptions,
     *,
     measure: Measure | None = None,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
-    course: StepBudget | None = None,
+    budget: StepBudget | None = None,
     stage: Stage = Stage(),
     group: Group = ALONE,
 ) -> SageFit:
@@ -76,7 +76,7 @@ def fit_sage(
 
     """
     require_ratings(train)
-    seed_everything(circumstances.seed)
+    seed_everything(options.seed)
     preprocessor = FeaturePreprocessor(config.feature_bands).fit(dataset, train)
     features = feature_tensors(preprocessor, dataset)
     model = GraphSage(config, Sizes.of(dataset.scale, features, float(train.rating.mean())))
@@ -87,15 +87,15 @@ def fit_sage(
         _graph(dataset, train, shard, timed=config.heeds_order),
         _graph(dataset, validation, shard) if validation is not None and len(validation) else None,
         (features[0][own], features[1]),
-        circumstances=circumstances,
+        options=options,
         validator=_validator(measure, dataset, group),
         hooks=hooks,
-        course=course,
+        budget=budget,
         stage=stage,
         shard=shard,
     )
     result = trainer.fit(resume=resume)
-    return SageFit(model, preprocessor, features, result, circumstances.seed, len(train))
+    return SageFit(model, preprocessor, features, result, options.seed, len(train))
 
 
 def _graph(

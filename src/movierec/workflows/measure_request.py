@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from movierec.data.splits import SplitSpec
 from movierec.errors import EvaluationError, HyperparameterError, MovierecError
 from movierec.store import Store, VersionRecord
-from movierec.sweeps.command import train_command
+from movierec.workflows.command import train_command
 from movierec.workflows.requests import TrainRequest, said_of
 
 __all__ = ["MOST_VERSIONS", "MeasureRequest", "require_one_task", "retraining"]

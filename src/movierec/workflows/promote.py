@@ -10,7 +10,7 @@ from movierec.comparison.measured import comparable_evidence
 from movierec.comparison.metrics import BY_KEY, PAIRED, values_of
 from movierec.comparison.pairs import compare_pair
 from movierec.comparison.results import Pair
-from movierec.comparison.wording import delta_text, interval_text
+from movierec.comparison.sentences import delta_text, interval_text
 from movierec.errors import PromotionError, SettingsError
 from movierec.evaluation.significance import LEVEL, Difference, holm
 from movierec.registry import Registry

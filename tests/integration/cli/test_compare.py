@@ -13,7 +13,7 @@ import pytest
 
 from movierec.comparison.compare import as_csv, as_dict
 from movierec.comparison.metrics import METRICS, Metric, values_of
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import open_store

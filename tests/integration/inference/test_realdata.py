@@ -14,7 +14,7 @@ from movierec.models.graphsage.hyperparameters import hyperparameters
 from movierec.models.graphsage.user_encoder import UserEncoder
 from movierec.models.residuals import KERNEL
 from tests.support.sage_cases import fit, parts_of
-from tests.unit.inference.test_newcomer import answers
+from tests.unit.inference.test_newcomers import answers
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 

@@ -20,8 +20,7 @@ from movierec import jobs
 from movierec.comparison.comparability import obstacles
 from movierec.comparison.lists import held_out_of, user_lists
 from movierec.comparison.measured import as_measured, comparable_evidence
-from movierec.data.common import recorded_split
-from movierec.data.splits import Split, SplitSpec, make_split
+from movierec.data.splits import Split, SplitSpec, make_split, recorded_split
 from movierec.errors import (
     ArtifactError,
     EvaluationError,

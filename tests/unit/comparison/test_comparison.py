@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 
 from movierec.comparison.compare import as_csv, as_dict, compare, default_baseline
+from movierec.comparison.differences import seed_groups, setting_diffs
 from movierec.comparison.evidence import Evidence
 from movierec.comparison.metrics import METRICS, PAIRED, values_of
 from movierec.comparison.pairs import compare_all, compare_pair
-from movierec.comparison.sentence import sentence_of
-from movierec.comparison.settings import seed_groups, setting_diffs
+from movierec.comparison.sentences import delta_text, interval_text, sentence_of
 from movierec.comparison.slices import error_by_rating, slice_diffs
-from movierec.comparison.wording import delta_text, interval_text
 from movierec.data.splits import SplitSpec
 from movierec.errors import EvaluationError
 from movierec.evaluation.significance import Difference, Verdict, compare_users

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from movierec.data.common import common_split, recorded_split
-from movierec.data.splits import CommonSpec, SplitSpec, make_split
+from movierec.data.splits import CommonSpec, SplitSpec, common_split, make_split, recorded_split
 from movierec.workflows.measure import common_test
 from tests.support.factories import make_dataset
 

@@ -15,9 +15,8 @@ from movierec.data.dataset import Dataset
 from movierec.errors import EvaluationError, NotFoundError
 from movierec.inference import Filters, LoadedVersion
 from movierec.inference.batch import block_size
-from movierec.inference.diversity import check_diversity, diverse, n_candidates
 from movierec.inference.filters import allowed_movies
-from movierec.inference.topk import best, best_of_rows
+from movierec.inference.topk import best, best_of_rows, check_diversity, diverse, n_candidates
 from movierec.inference.version import MOST_MASKS
 from movierec.models.factors import FactorModel
 from movierec.models.factory import make_baseline

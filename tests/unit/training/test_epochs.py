@@ -56,7 +56,7 @@ def run(
         made.graph,
         graph_of(made.dataset, made.validation),
         made.features,
-        circumstances=TrainingOptions(device="cpu"),
+        options=TrainingOptions(device="cpu"),
         validator=validator,
     )
     return trainer.fit(), seen, made.model
@@ -132,7 +132,7 @@ def test_the_average_of_the_weights_is_their_exponential_mean():
 
     trainer = Trainer(
         model, made.graph, None, made.features,
-        circumstances=TrainingOptions(device="cpu"), hooks=[Watch()],
+        options=TrainingOptions(device="cpu"), hooks=[Watch()],
     )  # fmt: skip
     trainer.fit()
     assert len(steps) > 2

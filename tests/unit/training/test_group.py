@@ -60,7 +60,7 @@ def worker(group: Group, made: Made) -> FitResult:
     own = slice(shard.first_user, shard.last_user)
     trainer = Trainer(
         deepcopy(made.model), *graphs, (made.features[0][own], made.features[1]),
-        circumstances=TrainingOptions(device="cpu"), shard=shard,
+        options=TrainingOptions(device="cpu"), shard=shard,
         validator=_validator(rmse_on(made.validation), made.dataset, group),
     )  # fmt: skip
     return trainer.fit()

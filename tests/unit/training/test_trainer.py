@@ -182,7 +182,7 @@ def test_a_train_loss_is_the_mean_over_the_ratings(monkeypatch):
     dataset = make_dataset()
     made = make_model(small(epochs=1, batch_size=100), dataset)
     trainer = Trainer(
-        made.model, made.graph, None, made.features, circumstances=TrainingOptions(device="cpu")
+        made.model, made.graph, None, made.features, options=TrainingOptions(device="cpu")
     )
     found = trainer.fit().history[0].train_loss
     sizes = [size for _, size in losses]

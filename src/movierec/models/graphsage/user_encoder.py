@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from movierec.data.arrays import steps
 from movierec.data.dataset import FloatArray, IntArray, Interactions
-from movierec.data.steps import steps
 from movierec.errors import ArtifactError
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.protocol import Arrays

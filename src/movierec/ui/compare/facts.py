@@ -9,7 +9,7 @@ from typing import Any
 
 from movierec.comparison.metrics import BY_KEY, METRICS
 from movierec.comparison.results import Comparison, Cost, Pair, SettingDiff, SliceDiff
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.evaluation.significance import Verdict
 from movierec.store.records import VersionRecord
 from movierec.ui.compare.slice_charts import SLICES

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from movierec.comparison.costs import pareto_front
+from movierec.comparison.differences import pareto_front
 from movierec.comparison.results import Cost, SliceDiff
 from movierec.ui.compare import charts, slice_charts
 from movierec.ui.components.text import decimal

@@ -19,7 +19,7 @@ import pytest
 
 from movierec.comparison.metrics import METRICS
 from movierec.comparison.results import Comparison, SettingDiff
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.errors import SettingsError
 from movierec.ui.compare.facts import command, headline
 from movierec.ui.compare.report import report_html, write_report

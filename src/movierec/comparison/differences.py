@@ -1,4 +1,4 @@
-"""What differs in how versions were made, and which of them differ in nothing but the seed."""
+"""What else differs between versions: settings, seeds and costs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,49 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, Literal
 
-from movierec.comparison.metrics import METRICS, values_of
-from movierec.comparison.results import SeedGroup, SettingDiff
+from movierec.comparison.metrics import METRICS, dig, values_of
+from movierec.comparison.results import Cost, SeedGroup, SettingDiff
 from movierec.store import VersionRecord
 
-__all__ = ["seed_groups", "setting_diffs"]
+__all__ = [
+    "costs_of",
+    "pareto_front",
+    "seed_groups",
+    "setting_diffs",
+]
+
+
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
+    """Return the names that no other beats, cheapest first.
+
+    `points` holds a cost (less is better) and a gain (more is better) by name. One is beaten by
+    another that is no worse in either and better in one; of equal ones all are on the front.
+    Those with NaN are left out.
+    """
+    known = {n: p for n, p in points.items() if not any(map(math.isnan, p))}
+    order = sorted(known, key=lambda name: (known[name][0], -known[name][1]))
+    front: list[str] = []
+    for name in order:
+        cost, gain = known[name]
+        last = known[front[-1]] if front else (math.nan, -math.inf)
+        if gain > last[1] or (cost, gain) == last:
+            front.append(name)
+    return tuple(front)
+
+
+def costs_of(records: Sequence[VersionRecord]) -> tuple[Cost, ...]:
+    """Return what each version took to train and what it takes to keep."""
+    return tuple(
+        Cost(
+            record.name,
+            dig(record.metadata, ("durations", "total")),
+            record.parameters,
+            dig(record.metadata, ("peak_memory_mb",)),
+            record.size_bytes,
+        )
+        for record in records
+    )
+
 
 Kind = Literal["hyperparameter", "training", "environment"]
 
