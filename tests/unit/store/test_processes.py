@@ -169,7 +169,7 @@ def test_another_hosts_clock_may_differ(store, elapse, ahead):
     """Its beats go on, an hour ahead of our clock or a minute behind: it lives."""
     theirs = datetime.now(UTC) + timedelta(seconds=ahead)
     run_id = elsewhere(store, beat_at=theirs)
-    store.runs._is_silent(store.runs.get(run_id))  # seen for the first time
+    store.runs._liveness.is_dead(store.runs.get(run_id))  # seen for the first time
     for second in range(1, 40):
         elapse(1)
         beats(store, run_id, theirs + timedelta(seconds=second))
