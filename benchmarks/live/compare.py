@@ -81,7 +81,8 @@ def _many(settings: Settings) -> None:
         real = store.versions.list()
         for place in range(len(real), KEPT):
             like, name = real[place % len(real)], f"v9.{place}.0"
-            now, metadata = datetime.now(UTC), {**like.metadata, "model_version": name}
+            metadata = like.metadata.with_facts(model_version=name)
+            now = datetime.now(UTC)
             record = replace(like, name=name, created_at=now, run_id=None, metadata=metadata)
             store.versions.add(record)
 

@@ -171,11 +171,10 @@ def whole(task: Task) -> dict[str, Any]:
             version = train(request, task.settings)
     except MovierecError as error:
         return {"refused": str(error)}
-    facts = version.metadata
-    measured = facts["evaluation"]
+    facts, measured = version.metadata, version.metadata.evaluation
     return {
-        "seconds": seconds[0], "stages": facts["durations"], "epochs": facts["epochs_trained"],
-        "rmse": measured["rmse"], "test": measured["n_ratings"], "ratings": facts["num_ratings"],
+        "seconds": seconds[0], "stages": facts.durations.as_dict(), "epochs": facts.epochs_trained,
+        "rmse": measured.rmse, "test": measured.n_ratings, "ratings": facts.num_ratings,
     }  # fmt: skip
 
 

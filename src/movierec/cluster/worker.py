@@ -22,7 +22,7 @@ from movierec.runtime import set_threads
 from movierec.settings import Settings
 from movierec.store import open_store
 from movierec.training.callbacks import EpochResult, Plan
-from movierec.training.distributed.torch_group import TorchGroup
+from movierec.training.distributed.group import TorchGroup
 from movierec.training.ensemble import EnsembleFit
 from movierec.training.options import TrainingOptions
 from movierec.workflows.fit import fit_here

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, Literal
 
-from movierec.comparison.metrics import METRICS, dig, values_of
+from movierec.comparison.metrics import METRICS, number_of, values_of
 from movierec.comparison.results import Cost, SeedGroup, SettingDiff
 from movierec.store import VersionRecord
 
@@ -43,9 +43,9 @@ def costs_of(records: Sequence[VersionRecord]) -> tuple[Cost, ...]:
     return tuple(
         Cost(
             record.name,
-            dig(record.metadata, ("durations", "total")),
+            number_of(record.metadata.durations.total),
             record.parameters,
-            dig(record.metadata, ("peak_memory_mb",)),
+            number_of(record.metadata.peak_memory_mb),
             record.size_bytes,
         )
         for record in records
@@ -63,7 +63,7 @@ _ENVIRONMENT = ("device", "threads")
 def setting_diffs(records: Sequence[VersionRecord]) -> tuple[SettingDiff, ...]:
     """Return the settings that are not the same in all versions; no hashes, dates or durations."""
     kinds: tuple[tuple[Kind, Sequence[Mapping[str, Any]]], ...] = (
-        ("hyperparameter", [r.metadata.get("hyperparameters") or {} for r in records]),
+        ("hyperparameter", [r.metadata.hyperparameters for r in records]),
         ("training", [_training(record) for record in records]),
         ("environment", [_environment(record) for record in records]),
     )
@@ -89,7 +89,7 @@ def seed_groups(records: Sequence[VersionRecord]) -> tuple[SeedGroup, ...]:
 
 
 def _group(alike: Sequence[VersionRecord]) -> SeedGroup:
-    values = [values_of(record.metadata.get("evaluation") or {}) for record in alike]
+    values = [values_of(record.metadata.evaluation) for record in alike]
     means, deviations = {}, {}
     for metric in METRICS:
         column = [each[metric.key] for each in values]
@@ -102,38 +102,42 @@ def _group(alike: Sequence[VersionRecord]) -> SeedGroup:
 
 def _one_of_each_seed(alike: Sequence[VersionRecord]) -> list[VersionRecord]:
     """Leave out the same training done again: it tells nothing about seeds."""
-    return [*{record.metadata.get("seed"): record for record in reversed(alike)}.values()][::-1]
+    return [*{record.metadata.seed: record for record in reversed(alike)}.values()][::-1]
 
 
 def _but_the_seed(record: VersionRecord) -> str:
     facts = record.metadata
-    same = {name: facts.get(name) for name in ("hyperparameters", "members", "refit")}
-    same |= {"fingerprint": record.fingerprint, "model": record.model, "preset": record.preset}
-    same |= {"split": _own_split(record), "test part": facts.get("split_test_sha256")}
-    return json.dumps(same, sort_keys=True, default=str)
+    same = (
+        record.fingerprint, record.model, record.preset, facts.hyperparameters, facts.members,
+        facts.refit, _own_split(record), facts.split_test_sha256,
+    )  # fmt: skip
+    return json.dumps(same, sort_keys=True)
 
 
 def _training(record: VersionRecord) -> dict[str, Any]:
-    facts = record.metadata
-    names = {name: facts[name] for name in _TRAINING if facts.get(name) is not None}
+    names = _known(record, _TRAINING)
     split = {_SPLIT.get(name, name): value for name, value in _own_split(record).items()}
     return {"model": record.model, "data set": record.dataset_name, **split, **names}
 
 
+def _known(record: VersionRecord, names: Sequence[str]) -> dict[str, Any]:
+    """Return those fields of the metadata that were recorded."""
+    values = {name: getattr(record.metadata, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _own_split(record: VersionRecord) -> Mapping[str, Any]:
     """Return the split it was trained on, though it may have been measured on another since."""
-    together = record.metadata.get("measured_together") or {}
-    split = together.get("own_split") or record.metadata.get("split")
-    return split if isinstance(split, Mapping) else {}
+    together = record.metadata.measured_together
+    own = None if together is None else together.own_split
+    return (own or record.metadata.split).as_dict()
 
 
 def _environment(record: VersionRecord) -> dict[str, Any]:
-    facts = record.metadata
-    named = {name: facts[name] for name in _ENVIRONMENT if facts.get(name) is not None}
-    git = facts.get("git") or {}
-    commit = str(git.get("commit") or "")[:10]
-    code = {"code": commit + " with local changes" * bool(git.get("dirty"))} if commit else {}
-    return {**named, **code, **(facts.get("libraries") or {})}
+    git = record.metadata.git
+    commit = (git.commit or "")[:10]
+    code = {"code": commit + " with local changes" * bool(git.dirty)} if commit else {}
+    return {**_known(record, _ENVIRONMENT), **code, **record.metadata.libraries}
 
 
 def _plain(value: object) -> str:

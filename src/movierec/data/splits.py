@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from movierec.data.dataset import Dataset, IntArray, Interactions
 from movierec.errors import SplitError
+from movierec.metadata import RecordedSplit
 
 __all__ = [
     "SPLIT_NAMES",
@@ -22,6 +23,7 @@ __all__ = [
     "SplitSpec",
     "common_split",
     "make_split",
+    "recorded_spec",
     "recorded_split",
 ]
 
@@ -263,14 +265,23 @@ def common_split(dataset: Dataset, spec: CommonSpec) -> Split:
     return Split(spec, known, none, test, none)
 
 
-def recorded_split(dataset: Dataset, recorded: Mapping[str, Any]) -> Split:
-    """Return the split that `metadata["split"]` describes, a common one too.
+def recorded_split(dataset: Dataset, recorded: RecordedSplit) -> Split:
+    """Make the split that a version's metadata describes, a common one too.
 
     Raises:
-        ValidationError, TypeError: it describes none.
+        ValueError: it describes none.
         SplitError: the data set cannot give it.
 
     """
-    if "name" in recorded and recorded["name"] == "common":
-        return common_split(dataset, CommonSpec(**recorded))
-    return make_split(dataset, SplitSpec(**recorded))
+    spec = recorded_spec(recorded)
+    return (
+        common_split(dataset, spec) if isinstance(spec, CommonSpec) else make_split(dataset, spec)
+    )
+
+
+def recorded_spec(recorded: RecordedSplit) -> SplitSpec | CommonSpec:
+    """Return what a version's metadata says of its split; ValueError where that is no split."""
+    if not recorded.is_recorded:
+        raise ValueError("the split is not recorded")
+    kind = CommonSpec if recorded.name == "common" else SplitSpec
+    return kind.model_validate(recorded.as_dict())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +16,7 @@ from movierec.inference.movies import MovieFacts, movie_facts
 from movierec.inference.parts import SplitParts
 from movierec.inference.person import Person, stars_of
 from movierec.inference.similarity import Likeness
+from movierec.metadata import VersionMetadata
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.user_encoder import UserEncoder, newest_ratings
 from movierec.models.protocol import Recommender
@@ -44,7 +43,7 @@ class VersionContent:
     recommender: Recommender
     dataset: Dataset
     known: Interactions
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: VersionMetadata = field(default_factory=VersionMetadata)
     inductive: UserEncoder | None = None
     preprocessor: FeaturePreprocessor | None = None
     parts: SplitParts | None = None

@@ -94,7 +94,7 @@ class _Case:
     @cached_property
     def basis(self) -> Basis:
         """What the causes are."""
-        model, kind = self.version.recommender, self.version.metadata.get("model")
+        model, kind = self.version.recommender, self.version.metadata.model
         if self.person.reason == "fallback" or not len(self.person.seen) or kind in _SAME_FOR_ALL:
             return "none"
         can_leave = isinstance(model, EASEModel) or self.version.inductive is not None
@@ -117,7 +117,7 @@ class _Case:
     @cached_property
     def _without(self) -> FloatArray | None:
         """The scores of somebody with the same features and no rating."""
-        if self.basis != "left-out" or self.version.metadata.get("model") != GRAPHSAGE:
+        if self.basis != "left-out" or self.version.metadata.model != GRAPHSAGE:
             return None
         return _scores(self._with(without(self.ratings, self.ratings.movie)))
 

@@ -74,9 +74,9 @@ def can_answer(version: VersionContent) -> bool:
     model = version.recommender
     if isinstance(model, NeighbourModel):
         return not model.by_users
-    if version.metadata.get("model") == GRAPHSAGE:
+    if version.metadata.model == GRAPHSAGE:
         return version.inductive is not None
-    return isinstance(model, EASEModel) or version.metadata.get("model") in SAME_FOR_ALL
+    return isinstance(model, EASEModel) or version.metadata.model in SAME_FOR_ALL
 
 
 def recommender_for(version: VersionContent, ratings: Ratings, features: FloatArray) -> Recommender:
@@ -88,7 +88,7 @@ def recommender_for(version: VersionContent, ratings: Ratings, features: FloatAr
     if isinstance(model, NeighbourModel):
         blank = replace(model, ratings=_lists(own.take(ratings.movie[:0])), user_bias=_zero())
         return blank.with_interactions(own)
-    if version.metadata.get("model") != GRAPHSAGE:
+    if version.metadata.model != GRAPHSAGE:
         return _same_for_all(version, own)
     return _sage(version, ratings, features, own)
 
@@ -139,7 +139,7 @@ def _same_for_all(version: VersionContent, own: Interactions) -> Recommender:
     bias = _nothing()
     if len(model.rating_user_bias):
         rest = own.rating - model.offset - model.rating_movie_bias[own.movie]
-        shrinkage = float(version.metadata["hyperparameters"]["user_regularization"])
+        shrinkage = float(version.metadata.hyperparameters["user_regularization"] or 0.0)
         bias = np.array([rest.sum() / max(len(rest) + shrinkage, 1e-9)], np.float32)
     return replace(
         model,

@@ -126,8 +126,8 @@ def held_out_of(version: LoadedVersion) -> Interactions:
     if version.parts is not None:
         return version.dataset.ratings.take(version.parts.test)
     try:
-        split = recorded_split(version.dataset, version.metadata["split"])
-    except (KeyError, TypeError, ValueError) as error:
+        split = recorded_split(version.dataset, version.metadata.split)
+    except ValueError as error:
         raise EvaluationError(
             f"Version {version.name} does not say how its data was split.",
             hint="Train the version again.",

@@ -16,6 +16,7 @@ from typing import Any
 
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.folders import discard, locked, sync, writing
+from movierec.metadata import VersionMetadata
 from movierec.registry.manifest import Manifest, write_manifest
 from movierec.registry.measurements import Measurements
 from movierec.registry.names import CURRENT, TRASH, check_name, is_folder, is_name
@@ -184,7 +185,7 @@ def unlisted_record(manifest: Manifest, trashed_until: datetime | None = None) -
         run_id=facts.run_id,
         size_bytes=manifest.size_bytes,
         parameters=facts.parameters,
-        metadata=manifest.metadata,
+        metadata=VersionMetadata.of(manifest.metadata),
         trashed_at=None if trashed_until is None else datetime.now(UTC),
         trashed_until=trashed_until,
     )

@@ -195,7 +195,7 @@ def problems_here(root: Path, record: VersionRecord) -> list[str]:
     """Return what is wrong with a version's folder on this machine."""
     folder = root / record.name
     problems = problems_of(folder)
-    if not problems and read_manifest(folder).metadata != record.metadata:
+    if not problems and read_manifest(folder).metadata != record.metadata.as_dict():
         problems.append("metadata.json differs from the copy in the database.")
     return problems
 

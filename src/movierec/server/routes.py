@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 
 from movierec.inference.person import Person, stars_and_probabilities
 from movierec.server.encoding import Answer, encoded, explained, lines_of
-from movierec.server.query import in_query, of_query
 from movierec.server.requests import (
     ExplainQuestion,
     FeedbackGiven,
@@ -17,6 +16,8 @@ from movierec.server.requests import (
     RecommendQuestion,
     ScoreQuestion,
     SimilarQuestion,
+    in_query,
+    of_query,
 )
 from movierec.server.responses import (
     ExplainReply,

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from movierec.metadata import VersionMetadata
 from movierec.store.plain import plain_dict
 from movierec.store.tables import (
     DatasetRow,
@@ -153,7 +154,7 @@ class WorkerRecord:
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """One kept model. `metadata` is its whole `metadata.json`.
+    """One kept model. `metadata` is its whole `metadata.json`, or in lists some of it.
 
     `is_missing` says that its folder was gone when somebody last looked. `origin` tells of an
     import ("archive", "name", "imported_at") and is empty for what was trained here. One in the
@@ -171,7 +172,7 @@ class VersionRecord:
     run_id: int | None
     size_bytes: int
     parameters: int
-    metadata: Mapping[str, Any]
+    metadata: VersionMetadata
     is_missing: bool = False
     tags: tuple[str, ...] = ()
     notes: str = ""
@@ -282,12 +283,13 @@ def worker_record(row: WorkerRow) -> WorkerRecord:
     return WorkerRecord(**_same(WorkerRecord, row))
 
 
-def version_record(columns: Mapping[str, Any], metadata: Mapping[str, Any]) -> VersionRecord:
+def version_record(columns: Mapping[str, Any], document: Mapping[str, Any]) -> VersionRecord:
     """Return the record of a version from the columns of its row and its metadata."""
     same = {
         each.name: columns[each.name] for each in fields(VersionRecord) if each.name != "metadata"
     }
-    return VersionRecord(**same | {"tags": tuple(same["tags"])}, metadata=metadata)
+    same |= {"tags": tuple(same["tags"]), "metadata": VersionMetadata.of(document)}
+    return VersionRecord(**same)
 
 
 def version_row(record: VersionRecord) -> VersionRow:
@@ -295,7 +297,7 @@ def version_row(record: VersionRecord) -> VersionRow:
     same = _same(VersionRecord, record)
     del same["metadata"]
     plain = {"tags": [*record.tags], "origin": plain_dict(record.origin), "is_current": False}
-    return VersionRow(**same | plain, facts=plain_dict(record.metadata))
+    return VersionRow(**same | plain, facts=plain_dict(record.metadata.as_dict()))
 
 
 def promotion_record(row: PromotionRow) -> PromotionRecord:

@@ -16,10 +16,9 @@ from movierec.progress import Progress, silent
 from movierec.settings import Settings
 from movierec.store import open_store
 from movierec.sweeps.identity import begin, named
-from movierec.sweeps.importance import ImportanceKeeper, keep_importance
 from movierec.sweeps.objective import Objective, without_test
 from movierec.sweeps.records import SweepRecord
-from movierec.sweeps.report import sweep_record
+from movierec.sweeps.report import ImportanceKeeper, keep_importance, sweep_record
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.storage import SweepStore
 from movierec.training.callbacks import Hook

@@ -12,10 +12,10 @@ import numpy as np
 from movierec.data.dataset import Dataset, Interactions
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.recommender import SageRecommender
-from movierec.process_group import ALONE, Group
+from movierec.training.budget import StepBudget, steps_per_epoch
 from movierec.training.callbacks import Hook, Stage
+from movierec.training.distributed.group import SINGLE_PROCESS, Group
 from movierec.training.fit import Measure, SageFit, fit_sage
-from movierec.training.optim import StepBudget, steps_per_epoch
 from movierec.training.options import TrainingOptions
 
 __all__ = ["EnsembleFit", "fit_members", "member_seeds"]
@@ -82,7 +82,7 @@ def fit_members(
     measure: Measure | None = None,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
 ) -> EnsembleFit:
     """Train the members one after the other, each with a checkpoint of its own.
 
@@ -111,7 +111,7 @@ def fit_members(
         done = [fit(stage, seed, train, **watched) for stage, seed in pairs]
         return EnsembleFit(done[0], done)
     first = fit(stages[0], options.seed, train, **watched)
-    budget = _budget(config, len(train), first.result.best_epoch)
+    budget = _refit_budget(config, len(train), first.result.best_epoch)
     pairs = zip(stages[1:], seeds, strict=True)
     done = [fit(stage, seed, refit_on, budget=budget) for stage, seed in pairs]
     return EnsembleFit(first, done, budget.steps)
@@ -124,7 +124,7 @@ def _stages(members: int, *, refit: bool) -> list[Stage]:
     return [Stage(number, len(titles), title) for number, title in enumerate(titles, start=1)]
 
 
-def _budget(config: SageHyperparameters, n_train: int, epochs: int) -> StepBudget:
+def _refit_budget(config: SageHyperparameters, n_train: int, epochs: int) -> StepBudget:
     """Return the steps that so many epochs of the first fit took, on that fit's learning rate."""
     per_epoch = steps_per_epoch(config, n_train)
     return StepBudget(epochs * per_epoch, config.epochs * per_epoch)

@@ -14,24 +14,19 @@ from torch import Tensor
 
 from movierec.errors import ArtifactError, NonFiniteError, TrainingError
 from movierec.graph import RatingGraph
+from movierec.models.graphsage.heads import NodeStates
 from movierec.models.graphsage.losses import state_losses, step_loss
 from movierec.models.graphsage.negative_sampling import NegativeSample
-from movierec.models.graphsage.network import GraphSage, NodeStates
+from movierec.models.graphsage.network import GraphSage
 from movierec.runtime import pick_device
-from movierec.training.averaging import WeightAverage
+from movierec.training.budget import StepBudget, minibatches_per_pass, steps_per_epoch
 from movierec.training.callbacks import EpochResult, Hook, Plan, Stage
 from movierec.training.checkpoint import read_checkpoint, unusable, write_checkpoint
 from movierec.training.distributed.shard import Shard
-from movierec.training.minibatch import PartDraw
-from movierec.training.optim import (
-    StepBudget,
-    make_optimizer,
-    make_schedule,
-    parts_per_pass,
-    steps_per_epoch,
-)
+from movierec.training.minibatch import MinibatchSampler
+from movierec.training.optim import WeightAverage, make_optimizer, make_schedule
 from movierec.training.options import TrainingOptions
-from movierec.training.targets import Step, TargetDraw
+from movierec.training.targets import FullGraphSampler, Step
 
 __all__ = ["FitResult", "Trainer", "Validator"]
 
@@ -96,13 +91,13 @@ class Trainer:
         self.options = options
         self.validator = validator
         self.hooks = hooks
-        self.shard = shard or Shard.whole(graph.n_users, graph.n_edges)
-        self.budget = budget or StepBudget.whole(self.config, self.shard.n_edges)
+        self.shard = shard or Shard.full(graph.n_users, graph.n_edges)
+        self.budget = budget or StepBudget.full(self.config, self.shard.n_edges)
         self.stage = stage
         self.batches = torch.Generator().manual_seed(options.seed)
-        self.parts = parts_per_pass(self.config, self.shard.n_edges)
-        kind = PartDraw if self.parts > 1 else TargetDraw
-        self.draw = kind(self.graph, self.config, self.batches, self.shard)
+        self.minibatches = minibatches_per_pass(self.config, self.shard.n_edges)
+        sampler = MinibatchSampler if self.minibatches > 1 else FullGraphSampler
+        self.sampler = sampler(self.graph, self.config, self.batches, self.shard)
         self.optimizer = make_optimizer(model)
         self.schedule = make_schedule(self.optimizer, self.config, self.budget.planned)
         self.average = WeightAverage(model, self.config.weight_average)
@@ -159,7 +154,7 @@ class Trainer:
             steps_per_epoch=self.steps_per_epoch,
             n_parameters=self.model.n_parameters,
             device=str(self.device),
-            parts=self.parts,
+            minibatches=self.minibatches,
             workers=self.shard.group.size,
             first_epoch=len(self.result.history) + 1,
             done=tuple(self.result.history),
@@ -173,10 +168,10 @@ class Trainer:
         self._seed_worker(epoch)
         left = self.budget.steps - (epoch - 1) * self.steps_per_epoch
         total, count = torch.zeros((), device=self.device), 0
-        for number, step in enumerate(self.draw.epoch(left), start=1):
-            asked = self._of_all_workers(step.targets.n_edges)
-            total += self._step(step, epoch, number) * asked
-            count += asked
+        for number, step in enumerate(self.sampler.epoch(left), start=1):
+            n_targets = self._of_all_workers(step.targets.n_edges)
+            total += self._step(step, epoch, number) * n_targets
+            count += n_targets
             for hook in self.hooks:
                 hook.on_step(epoch, number)
         return float(total) / count
@@ -197,7 +192,9 @@ class Trainer:
         if step.nodes is not None:
             users, movies = users[step.nodes[0]], movies[step.nodes[1]]
         with self._precision():
-            parts = step_loss(self.model, step.visible, step.targets, (users, movies), step.asked)
+            parts = step_loss(
+                self.model, step.visible, step.targets, (users, movies), step.negatives
+            )
         loss = torch.stack([part.float() for part in parts.values()]).sum()
         whole = self.shard.group.sum(loss.detach())
         if not torch.isfinite(whole):
@@ -272,9 +269,9 @@ class Trainer:
             torch.manual_seed(self.options.seed)
             shard, degree = self.shard, self.graph.by_movie.degree
             random = torch.Generator().manual_seed(self.options.seed)
-            asked = NegativeSample.draw(degree, shard.n_users, self.config, random)
-            asked = asked.within(shard.first_user, shard.last_user)
-            parts = state_losses(self.model, states, self.graph, self.validation, asked)
+            negatives = NegativeSample.draw(degree, shard.n_users, self.config, random)
+            negatives = negatives.within(shard.first_user, shard.last_user)
+            parts = state_losses(self.model, states, self.graph, self.validation, negatives)
         return float(shard.group.sum(torch.stack(list(parts.values())).sum()))
 
     def _cuda_devices(self) -> list[torch.device]:

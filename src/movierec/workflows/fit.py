@@ -14,8 +14,8 @@ from movierec.data.splits import Split
 from movierec.models.factory import BASELINES, GRAPHSAGE, make_baseline
 from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.protocol import Recommender
+from movierec.training.budget import graph_ratings
 from movierec.training.callbacks import EpochResult, Hook
-from movierec.training.cost import graph_ratings
 from movierec.training.options import TrainingOptions
 from movierec.workflows.calibrate import calibrate_on
 from movierec.workflows.requests import TrainRequest
@@ -23,7 +23,7 @@ from movierec.workflows.residuals import choose_kernel
 from movierec.workflows.validation import Validation
 
 if TYPE_CHECKING:
-    from movierec.process_group import Group
+    from movierec.training.distributed.group import Group
     from movierec.training.ensemble import EnsembleFit
     from movierec.training.trainer import FitResult
 
@@ -146,7 +146,9 @@ def fit_here(
         EmptyDataError, NonFiniteError, ArtifactError: see `fit_sage`.
 
     """
-    from movierec.process_group import ALONE  # brings torch, which no baseline needs
+    from movierec.training.distributed.group import (
+        SINGLE_PROCESS,  # brings torch, which no baseline needs
+    )
     from movierec.training.ensemble import fit_members
 
     train = dataset.ratings.take(split.train)
@@ -156,7 +158,7 @@ def fit_here(
         dataset, train, validation, _config(request, dataset, split), options,
         members=request.members, refit_on=learnable(dataset, split) if request.refit else None,
         measure=lambda factors: _headline(part.metrics(factors)), hooks=hooks, resume=resume,
-        group=group or ALONE,
+        group=group or SINGLE_PROCESS,
     )  # fmt: skip
 
 

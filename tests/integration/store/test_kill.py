@@ -58,7 +58,7 @@ def save_as_current(home: Path) -> None:
 
 def promote(home: Path) -> None:
     with open_store(settings_in(home)) as store:
-        Registry(settings_in(home), store).promote("v1.1.0")
+        Registry(settings_in(home), store).promotion.promote("v1.1.0")
 
 
 def delete(home: Path) -> None:
@@ -83,7 +83,7 @@ def empty_trash(home: Path) -> None:
 
 def roll_back(home: Path) -> None:
     with open_store(settings_in(home)) as store:
-        Registry(settings_in(home), store).rollback(reason="it was better")
+        Registry(settings_in(home), store).promotion.rollback(reason="it was better")
 
 
 def reconcile(home: Path) -> None:

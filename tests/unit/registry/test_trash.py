@@ -196,7 +196,7 @@ def test_a_lost_database_finds_the_trash_again(settings, store, registry):
     registry.delete("v1.1.0")
     store.versions.delete("v1.1.0")  # as if the row had never been
     assert registry.reconcile() == ["Found v1.1.0 in the trash."]
-    assert registry.restore("v1.1.0").metadata["evaluation"] == {"rmse": 0.9}
+    assert registry.restore("v1.1.0").metadata.evaluation.as_dict() == {"rmse": 0.9}
     assert registry.reconcile() == []
 
 

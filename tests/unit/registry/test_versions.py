@@ -80,7 +80,7 @@ def test_metadata_is_strict_sorted_json_with_a_hash_of_every_file(registry):
     text = (registry.path("v1.0.0") / "metadata.json").read_text()
     facts = json.loads(text)
     assert text == json.dumps(facts, indent=2, sort_keys=True) + "\n"
-    assert facts == record.metadata
+    assert facts == record.metadata.as_dict()
     assert facts["metrics"] == {"val_rmse": 0.5, "ndcg": None}
     assert (facts["model_version"], facts["zeta"]) == ("v1.0.0", 1)
     assert facts["files"]["preprocessor.pkl"] == {

@@ -18,9 +18,14 @@ from movierec.models.factory import make_baseline
 from movierec.store import open_store
 from movierec.sweeps.export import html_page, markdown_table
 from movierec.sweeps.identity import stored_request
-from movierec.sweeps.importance import IMPORTANCE, ImportanceKeeper
 from movierec.sweeps.objective import without_test
-from movierec.sweeps.report import delete_sweep, sweep_record, sweep_records
+from movierec.sweeps.report import (
+    IMPORTANCE,
+    ImportanceKeeper,
+    delete_sweep,
+    sweep_record,
+    sweep_records,
+)
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.run import sweep
 from movierec.sweeps.storage import SweepStore

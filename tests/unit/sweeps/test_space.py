@@ -8,9 +8,8 @@ import pytest
 from movierec.errors import HyperparameterError
 from movierec.models.factory import BASELINES
 from movierec.models.graphsage.hyperparameters import PRESETS, SageHyperparameters
-from movierec.sweeps.ranges import SEARCH_RANGES
 from movierec.sweeps.request import SweepRequest
-from movierec.sweeps.space import DEFAULT_SEARCH, Choices, Range, search_space
+from movierec.sweeps.space import DEFAULT_SEARCH, SEARCH_RANGES, Choices, Range, search_space
 from movierec.workflows.requests import (
     MODELS,
     TrainRequest,

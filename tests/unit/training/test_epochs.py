@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from movierec.errors import NonFiniteError, TrainingError
-from movierec.models.graphsage.network import GraphSage, NodeStates
+from movierec.models.graphsage.heads import NodeStates
+from movierec.models.graphsage.network import GraphSage
 from movierec.training.fit import fit_sage
 from movierec.training.options import TrainingOptions
 from movierec.training.trainer import FitResult, Trainer

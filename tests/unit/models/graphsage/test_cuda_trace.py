@@ -177,7 +177,7 @@ def move_features(trainer: Trainer) -> None:
 
 
 def give_graph(trainer: Trainer, **parts: Tensor | CSR) -> None:
-    trainer.draw.graph = dataclasses.replace(trainer.graph, **parts)
+    trainer.sampler.graph = dataclasses.replace(trainer.graph, **parts)
 
 
 def move_stars(trainer: Trainer) -> None:
