@@ -1,4 +1,4 @@
-"""Whether the processes of runs and workers still live, on this host and on others."""
+"""Liveness of the processes of runs and workers, on this host and on others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts as strict JSON: what any reader, in any language and database, gets back."""
+"""Values as strict JSON, which every language and database reads back alike."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class QueueStore:
 
 
 def _takeable(host: str) -> ColumnElement[bool]:
-    """Return what waits for any host, or for this one alone."""
+    """Return the condition of runs that wait for any host, or for this one alone."""
     return _WAITING & RunRow.host.in_(["", host])
 
 

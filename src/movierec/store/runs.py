@@ -42,7 +42,7 @@ Epochs: TypeAlias = list[EpochRecord]
 
 # A run that ended without a result may be taken up again from its checkpoint.
 STARTABLE: tuple[RunState, ...] = ("queued", "interrupted", "cancelled", "failed")
-LOST = "Its process ended without a word."  # the error of a run that was found dead
+LOST = "Its process ended without a word."  # the error of a run whose process was found dead
 
 
 class RunStore:
@@ -145,8 +145,8 @@ class RunStore:
                 session, run_id, ours & ((RunRow.state == "running") | missed), values
             )
 
-    def tell(self, run_id: int, facts: Mapping[str, Any]) -> None:
-        """Add to what the run's process says of itself: device, epochs, parameters."""
+    def add_facts(self, run_id: int, facts: Mapping[str, Any]) -> None:
+        """Add to the facts of a run: device, epochs, parameters."""
         with self._database.writing() as session:
             row = require_run(session, run_id, lock=True)
             row.facts = {**row.facts, **plain_dict(facts)}
@@ -215,7 +215,7 @@ class RunStore:
         presets: Sequence[str] | None = None,
         datasets: Sequence[str] | None = None,
     ) -> int:
-        """Return how many runs the filters of `list` admit."""
+        """Return the number of runs that the filters of `list` admit."""
         chosen = _chosen(states, kinds, presets, datasets)
         with self._database.reading() as session:
             return session.scalar(select(func.count()).select_from(RunRow).where(*chosen)) or 0
@@ -324,5 +324,5 @@ def _chosen(
 
 
 def _without_nul(text: str) -> str:
-    """Return what every database can keep: PostgreSQL has no NUL in texts."""
+    """Return text that every database can keep: PostgreSQL has no NUL in texts."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
