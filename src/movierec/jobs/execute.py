@@ -218,7 +218,7 @@ def _evaluate(work: _Work) -> None:
         work.settings, work.run.request["versions"], on_progress=work.tell
     ).ground
     facts = {"measured_on": found.split_label, "ratings": found.n_ratings, "users": found.n_users}
-    work.store.runs.tell(work.run.id, facts)
+    work.store.runs.add_facts(work.run.id, facts)
 
 
 _KINDS: Mapping[str, Callable[[_Work], str | None]] = {

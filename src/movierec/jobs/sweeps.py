@@ -97,7 +97,7 @@ def trials_goal(settings: Settings, store: Store, run: RunRecord) -> int:
 
     if "goal" not in run.facts:
         done = SweepStore(settings).count_trials(run.request["name"])
-        store.runs.tell(run.id, {"goal": done + run.request["trials"]})
+        store.runs.add_facts(run.id, {"goal": done + run.request["trials"]})
     return int(store.runs.get(run.id).facts["goal"])
 
 

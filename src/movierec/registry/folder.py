@@ -144,7 +144,7 @@ class ModelsFolder:
         self._sync_trash()
 
     def trash_bytes(self) -> int:
-        """Return how many bytes the files in the trash hold on the disk."""
+        """Return the bytes that the files in the trash take on the disk."""
         files = (path.lstat() for path in (self.root / TRASH).rglob("*") if not path.is_dir())
         return sum(facts.st_size for facts in files)
 

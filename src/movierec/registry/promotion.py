@@ -24,7 +24,7 @@ class Promotion:
         self._versions = folder.versions
 
     def history(self) -> list[PromotionRecord]:
-        """Return how `current` moved, newest first."""
+        """Return the moves of `current`, newest first."""
         return self._folder.store.promotions.list()
 
     def previous(self) -> str | None:

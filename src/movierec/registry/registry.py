@@ -87,7 +87,7 @@ class Registry:
 
     @property
     def shared(self) -> SharedStorage:
-        """What pushes and fetches versions.
+        """The shared storage, which pushes and fetches versions.
 
         Raises:
             SettingsError: no location is set.
@@ -126,7 +126,7 @@ class Registry:
         return self._shared is None or is_folder(self._folder.root / name)
 
     def verify(self, name: str = CURRENT) -> Problems:
-        """Return what is wrong with a version's files; an empty list when all is well."""
+        """Return the problems of a version's files; an empty list when all is well."""
         return self._storage.problems(self.get(name))
 
     def file(self, name: str, file: str) -> Path:
@@ -226,11 +226,11 @@ class Registry:
                 self._storage.trash(record, datetime.now(UTC) + self._folder.trash_time)
 
     def trash(self) -> Versions:
-        """Return what is in the trash, the last deleted first; metadata left out."""
+        """Return the versions in the trash, the last deleted first; metadata left out."""
         return self._folder.versions.trashed()
 
     def trash_bytes(self) -> int:
-        """Return how many bytes the trash holds on the disk."""
+        """Return the bytes that the trash takes on the disk."""
         return self._folder.trash_bytes()
 
     def restore(self, name: str) -> VersionRecord:

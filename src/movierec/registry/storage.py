@@ -53,7 +53,7 @@ class Storage(Protocol):
         """
 
     def problems(self, record: VersionRecord) -> list[str]:
-        """Return what is wrong with a version's files; nothing when all is well."""
+        """Return the problems of a version's files; nothing when all is well."""
 
     def current(self) -> str | None:
         """Return the name of the version that is current, None where there is none."""
@@ -114,7 +114,7 @@ class LocalStorage:
         self.fetch(record)
 
     def problems(self, record: VersionRecord) -> list[str]:
-        """Return what is wrong with the files in a version's folder."""
+        """Return the problems of the files in a version's folder."""
         return problems_here(self._root, record)
 
     def current(self) -> str | None:
@@ -192,7 +192,7 @@ class LocalStorage:
 
 
 def problems_here(root: Path, record: VersionRecord) -> list[str]:
-    """Return what is wrong with a version's folder on this machine."""
+    """Return the problems of a version's folder on this machine."""
     folder = root / record.name
     problems = problems_of(folder)
     if not problems and read_manifest(folder).metadata != record.metadata.as_dict():

@@ -103,7 +103,7 @@ class FeedbackStore:
 
 
 class ServedStore:
-    """How many lists each version gave, by day and source; StoreError as above."""
+    """Number of lists each version gave, by day and source; StoreError as above."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -133,7 +133,7 @@ class ServedStore:
 
 
 class ProfileStore:
-    """Named newcomers of each data set, by its fingerprint.
+    """Named profiles of new users, for each data set by its fingerprint.
 
     They stay when the data set is deleted, and are there again when it comes back. Every method
     raises StoreError when the database cannot be read or written.
@@ -149,7 +149,7 @@ class ProfileStore:
         ratings: Mapping[str, float],
         features: Mapping[str, Any] | None = None,
     ) -> ProfileRecord:
-        """Keep a newcomer, in place of one of the same name.
+        """Keep a profile, in place of one of the same name.
 
         Raises:
             StoreError: the name is empty, too long or not printable.
@@ -167,13 +167,13 @@ class ProfileStore:
         return self.get(name, fingerprint)
 
     def list(self, fingerprint: str) -> Profiles:
-        """Return a data set's named newcomers by name."""
+        """Return a data set's profiles, ordered by name."""
         query = select(ProfileRow).where(ProfileRow.fingerprint == fingerprint)
         with self._database.reading() as session:
             return [profile_record(row) for row in session.scalars(query.order_by(ProfileRow.name))]
 
     def get(self, name: str, fingerprint: str) -> ProfileRecord:
-        """Return a named newcomer; NotFoundError where there is none."""
+        """Return a profile; NotFoundError where there is none."""
         found = [each for each in self.list(fingerprint) if each.name == name]
         if not found:
             raise NotFoundError(
@@ -183,7 +183,7 @@ class ProfileStore:
         return found[0]
 
     def delete(self, name: str, fingerprint: str) -> None:
-        """Forget a named newcomer; NotFoundError where there is none."""
+        """Delete a profile; NotFoundError where there is none."""
         record = self.get(name, fingerprint)
         with self._database.writing() as session:
             session.execute(delete(ProfileRow).where(ProfileRow.id == record.id))

@@ -1,4 +1,4 @@
-"""How `current` moved: one row per move, never changed once it is done.
+"""Promotions, the moves of `current`: one row each, never changed once it is done.
 
 A move is planned before the alias on disk changes and done in the transaction that changes the
 rows, so that a process killed in between loses neither the move nor its reason.

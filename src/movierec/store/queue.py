@@ -12,9 +12,8 @@ from sqlalchemy import ColumnElement, delete, select, update
 from movierec.errors import StoreError
 from movierec.processes import own_mark
 from movierec.store.engine import Database
-from movierec.store.liveness import is_worker_alive
 from movierec.store.records import RunRecord, RunState, WorkerRecord, worker_record
-from movierec.store.run_rows import CLAIMED, CLEARED, change_run, process_columns
+from movierec.store.run_rows import CLAIMED, CLEARED, change_run, is_worker_alive, process_columns
 from movierec.store.runs import RunStore
 from movierec.store.tables import RunRow, WorkerRow
 
@@ -157,7 +156,7 @@ class QueueStore:
 
 
 def _takeable(host: str) -> ColumnElement[bool]:
-    """Return what waits for any host, or for this one alone."""
+    """Return the condition of runs that wait for any host, or for this one alone."""
     return _WAITING & RunRow.host.in_(["", host])
 
 

@@ -76,7 +76,7 @@ class DatasetRecord:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one finished epoch measured. Losses in the loss's own unit, seconds of wall time.
+    """Measures of one finished epoch. Losses in the loss's own unit, seconds of wall time.
 
     `memory_mb` is the largest resident memory of its process so far, in MB.
     """
@@ -98,7 +98,7 @@ class RunRecord:
     `log_path` is where its process writes its log; the file need not exist. Queued runs are
     taken by highest `priority`, then lowest `place`. `parent_id` is the run it was cloned from,
     or the sweep whose best it trains; `claimed_by` the worker that took it; `facts` what its
-    process told of itself: device, epochs, steps_per_epoch, n_parameters, patience.
+    process recorded: device, epochs, steps_per_epoch, n_parameters, patience.
     """
 
     id: int
@@ -135,7 +135,7 @@ class RunRecord:
 
     @property
     def is_claimed(self) -> bool:
-        """Whether a worker has taken it and its process has yet to say so."""
+        """Whether a worker has taken it and its process has not started it yet."""
         return self.state == "queued" and self.pid is not None
 
 
@@ -233,7 +233,7 @@ class FeedbackRecord:
 
 @dataclass(frozen=True)
 class ProfileRecord:
-    """A newcomer kept under a name: stars by movie id, and what is known beside."""
+    """A named profile of a new user: stars by movie id, and optional features."""
 
     id: int
     name: str
@@ -246,7 +246,7 @@ class ProfileRecord:
 
 @dataclass(frozen=True)
 class ServedRecord:
-    """How many lists a version gave on a day (UTC), through "page" or "api"."""
+    """Number of lists that a version gave on a day (UTC), through "page" or "api"."""
 
     day: date
     version: str

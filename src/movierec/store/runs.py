@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 
 from movierec.errors import StoreError
 from movierec.processes import mark_of, own_mark
 from movierec.store.engine import Database
-from movierec.store.liveness import Liveness
-from movierec.store.plain import plain_dict
+from movierec.store.plain import plain_dict, without_nul
 from movierec.store.records import (
     ACTIVE_STATES,
     EpochRecord,
@@ -28,7 +27,9 @@ from movierec.store.run_rows import (
     CLAIMED,
     CLEARED,
     LAST_ID,
+    Liveness,
     change_run,
+    chosen_runs,
     process_columns,
     require_run,
 )
@@ -42,7 +43,7 @@ Epochs: TypeAlias = list[EpochRecord]
 
 # A run that ended without a result may be taken up again from its checkpoint.
 STARTABLE: tuple[RunState, ...] = ("queued", "interrupted", "cancelled", "failed")
-LOST = "Its process ended without a word."  # the error of a run that was found dead
+LOST = "Its process ended without a word."  # the error of a run whose process was found dead
 
 
 class RunStore:
@@ -145,8 +146,8 @@ class RunStore:
                 session, run_id, ours & ((RunRow.state == "running") | missed), values
             )
 
-    def tell(self, run_id: int, facts: Mapping[str, Any]) -> None:
-        """Add to what the run's process says of itself: device, epochs, parameters."""
+    def add_facts(self, run_id: int, facts: Mapping[str, Any]) -> None:
+        """Add to the facts of a run: device, epochs, parameters."""
         with self._database.writing() as session:
             row = require_run(session, run_id, lock=True)
             row.facts = {**row.facts, **plain_dict(facts)}
@@ -177,7 +178,7 @@ class RunStore:
         with self._database.writing() as session:
             row = require_run(session, run_id, lock=True)
             row.state, row.finished_at = state, _now()
-            row.error, row.traceback = _without_nul(error), _without_nul(traceback)
+            row.error, row.traceback = without_nul(error), without_nul(traceback)
             row.version = version
             row.progress = 1.0 if state == "succeeded" else row.progress
 
@@ -201,7 +202,7 @@ class RunStore:
 
         `before` is the id of the last run of the page before, `offset` how many are skipped.
         """
-        chosen = _chosen(states, kinds, presets, datasets)
+        chosen = chosen_runs(states, kinds, presets, datasets)
         if before is not None:
             chosen.append(RunRow.id <= min(before - 1, LAST_ID))
         query = select(RunRow).where(*chosen).order_by(RunRow.id.desc())
@@ -215,8 +216,8 @@ class RunStore:
         presets: Sequence[str] | None = None,
         datasets: Sequence[str] | None = None,
     ) -> int:
-        """Return how many runs the filters of `list` admit."""
-        chosen = _chosen(states, kinds, presets, datasets)
+        """Return the number of runs that the filters of `list` admit."""
+        chosen = chosen_runs(states, kinds, presets, datasets)
         with self._database.reading() as session:
             return session.scalar(select(func.count()).select_from(RunRow).where(*chosen)) or 0
 
@@ -306,23 +307,3 @@ class RunStore:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _chosen(
-    states: Sequence[RunState] | None,
-    kinds: Sequence[RunKind] | None,
-    presets: Sequence[str] | None,
-    datasets: Sequence[str] | None,
-) -> list[ColumnElement[bool]]:
-    filters = (
-        (RunRow.state, states),
-        (RunRow.kind, kinds),
-        (RunRow.preset, presets),
-        (RunRow.dataset_name, datasets),
-    )
-    return [column.in_(values) for column, values in filters if values]
-
-
-def _without_nul(text: str) -> str:
-    """Return what every database can keep: PostgreSQL has no NUL in texts."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

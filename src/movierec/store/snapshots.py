@@ -106,7 +106,7 @@ class Snapshots:
 
 
 def _purpose(record: DatasetRecord) -> dict[str, object]:
-    """Return what ties a snapshot to one import: the same ratings can come with other users."""
+    """Return the identity of an import: the same ratings can come with other users."""
     moment: datetime = record.imported_at
     return {"layout": 2, "dataset": record.id, "imported_at": moment.isoformat()}
 

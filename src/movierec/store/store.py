@@ -30,7 +30,7 @@ LOCK_SECONDS = 60.0
 
 
 class Store:
-    """Data sets, runs, versions and what people said, of one database; a context manager."""
+    """Data sets, runs, versions, feedback and profiles of one database; a context manager."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database

@@ -93,7 +93,7 @@ class VersionStore:
             return _record(row)
 
     def reserve(self, choose: Callable[[Sequence[str]], str]) -> str:
-        """Return what `choose` makes of all names ever given; no other machine gets it as well.
+        """Reserve the name that `choose` makes of all names ever given, for this machine alone.
 
         The name counts as that of a deleted version until one is added under it.
         """

@@ -13,6 +13,7 @@ from movierec.data.dataset import Dataset, RatingScale
 from movierec.data.formats.detect import ColumnChoice, read_raw
 from movierec.data.formats.raw import RawData
 from movierec.data.sources.obtain import fetch_data_set
+from movierec.data.staging import staging_folder
 from movierec.data.validation.checks import gathered
 from movierec.data.validation.report import ImportReport
 from movierec.data.validation.rows import LAYOUT, Staging, checked_rows
@@ -20,7 +21,6 @@ from movierec.errors import DataError
 from movierec.progress import Progress, part_of, silent
 from movierec.settings import Settings
 from movierec.store import DatasetRecord, Store, open_store
-from movierec.store.stagings import staging_folder
 
 __all__ = [
     "ImportOutcome",

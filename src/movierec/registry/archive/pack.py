@@ -34,12 +34,12 @@ __all__ = ["SUFFIX", "archive_name", "export_archive", "import_archive"]
 
 SUFFIX = ".movierec.zip"
 CHUNK = 2**20
-LARGEST = MAX_BYTES - 2**20  # room for the names, the head and the words
+LARGEST = MAX_BYTES - 2**20  # room for names, `archive.json` and annotations
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip knows: the same bytes at any time
 
 
 def archive_name(record: VersionRecord) -> str:
-    """Return what a version's archive is called unless somebody says otherwise."""
+    """Return the default file name of a version's archive."""
     dataset = "".join(c if c.isalnum() or c in "-_." else "-" for c in record.dataset_name)
     return f"{dataset.strip('.')[:60] or 'version'}-{record.name}{SUFFIX}"
 

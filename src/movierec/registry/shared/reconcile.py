@@ -81,11 +81,11 @@ def _adopt(folder: ModelsFolder, copies: Copies) -> Iterator[str]:
     known = folder.listed() | folder.trashed()
     deleted = {*folder.versions.names_ever()} - known
     until = datetime.now(UTC) + folder.trash_time
-    places = (
+    folders = (
         (folder.root, folder.names(), None),
         (folder.root / TRASH, folder.names_in_trash(), until),
     )
-    for parent, names, trashed_until in places:
+    for parent, names, trashed_until in folders:
         for name in sorted(names - known):
             path = parent / name
             if name in deleted and copies.holds(path):

@@ -81,7 +81,7 @@ class SharedStorage:
                 self._copies.note(self._root / name)  # no sooner: a copy without a row is removed
             return name
 
-    def fetch(self, record: VersionRecord, tell: Progress = silent) -> Path:
+    def fetch(self, record: VersionRecord, on_progress: Progress = silent) -> Path:
         """Return a version's folder here, fetched by one process while others wait for it.
 
         Raises:
@@ -95,7 +95,7 @@ class SharedStorage:
             )
             with self._folder.writing(), doing:
                 if not is_folder(folder):
-                    self._pull(record, tell)
+                    self._pull(record, on_progress)
         self._require_same(folder, record)
         return folder
 
@@ -106,7 +106,7 @@ class SharedStorage:
             self._push(record.name, silent)
 
     def problems(self, record: VersionRecord) -> list[str]:
-        """Return what is wrong with the files here, or with those there where none are here."""
+        """Return the problems of the files here, or of those there where none are here."""
         if is_folder(self._root / record.name):
             return problems_here(self._root, record)
         return problems_there(self._location, record)
@@ -188,7 +188,7 @@ class SharedStorage:
         is_alone = not self._is_copy(name)
         return "this machine alone" if is_alone else f"this machine and {self.location}"
 
-    def push(self, names: Sequence[str] = (), tell: Progress = silent) -> Names:
+    def push(self, names: Sequence[str] = (), on_progress: Progress = silent) -> Names:
         """Put versions where all machines have them, without names all that wait; return them.
 
         Those that are named are pushed again, which mends what was changed there.
@@ -200,10 +200,10 @@ class SharedStorage:
         chosen = [self._folder.get(name).name for name in names] or self.waiting()
         for name in chosen:
             if names or not self._is_copy(name):
-                self._push(name, tell)
+                self._push(name, on_progress)
         return chosen
 
-    def pull(self, name: str, tell: Progress = silent) -> VersionRecord:
+    def pull(self, name: str, on_progress: Progress = silent) -> VersionRecord:
         """Have a version here and whole: a damaged copy is fetched again.
 
         Raises:
@@ -217,7 +217,7 @@ class SharedStorage:
                 aside = set_aside(folder)
             if aside is not None:
                 discard(aside)
-        self.fetch(record, tell)
+        self.fetch(record, on_progress)
         self._point_alias_if_here()
         return record
 
@@ -253,15 +253,15 @@ class SharedStorage:
         with self._folder.writing(), doing:
             yield
 
-    def _push(self, name: str, tell: Progress) -> None:
+    def _push(self, name: str, on_progress: Progress) -> None:
         with self._pushing():
-            push(self._location, self._root / name, tell)
+            push(self._location, self._root / name, on_progress)
             self._copies.note(self._root / name)
 
-    def _pull(self, record: VersionRecord, tell: Progress) -> None:
+    def _pull(self, record: VersionRecord, on_progress: Progress) -> None:
         folder = self._root / record.name
         with incoming_folder(self._root) as incoming:
-            pull(self._location, record, incoming, tell)
+            pull(self._location, record, incoming, on_progress)
             with self._folder.lock():
                 if not is_folder(folder):
                     incoming.rename(folder)

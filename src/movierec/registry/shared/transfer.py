@@ -62,11 +62,11 @@ class Copies:
         return f"{facts_of(folder / METADATA).sha256} {self._shown}\n"
 
 
-def push(location: Location, folder: Path, tell: Progress) -> None:
+def push(location: Location, folder: Path, on_progress: Progress) -> None:
     """Copy a whole version there, `metadata.json` last: half of it never counts as a version.
 
     Raises:
-        ArtifactError: it is not whole, the place cannot be written, or another version of this
+        ArtifactError: it is not whole, the location cannot be written, or another version of this
             name is there.
 
     """
@@ -79,18 +79,18 @@ def push(location: Location, folder: Path, tell: Progress) -> None:
         )
     manifest = read_manifest(folder)
     _require_own(location, folder)
-    meter = _Meter(f"{name} to {location.shown}", manifest.size_bytes, tell)
+    meter = _Meter(f"{name} to {location.shown}", manifest.size_bytes, on_progress)
     for file, facts in manifest.files.items():
         location.put(name, file, folder / file)
         meter.add(facts.bytes)
     location.put(name, METADATA, folder / METADATA)
 
 
-def pull(location: Location, record: VersionRecord, folder: Path, tell: Progress) -> None:
+def pull(location: Location, record: VersionRecord, folder: Path, on_progress: Progress) -> None:
     """Copy a version into an empty folder; each file has the hash of the database's copy.
 
     Raises:
-        ArtifactError: it is not there or not what the database describes, the place cannot be
+        ArtifactError: it is not there or not what the database describes, the location cannot be
             read, or there is no room.
 
     """
@@ -98,7 +98,7 @@ def pull(location: Location, record: VersionRecord, folder: Path, tell: Progress
     _require_room(folder, manifest)
     (folder / METADATA).write_bytes(content)
     (folder / SERVING).mkdir()
-    meter = _Meter(f"{record.name} from {location.shown}", manifest.size_bytes, tell)
+    meter = _Meter(f"{record.name} from {location.shown}", manifest.size_bytes, on_progress)
     for file, facts in manifest.files.items():
         _fetch(location.chunks(record.name, file), folder / file, facts, meter)
         if not _is_whole(folder / file, facts, meter.digest):
@@ -108,7 +108,7 @@ def pull(location: Location, record: VersionRecord, folder: Path, tell: Progress
 
 
 def problems_there(location: Location, record: VersionRecord) -> list[str]:
-    """Return what is wrong with a version there, as far as names and sizes tell."""
+    """Return the problems of a version there, as far as names and sizes show."""
     try:
         manifest, content = _described(location, record)
     except ArtifactError as error:
@@ -125,17 +125,17 @@ def problems_there(location: Location, record: VersionRecord) -> list[str]:
 
 @dataclass
 class _Meter:
-    """How far a transfer is, and the hash of the file that was read last."""
+    """Progress of a transfer, and the hash of the file that was read last."""
 
     stage: str
     total: int
-    tell: Progress
+    on_progress: Progress
     done: int = 0
     digest: str = ""
 
     def add(self, size: int) -> None:
         self.done += size
-        self.tell(self.stage, min(self.done / max(self.total, 1), 1.0))
+        self.on_progress(self.stage, min(self.done / max(self.total, 1), 1.0))
 
 
 def _fetch(chunks: Iterator[bytes], path: Path, expected: FileFacts, meter: _Meter) -> None:

@@ -229,7 +229,7 @@ def test_lineage_of_what_a_sweep_found(store, registry):
     store.datasets.add(dataset, {})
     sweep = store.runs.add("sweep", request={"name": "tune"})
     run = store.runs.add("train", request={}, parent_id=sweep.id)
-    store.runs.tell(run.id, {"trial": 7})
+    store.runs.add_facts(run.id, {"trial": 7})
     facts = {"data_source": "GroupLens"}
     draft = dataclasses.replace(
         DRAFT, run_id=run.id, fingerprint=dataset.fingerprint, metadata=VersionMetadata.of(facts)
