@@ -34,7 +34,7 @@ def push(
     named is pushed again, which mends what was changed there.
     """
     with opened() as (registry, _), progress_bar("Pushing") as tell:
-        pushed, place = registry.push(names or (), tell), registry.location
+        pushed, place = registry.shared.push(names or (), tell), registry.location
     said = f"{listed(pushed)} {_is(pushed)} in {place}." if pushed else "No version waits."
     emit(as_json, {"pushed": pushed, "location": place}, lambda: said)
 
@@ -50,7 +50,7 @@ def pull(
     Whatever needs a version fetches it by itself: this is for before, and for repairs.
     """
     with opened() as (registry, _), progress_bar("Fetching") as tell:
-        here = [registry.pull(name, tell).name for name in names or ["current"]]
+        here = [registry.shared.pull(name, tell).name for name in names or ["current"]]
         place = registry.location
     said = f"{listed(here)} {_is(here)} on this machine, whole."
     emit(as_json, {"here": here, "location": place}, lambda: said)
@@ -61,7 +61,7 @@ def tell_what_waits(settings: Settings, name: str) -> None:
     if not settings.artifacts_url:
         return
     with open_store(settings) as store:
-        is_alone = name in Registry(settings, store).waiting()
+        is_alone = name in Registry(settings, store).shared.waiting()
     if is_alone:
         message = (
             f"{name} could not be pushed: it lies on this machine alone and is not current. "
