@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.old_home import EPOCHS, INTERRUPTED, KILLED_AFTER, QUEUED, unpacked
-from tests.old_home_answers import ANSWERS, QUESTIONS, answer, differences
-from tests.page_addresses import PAGES, opened
-from tests.program import environment_of, inside, run
+from tests.support.old_home import EPOCHS, INTERRUPTED, KILLED_AFTER, QUEUED, unpacked
+from tests.support.old_home_answers import ANSWERS, QUESTIONS, answer, differences
+from tests.support.page_addresses import PAGES, opened
+from tests.support.program import environment_of, inside, run
 
 # relative: what BLAS and torch round differently on different processors is below this
 TOLERANCE = 1e-6

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.old_home import unpacked
-from tests.public_surface import SURFACE, added, missing, surface
+from tests.support.old_home import unpacked
+from tests.support.public_surface import SURFACE, added, missing, surface
 
 STORED: dict[str, Any] = json.loads(SURFACE.read_text())
 
