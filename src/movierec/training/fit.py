@@ -22,11 +22,11 @@ from movierec.models.graphsage.recommender import (
 )
 from movierec.runtime import seed_everything
 from movierec.training.budget import StepBudget
-from movierec.training.callbacks import Hook, Stage
+from movierec.training.callbacks import FitResult, Hook, Stage
 from movierec.training.distributed.group import SINGLE_PROCESS, Group
 from movierec.training.distributed.shard import Shard, shared_factors
 from movierec.training.options import TrainingOptions
-from movierec.training.trainer import FitResult, Trainer
+from movierec.training.trainer import Trainer
 
 __all__ = ["Measure", "SageFit", "fit_sage"]
 
@@ -84,7 +84,7 @@ def fit_sage(
     own = slice(shard.first_user, shard.last_user)
     trainer = Trainer(
         model,
-        _graph(dataset, train, shard, timed=config.heeds_order),
+        _graph(dataset, train, shard, timed=config.uses_order),
         _graph(dataset, validation, shard) if validation is not None and len(validation) else None,
         (features[0][own], features[1]),
         options=options,

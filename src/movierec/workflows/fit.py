@@ -23,9 +23,9 @@ from movierec.workflows.residuals import choose_kernel
 from movierec.workflows.validation import Validation
 
 if TYPE_CHECKING:
+    from movierec.training.callbacks import FitResult
     from movierec.training.distributed.group import Group
     from movierec.training.ensemble import EnsembleFit
-    from movierec.training.trainer import FitResult
 
 __all__ = ["Fitted", "Fitter", "fit_here", "fit_model", "learnable"]
 

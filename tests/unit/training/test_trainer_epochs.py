@@ -10,9 +10,10 @@ import torch
 from movierec.errors import NonFiniteError, TrainingError
 from movierec.models.graphsage.heads import NodeStates
 from movierec.models.graphsage.network import GraphSage
+from movierec.training.callbacks import FitResult
 from movierec.training.fit import fit_sage
 from movierec.training.options import TrainingOptions
-from movierec.training.trainer import FitResult, Trainer
+from movierec.training.trainer import Trainer
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import (
     PLAIN,

@@ -225,8 +225,8 @@ class SageHyperparameters(BaseModel):
         return self.hiding == "later"
 
     @property
-    def heeds_order(self) -> bool:
-        """Whether training asks which of two ratings came first."""
+    def uses_order(self) -> bool:
+        """Whether training uses which of two ratings came first."""
         return self.hiding in ("later", "newcomers")
 
     @property
