@@ -25,6 +25,7 @@ from movierec.data.splits import Split, make_split
 from movierec.errors import MovierecError, SplitError
 from movierec.evaluation import Evaluation, evaluate
 from movierec.evaluation.result import json_safe
+from movierec.metadata import VersionMetadata
 from movierec.models.protocol import Recommender
 from movierec.registry import Registry, VersionDraft
 from movierec.runtime import peak_memory_mb
@@ -164,7 +165,7 @@ def _stored(
             dataset_name=job.dataset.name,
             fingerprint=job.dataset.fingerprint,
             split_label=split.spec.label,
-            metadata={**facts, **job.fitted.facts},
+            metadata=VersionMetadata.of({**facts, **job.fitted.facts}),
             files={**job.fitted.files, **{name: f.to_parquet for name, f in frames.items()}},
             arrays=told.arrays(),
             parameters=job.fitted.parameters,

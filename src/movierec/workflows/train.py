@@ -17,6 +17,7 @@ from movierec.cluster.cluster import device_of_workers
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, make_split
 from movierec.evaluation import evaluate
+from movierec.metadata import VersionMetadata
 from movierec.models.protocol import Arrays
 from movierec.progress import Progress, silent
 from movierec.registry import Registry, VersionDraft
@@ -204,7 +205,7 @@ def _draft(
         dataset_name=trained.dataset.name,
         fingerprint=trained.dataset.fingerprint,
         split_label=trained.split.spec.label,
-        metadata=facts,
+        metadata=VersionMetadata.of(facts),
         files={**fitted.files, **frames},
         arrays=arrays,
         run_id=run_id,

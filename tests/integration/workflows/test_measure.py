@@ -33,7 +33,7 @@ from movierec.inference.load import load_version
 from movierec.jobs.execute import execute
 from movierec.jobs.foreground import take_up
 from movierec.jobs.measures import measure_run, queue_measure, submit_measure
-from movierec.metadata import RecordedSplit
+from movierec.metadata import RecordedSplit, VersionMetadata
 from movierec.models.baselines.myfm import RatingTable
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.measurements import Measurements
@@ -116,7 +116,9 @@ def memoriser(settings: Settings, split: SplitSpec) -> VersionRecord:
     draft = VersionDraft(
         model="myfm", preset="myfm", dataset_name=DATA.name, fingerprint=DATA.fingerprint,
         split_label=split.label, arrays=RatingTable(stars, DATA.scale).arrays(),
-        metadata={"split": split.model_dump(), "split_test_sha256": made.sha256},
+        metadata=VersionMetadata.of(
+            {"split": split.model_dump(), "split_test_sha256": made.sha256}
+        ),
     )  # fmt: skip
     with open_store(settings) as store:
         return Registry(settings, store).save(draft)

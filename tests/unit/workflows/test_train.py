@@ -15,6 +15,7 @@ from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import HyperparameterError, NotFoundError, SettingsError
 from movierec.evaluation import mae, rmse
 from movierec.inference import LoadedVersion, load_version
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
@@ -76,6 +77,17 @@ def test_metadata_has_the_fields_of_the_first_report_and_those_beyond(project, v
     assert facts == version.metadata.as_dict()
     assert set(facts) >= FIRST_REPORT | BEYOND
     assert set(facts["metrics"]) == METRICS
+
+
+def test_every_fact_has_a_field_of_its_type(version):
+    facts = VersionMetadata.model_validate(version.metadata.as_dict())
+    assert facts.model_extra == {}
+    assert facts.evaluation.model_extra == {}
+    assert facts.evaluation.calibration.model_extra == {}
+    assert {*facts.evaluation.protocol.model_extra} == {"seed", "split_spec"}
+    rows = [*facts.slices, *facts.reliability, *facts.training_history, *facts.fits]
+    parts = [facts.durations, facts.git, facts.calibration, facts.residuals, facts.split, *rows]
+    assert [part.model_extra for part in parts if part.model_extra] == []
 
 
 def test_metadata_describes_this_training(project, sage):
