@@ -27,7 +27,7 @@ from movierec.settings import Settings, load_settings
 from movierec.store import open_store
 from movierec.training.callbacks import EpochResult
 from movierec.workflows.requests import TrainRequest
-from movierec.workflows.train import circumstances_of
+from movierec.workflows.train import training_options
 
 
 def main() -> int:
@@ -87,8 +87,8 @@ def _request(dataset: str, workers: int, options: argparse.Namespace) -> TrainRe
 def _curve(
     request: TrainRequest, settings: Settings, dataset: Dataset, split: Split
 ) -> Sequence[EpochResult]:
-    circumstances = circumstances_of(request, settings)
-    return fit_on_ray(settings, request, dataset, split, circumstances).first.result.history
+    options = training_options(request, settings)
+    return fit_on_ray(settings, request, dataset, split, options).first.result.history
 
 
 def _row(

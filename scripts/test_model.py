@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from movierec.cli.main import run
-from movierec.cli.output import console
-from movierec.cli.summary import headline, metrics_table
+from movierec.cli.output import console, headline, metrics_table
 from movierec.errors import ArtifactError
 from movierec.inference import load_version
 from movierec.registry import Registry
@@ -55,7 +54,7 @@ def _whole(settings: Settings, name: str) -> VersionRecord:
             f"Version {record.name} is not whole: {' '.join(problems)}",
             hint="Restore its folder from a backup, or train again.",
         )
-    console().print(f"All {len(record.metadata['files'])} files of {record.name} are whole.")
+    console().print(f"All {len(record.metadata.files)} files of {record.name} are whole.")
     return record
 
 

@@ -10,8 +10,7 @@ import typer
 
 from movierec.cli.main import run
 from movierec.cli.options import accept, given
-from movierec.cli.output import console
-from movierec.cli.summary import headline, metrics_table
+from movierec.cli.output import console, headline, metrics_table
 from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of, train_here
 from movierec.data.splits import SplitSpec
 from movierec.export.version import export_version

@@ -13,7 +13,7 @@ import pytest
 from movierec.data.dataset import Dataset, fingerprint_of
 from movierec.data.formats.detect import read_raw
 from movierec.data.formats.files import open_files
-from movierec.data.sources.checksums import verify_ml_100k
+from movierec.data.sources.ml_100k import verify_ml_100k
 from movierec.data.sources.obtain import fetch_ml_100k
 from movierec.data.validation.checks import checked
 from movierec.settings import Settings

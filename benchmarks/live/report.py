@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from movierec.benchmark.report import circumstances, write_whole
+from movierec.benchmark.report import run_facts, write_whole
 from movierec.errors import MovierecError
 from movierec.settings import Settings, project_root
 
@@ -58,7 +58,7 @@ def keep(
     report = {"format": FORMAT, "parts": {}}
     if options.out.exists():
         report = json.loads(options.out.read_text(encoding="utf-8"))
-    run = circumstances(f"python {shlex.join(_told())}", settings)
+    run = run_facts(f"python {shlex.join(_told())}", settings)
     run["libraries"] |= libraries
     report["parts"][part] = {"run": run, "found": found}
     write_whole(options.out, json.dumps(report, indent=1, ensure_ascii=False) + "\n")

@@ -137,16 +137,16 @@ def trained(task: Task) -> dict[str, Any]:
     from movierec.data.splits import make_split
     from movierec.workflows.fit import fit_model
     from movierec.workflows.requests import TrainRequest
-    from movierec.workflows.train import circumstances_of
+    from movierec.workflows.train import training_options
 
     settings, watch = task.settings, Steps(task.told["patience"])
     request = TrainRequest.of(dataset=task.name, hyperparameters=task.told["hyperparameters"])
     with _clock() as before:
         dataset = load_dataset(task.name, settings)
         split = make_split(dataset, request.split)
-        circumstances = circumstances_of(request, settings)
+        options = training_options(request, settings)
     with _clock() as fitting, suppress(_Enough):
-        fit_model(request, dataset, split, circumstances, hooks=[watch])
+        fit_model(request, dataset, split, options, hooks=[watch])
     found = watch.as_dict()
     return {
         **found, **_model(task), "ratings": dataset.n_ratings, "train": len(split.train),
@@ -171,11 +171,10 @@ def whole(task: Task) -> dict[str, Any]:
             version = train(request, task.settings)
     except MovierecError as error:
         return {"refused": str(error)}
-    facts = version.metadata
-    measured = facts["evaluation"]
+    facts, measured = version.metadata, version.metadata.evaluation
     return {
-        "seconds": seconds[0], "stages": facts["durations"], "epochs": facts["epochs_trained"],
-        "rmse": measured["rmse"], "test": measured["n_ratings"], "ratings": facts["num_ratings"],
+        "seconds": seconds[0], "stages": facts.durations.as_dict(), "epochs": facts.epochs_trained,
+        "rmse": measured.rmse, "test": measured.n_ratings, "ratings": facts.num_ratings,
     }  # fmt: skip
 
 

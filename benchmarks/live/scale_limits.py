@@ -9,7 +9,7 @@ from live.page import table
 from live.scale_cells import gib, percent, seconds
 from live.scale_fit import predicted
 from movierec.models.graphsage.hyperparameters import hyperparameters
-from movierec.training.cost import graph_ratings
+from movierec.training.budget import graph_ratings
 
 __all__ = ["costs", "room"]
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
+from torch.nn import functional as F
 
 from movierec.data.dataset import IntArray, Interactions
 from movierec.errors import DataError
-from movierec.process_group import ALONE, Group
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -27,19 +27,20 @@ INT32_EDGES = 2**31  # fewer are numbered in 32 bits: half the memory, and what 
 class CSR:
     """The pattern of a sparse matrix in CSR form.
 
-    The edges of a row may be divided among the workers of a group, each of which holds some, or
-    lie outside the graph at hand: then `n_elsewhere` says how many visible edges a row has there.
+    The graph at hand may be a sample of a larger one; then `outside_degree` says how many visible
+    edges a row has outside it. `total`, `maximum` and `peak` complete what was reduced over the
+    edges at hand. Here these are all edges, so that nothing is to be done; where workers share
+    the edges of a row, `training.distributed` overrides the three.
 
     Shapes:
         pointer: (n_rows + 1,) int32 or int64; column: (n_edges,) of the same type;
-        n_elsewhere: (n_rows,) float32 or None.
+        outside_degree: (n_rows,) float32 or None.
     """
 
     pointer: Tensor
     column: Tensor
     n_columns: int
-    group: Group = ALONE
-    n_elsewhere: Tensor | None = None
+    outside_degree: Tensor | None = None
 
     @property
     def n_rows(self) -> int:
@@ -48,13 +49,13 @@ class CSR:
 
     @cached_property
     def degree(self) -> Tensor:
-        """Number of edges per row, those of all workers together, (n_rows,) float32."""
-        return self.group.sum(self.pointer.diff().to(torch.float32))
+        """Number of edges per row, (n_rows,) float32."""
+        return self.total(self.pointer.diff().to(torch.float32))
 
     @property
     def full_degree(self) -> Tensor:
         """Number of visible edges per row, those outside the graph too, (n_rows,) float32."""
-        return self.degree if self.n_elsewhere is None else self.degree + self.n_elsewhere
+        return self.degree if self.outside_degree is None else self.degree + self.outside_degree
 
     @property
     def row(self) -> Tensor:
@@ -62,10 +63,22 @@ class CSR:
         rows = torch.arange(self.n_rows, device=self.pointer.device, dtype=self.pointer.dtype)
         return rows.repeat_interleave(self.pointer.diff(), output_size=len(self.column))
 
+    def total(self, part: Tensor) -> Tensor:
+        """Complete sums over edges, of any shape; differentiable."""
+        return part
+
+    def maximum(self, part: Tensor) -> Tensor:
+        """Complete the maxima over each row's edges, (n_rows, d); differentiable."""
+        return part
+
+    def peak(self, part: Tensor) -> Tensor:
+        """Complete a maximum over the columns' nodes, of any shape; no gradient."""
+        return part
+
     def keep(self, mask: Tensor) -> CSR:
         """Return the pattern with only the edges where `mask` (n_edges,) is true."""
-        before = torch.nn.functional.pad(_counted(mask, self.pointer.dtype), (1, 0))
-        return replace(self, pointer=before[self.pointer], column=self.column[mask])
+        kept_before = F.pad(mask.cumsum(0, dtype=self.pointer.dtype), (1, 0))
+        return replace(self, pointer=kept_before[self.pointer], column=self.column[mask])
 
     def to(self, device: torch.device) -> CSR:
         """Return the pattern on a device."""
@@ -73,7 +86,7 @@ class CSR:
             self,
             pointer=self.pointer.to(device),
             column=self.column.to(device),
-            n_elsewhere=None if self.n_elsewhere is None else self.n_elsewhere.to(device),
+            outside_degree=_moved(self.outside_degree, device),
         )
 
 
@@ -82,7 +95,7 @@ class FullGraph:
     """The graph that another one is a part of.
 
     Of its visible ratings those from the moment `newest_from` on are the newest, `n_newest` of
-    them; None where nobody asks.
+    them; None where no trend is learned.
     """
 
     n_users: int
@@ -124,14 +137,13 @@ class RatingGraph:
     `by_user` has users as rows and movies as columns, `by_movie` the other way round.
     Edge `e` of `by_movie` is edge `to_movie_order[e]` of `by_user`.
 
-    The graph may be a part of a larger one: some of its users with all their ratings, of which
-    one worker of a `group` may hold only its own. Then `whole` says of what it is a part, and
-    `elsewhere` tells of the others' ratings.
+    The graph may be a part of a larger one: some of its users with all their ratings. Then
+    `full_graph` says of what it is a part, and `outside` tells of the other users' ratings.
 
     Shapes:
         user, movie, to_movie_order: (n_edges,) int32, or int64 from 2^31 edges on;
-        rating: (n_edges,) float32 stars; moment: (n_edges,) place of each edge in time, oldest
-        lowest; None without times.
+        rating: (n_edges,) float32 stars; moment: (n_edges,) rank of each edge in time, the oldest
+        being 0; None without times.
     """
 
     by_user: CSR
@@ -140,8 +152,8 @@ class RatingGraph:
     user: Tensor
     rating: Tensor
     moment: Tensor | None = None
-    whole: FullGraph | None = None
-    elsewhere: OutsideRatings | None = None
+    full_graph: FullGraph | None = None
+    outside: OutsideRatings | None = None
 
     @classmethod
     def build(
@@ -155,7 +167,7 @@ class RatingGraph:
             DataError: a user rated a movie twice, or an index is out of range.
 
         """
-        order = _sorting(ratings.user, ratings.movie)
+        order = _sort_order(ratings.user, ratings.movie)
         user, movie = ratings.user[order], ratings.movie[order]
         _check_edges(user, movie, n_users, n_movies)
         kind = np.int32 if len(user) < INT32_EDGES else np.int64
@@ -165,14 +177,14 @@ class RatingGraph:
         graph = cls.of_edges(*ends, rating, n_users, n_movies)
         if ratings.timestamp is None or not timed:
             return graph
-        return replace(graph, moment=_places(ratings.timestamp[order], kind))
+        return replace(graph, moment=_time_ranks(ratings.timestamp[order], kind))
 
     @staticmethod
     def moments(ratings: Interactions) -> Tensor:
         """Return the moments alone that the graph of these ratings has; they need times."""
         assert ratings.timestamp is not None
         kind = np.int32 if len(ratings) < INT32_EDGES else np.int64
-        return _places(ratings.timestamp[_sorting(ratings.user, ratings.movie)], kind)
+        return _time_ranks(ratings.timestamp[_sort_order(ratings.user, ratings.movie)], kind)
 
     @classmethod
     def of_edges(
@@ -180,7 +192,7 @@ class RatingGraph:
     ) -> RatingGraph:
         """Make the graph of edges already sorted by user, then movie; each (n_edges,)."""
         by_user = _pattern(user, movie, n_users, n_movies)
-        by_movie, order = _turned(by_user)
+        by_movie, order = _transposed(by_user)
         return cls(by_user, by_movie, order, user, rating)
 
     @property
@@ -206,7 +218,7 @@ class RatingGraph:
     def keep(self, mask: Tensor) -> RatingGraph:
         """Return the graph of the edges where `mask` (n_edges,) is true; every node stays."""
         mask_by_movie = mask[self.to_movie_order]
-        new_place = _counted(mask, self.to_movie_order.dtype) - 1
+        new_place = mask.cumsum(0, dtype=self.to_movie_order.dtype) - 1
         return replace(
             self,
             by_user=self.by_user.keep(mask),
@@ -234,28 +246,19 @@ class RatingGraph:
         Cheaper than `keep` for few edges. Shapes: edges: (n,) int64 ascending edge numbers.
         """
         ends = (self.user[edges], self.movie[edges], self.rating[edges])
-        graph = RatingGraph.of_edges(*ends, self.n_users, self.n_movies).shared(self.group)
+        graph = RatingGraph.of_edges(*ends, self.n_users, self.n_movies)
+        pattern = graph.by_movie
         return replace(
             graph,
+            by_movie=replace(self.by_movie, pointer=pattern.pointer, column=pattern.column),
             moment=None if self.moment is None else self.moment[edges],
-            whole=self.whole,
+            full_graph=self.full_graph,
         )
 
-    @property
-    def group(self) -> Group:
-        """The workers that the users are divided among."""
-        return self.by_movie.group
-
-    def shared(self, group: Group) -> RatingGraph:
-        """Return the graph as one worker's part of its group's."""
-        if group is self.group:
-            return self
-        return replace(self, by_movie=replace(self.by_movie, group=group))
-
-    def beside(self, elsewhere: OutsideRatings) -> RatingGraph:
-        """Return the graph as a part of a larger one, of which this is visible elsewhere."""
-        by_movie = replace(self.by_movie, n_elsewhere=elsewhere.count)
-        return replace(self, by_movie=by_movie, elsewhere=elsewhere)
+    def with_outside(self, outside: OutsideRatings) -> RatingGraph:
+        """Return the graph as a part of a larger one, with what is visible outside it."""
+        by_movie = replace(self.by_movie, outside_degree=outside.count)
+        return replace(self, by_movie=by_movie, outside=outside)
 
     def without(self, edges: Tensor) -> RatingGraph:
         """Return the graph with these edges hidden. Shapes: edges: (n,) int64 edge numbers."""
@@ -272,8 +275,8 @@ class RatingGraph:
             to_movie_order=self.to_movie_order.to(device),
             user=self.user.to(device),
             rating=self.rating.to(device),
-            moment=None if self.moment is None else self.moment.to(device),
-            elsewhere=None if self.elsewhere is None else self.elsewhere.to(device),
+            moment=_moved(self.moment, device),
+            outside=None if self.outside is None else self.outside.to(device),
         )
 
     def to_hetero_data(self, user_features: Tensor, movie_features: Tensor) -> HeteroData:
@@ -294,7 +297,11 @@ class RatingGraph:
         return data
 
 
-def _sorting(user: IntArray, movie: IntArray) -> IntArray | slice:
+def _moved(tensor: Tensor | None, device: torch.device) -> Tensor | None:
+    return None if tensor is None else tensor.to(device)
+
+
+def _sort_order(user: IntArray, movie: IntArray) -> IntArray | slice:
     """Return the order by user, then movie; the files of large data sets are in it already."""
     step = np.diff(user)
     if (step >= 0).all() and (np.diff(movie)[step == 0] >= 0).all():
@@ -303,15 +310,11 @@ def _sorting(user: IntArray, movie: IntArray) -> IntArray | slice:
     return order
 
 
-def _places(times: IntArray, kind: type[np.signedinteger]) -> Tensor:
-    """Return each time's place, oldest 0; equal times are in the order of their edges."""
-    places = np.empty(len(times), kind)
-    places[np.argsort(times, kind="stable")] = np.arange(len(times), dtype=kind)
-    return torch.from_numpy(places)
-
-
-def _counted(mask: Tensor, kind: torch.dtype) -> Tensor:
-    return mask.cumsum(0, dtype=kind)
+def _time_ranks(times: IntArray, kind: type[np.signedinteger]) -> Tensor:
+    """Return each time's rank, oldest 0; equal times are in the order of their edges."""
+    ranks = np.empty(len(times), kind)
+    ranks[np.argsort(times, kind="stable")] = np.arange(len(times), dtype=kind)
+    return torch.from_numpy(ranks)
 
 
 def _pattern(row: Tensor, column: Tensor, n_rows: int, n_columns: int) -> CSR:
@@ -321,7 +324,7 @@ def _pattern(row: Tensor, column: Tensor, n_rows: int, n_columns: int) -> CSR:
     return CSR(pointer, column.contiguous(), n_columns)
 
 
-def _turned(rows: CSR) -> tuple[CSR, Tensor]:
+def _transposed(rows: CSR) -> tuple[CSR, Tensor]:
     """Return the layout with rows and columns exchanged, and the place of each of its edges.
 
     On a CPU by SciPy, which counts instead of sorting: ten times as fast. Tensors that only
@@ -331,11 +334,12 @@ def _turned(rows: CSR) -> tuple[CSR, Tensor]:
         order = rows.column.argsort(stable=True)
         layout = _pattern(rows.column[order], rows.row[order], rows.n_columns, rows.n_rows)
         return layout, order.to(rows.column.dtype)
+    # the values that SciPy carries along are the edges' own numbers, which tell where each went
     edges = np.arange(len(rows.column), dtype=rows.column.numpy().dtype)
     parts = (edges, rows.column.numpy(), rows.pointer.numpy())
-    turned = sparse.csr_matrix(parts, shape=(rows.n_rows, rows.n_columns)).tocsc()
-    tensors = (torch.from_numpy(part) for part in (turned.indptr, turned.indices, turned.data))
-    pointer, column, order = (tensor.to(rows.column.dtype) for tensor in tensors)
+    transposed = sparse.csr_matrix(parts, shape=(rows.n_rows, rows.n_columns)).tocsc()
+    found = (transposed.indptr, transposed.indices, transposed.data)
+    pointer, column, order = (torch.from_numpy(part).to(rows.column.dtype) for part in found)
     return CSR(pointer, column, rows.n_rows), order
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from movierec.comparison.metrics import PAIRED
-from movierec.comparison.wording import delta_text, value_text
+from movierec.comparison.sentences import delta_text, value_text
 from movierec.ui.compare.report import write_report
 from tests.support.comparisons import NAMES, comparison, records
 from tests.unit.ui.compare.test_report import ERRORS, hostile

@@ -45,4 +45,4 @@ def test_from_an_empty_database_to_a_measured_version(store: Store, watched: Wat
     watched.check()
     version = store.versions.current()
     assert version is not None
-    assert version.metadata["evaluation"]["rmse"] < 1.0
+    assert version.metadata.evaluation.rmse < 1.0

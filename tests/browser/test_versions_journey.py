@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Download, Page, expect
 
-from movierec.comparison.wording import value_text
+from movierec.comparison.sentences import value_text
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import Store
@@ -100,7 +100,7 @@ def test_choose_by_keyboard_compare_and_share_the_address(store: Store, watched:
     expect(page.get_by_text("Compare · 3 versions · baseline v1.0.0")).to_be_visible()
     better = page.locator(".mr-verdicts li", has_text="v1.1.0")
     expect(better).to_contain_text("95 % interval")
-    evaluation = store.versions.get("v1.1.0").metadata["evaluation"]
+    evaluation = store.versions.get("v1.1.0").metadata.evaluation.as_dict()
     row = page.get_by_role("row", name=re.compile("^v1.1.0")).first
     expect(row).to_contain_text(value_text("rmse", evaluation["rmse"]))
     shared = page.url

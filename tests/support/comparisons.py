@@ -18,6 +18,7 @@ from movierec.comparison.results import (
     SliceDiff,
 )
 from movierec.evaluation.significance import Difference, Verdict
+from movierec.metadata import VersionMetadata
 from movierec.store import VersionRecord
 from movierec.ui.components.theme import VersionStyle, version_style
 from tests.support.states import metadata
@@ -88,10 +89,10 @@ def _record(name: str, **hyperparameters: object) -> VersionRecord:
         fingerprint="f" * 64, split_label="random 80/20, seed 42",
         created_at=datetime(2026, 11, 25, tzinfo=UTC), is_current=name == NAMES[0], run_id=None,
         size_bytes=10_000, parameters=1000,
-        metadata={
+        metadata=VersionMetadata.of({
             **facts, "hyperparameters": hyperparameters, "reliability": reliability,
             "evaluation": {**facts["evaluation"], "protocol": rules},
-        },
+        }),
     )  # fmt: skip
 
 

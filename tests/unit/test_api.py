@@ -51,7 +51,7 @@ def test_from_data_to_recommendations(project):
         lines = load_version("current").recommend("u1", k=3)
     assert listener.heard == [3, 1, 2, 3]
     assert version.is_current
-    assert version.metadata["epochs_trained"] == 3
+    assert version.metadata.epochs_trained == 3
     assert [line.rank for line in lines] == [1, 2, 3]
     assert runs_of(project)[0].version == version.name
 
@@ -60,7 +60,7 @@ def test_settings_and_split_as_arguments(project):
     spec = SplitSpec(name="cold-users", given=2)
     record = train("tiny", preset="svd", split=spec, factors=3, epochs=2, settings=project)
     assert record.split_label == "cold-users (2 given), seed 42"
-    assert record.metadata["hyperparameters"]["factors"] == 3
+    assert record.metadata.hyperparameters["factors"] == 3
     assert load_version(record.name, settings=project).name == record.name
     assert load_dataset(settings=project).name == "tiny"
     by_name = train(preset="mean", split="temporal", settings=project)

@@ -71,7 +71,7 @@ def test_tensors_names_every_tensor_of_a_graph():
     names = {field.name for field in fields(RatingGraph)} | {f.name for f in fields(CSR)}
     assert names == {
         "by_user", "by_movie", "to_movie_order", "user", "rating", "moment",
-        "pointer", "column", "n_columns", "group", "n_elsewhere", "whole", "elsewhere",
+        "pointer", "column", "n_columns", "outside_degree", "full_graph", "outside",
     }  # fmt: skip
 
 

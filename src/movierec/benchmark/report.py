@@ -14,14 +14,14 @@ from typing import Any
 
 import psutil
 
-from movierec.benchmark.row import Row, settled
+from movierec.benchmark.row import Row
 from movierec.errors import FormatError, MovierecError, SettingsError
 from movierec.runtime import git_state, library_versions
 from movierec.settings import Settings, project_root
 from movierec.store import open_store
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
-__all__ = ["Report", "ReportFile", "circumstances", "joined", "read_report", "write_whole"]
+__all__ = ["Report", "ReportFile", "joined", "read_report", "run_facts", "write_whole"]
 
 FORMAT = 1
 GIB = 2**30
@@ -29,7 +29,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Report:
-    """Rows of one or several benchmarks, and for each benchmark the circumstances of its rows.
+    """Rows of one or several benchmarks, and for each benchmark the facts of its rows.
 
     A row is what `measure_rows` returns and `run`, its place in `runs`. A run has `date` (UTC),
     `command`, `machine`, `libraries` and `git`.
@@ -103,7 +103,7 @@ class ReportFile:
         fingerprints = _Fingerprints(settings)
 
         def find(request: TrainRequest) -> Row | None:
-            wanted = (fingerprints[request.dataset or ""], settled(request))
+            wanted = (fingerprints[request.dataset or ""], full_hyperparameters(request))
             for row in self.report.rows:
                 if (row["fingerprint"], row["hyperparameters"]) == wanted and _asks(row, request):
                     self._reused.append(self.report.runs[row["run"]])
@@ -120,7 +120,7 @@ class ReportFile:
         write_whole(self.path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
     def doubts(self) -> list[str]:
-        """Return in what the circumstances of the rows that were reused differ from now."""
+        """Return how the reused rows were measured differently from now."""
         doubts, now = [], self._run
         if any(run["git"] != now["git"] for run in self._reused):
             doubts.append(
@@ -177,7 +177,7 @@ def write_whole(path: Path, text: str) -> None:
             beside.unlink(missing_ok=True)
 
 
-def circumstances(command: str, settings: Settings) -> dict[str, Any]:
+def run_facts(command: str, settings: Settings) -> dict[str, Any]:
     """Return the run of rows measured from now on: date, command, machine, libraries, commit."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -25,8 +25,6 @@ from movierec.data.splits import Split, make_split
 from movierec.errors import MovierecError, SplitError
 from movierec.evaluation import Evaluation, evaluate
 from movierec.evaluation.result import json_safe
-from movierec.models.factory import BASELINES
-from movierec.models.graphsage.hyperparameters import hyperparameters
 from movierec.models.protocol import Recommender
 from movierec.registry import Registry, VersionDraft
 from movierec.runtime import peak_memory_mb
@@ -34,10 +32,10 @@ from movierec.settings import Settings, load_settings
 from movierec.store import Store, open_store
 from movierec.workflows.baselines import measured_floors
 from movierec.workflows.fit import Fitted, fit_model
-from movierec.workflows.requests import TrainRequest
-from movierec.workflows.train import circumstances_of
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
+from movierec.workflows.train import training_options
 
-__all__ = ["ROW_KEYS", "Row", "label_of", "measure_rows", "settled"]
+__all__ = ["ROW_KEYS", "Row", "label_of", "measure_rows"]
 
 Row = dict[str, Any]
 ROW_KEYS = (
@@ -53,14 +51,6 @@ def label_of(request: TrainRequest) -> str:
     """Return what tells a training from others: "default, 5 members, epochs=60"."""
     changes = [f"{name}={value}" for name, value in request.hyperparameters.items()]
     return ", ".join([request.label, *changes])
-
-
-def settled(request: TrainRequest) -> dict[str, Any]:
-    """Return every hyperparameter of a request, with the values of its preset."""
-    if request.is_graphsage:
-        return hyperparameters(request.preset, **request.hyperparameters).model_dump()
-    kind = BASELINES[request.preset]
-    return kind.hyperparameters(**request.hyperparameters).model_dump()
 
 
 def measure_rows(requests: Sequence[TrainRequest], settings: Settings) -> list[Row]:
@@ -119,7 +109,7 @@ class _Job:
 
 def _fitted(requests: Sequence[TrainRequest], settings: Settings) -> _Job:
     first, clock = requests[0], _Clock()
-    circumstances = circumstances_of(first, settings)
+    options = training_options(first, settings)
     with open_store(settings) as store, clock.stage("load"):
         dataset = store.datasets.load(first.dataset)
     with clock.stage("split"):
@@ -129,7 +119,7 @@ def _fitted(requests: Sequence[TrainRequest], settings: Settings) -> _Job:
     if first.preset in SLOW_IMPORTS:
         import_module(SLOW_IMPORTS[first.preset])
     with clock.stage("fit"):
-        fitted = fit_model(first, dataset, split, circumstances)
+        fitted = fit_model(first, dataset, split, options)
     return _Job(dataset, [split, *others], fitted, clock.seconds)
 
 
@@ -204,7 +194,7 @@ def _row(request: TrainRequest, job: _Job, split: Split, found: Evaluation, cloc
         "fingerprint": job.dataset.fingerprint,
         "test_sha256": split.sha256,
         "request": request.model_dump(mode="json"),
-        "hyperparameters": settled(request),
+        "hyperparameters": full_hyperparameters(request),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,14 +16,24 @@ from movierec.cli.options import accept, given
 from movierec.cli.output import console, emit, progress_bar, table, to_json
 from movierec.cli.train import RENAMED
 from movierec.data.splits import SplitSpec
-from movierec.errors import SettingsError
+from movierec.errors import HyperparameterError, SettingsError
 from movierec.settings import Settings, load_settings
+from movierec.workflows.requests import TrainRequest
 
 if TYPE_CHECKING:
     from movierec.benchmark.report import ReportFile
     from movierec.benchmark.row import Row
 
-__all__ = ["benchmark"]
+__all__ = [
+    "benchmark",
+    "model_of",
+    "requests_of",
+    "split_of",
+]
+
+FLAGS = ("refit",)
+FIELDS = (*FLAGS, "members")  # of a request; every other name is a hyperparameter
+
 
 DEFAULT_MODELS = "report,default,svd,svdpp,knn,ease,popular"
 UNSHOWN = "whole"  # the terminal is narrow
@@ -63,7 +74,7 @@ def benchmark(
     new users (cold-users) one fit serves every number of given ratings.
     """
     from movierec.benchmark.run import benchmark as run_benchmark
-    from movierec.cli.benchmark_entries import requests_of
+    from movierec.cli.benchmark import requests_of
 
     base = given(fields, SplitSpec, RENAMED)
     requests = requests_of(
@@ -92,12 +103,12 @@ def _split_entries(splits: str | None, base: Mapping[str, Any]) -> list[str]:
 
 
 def _report_file(path: Path, options: Mapping[str, Any], settings: Settings) -> ReportFile:
-    from movierec.benchmark.report import ReportFile, circumstances
+    from movierec.benchmark.report import ReportFile, run_facts
 
     # an absolute path says where somebody lives and not what was done
     shown = Path(path.name) if path.is_absolute() else path
     command = _command({**options, "report": shown.as_posix()})
-    return ReportFile(path, circumstances(command, settings))
+    return ReportFile(path, run_facts(command, settings))
 
 
 def _command(options: Mapping[str, Any]) -> str:
@@ -174,3 +185,75 @@ def _table(rows: Sequence[Row]) -> Table:
 def _head(heading: str) -> str:
     plain = heading.replace("`", "")
     return plain[0].upper() + plain[1:]
+
+
+def requests_of(
+    models: Sequence[str],
+    splits: Sequence[str],
+    seeds: int,
+    *,
+    dataset: str | None,
+    base: Mapping[str, Any],
+) -> list[TrainRequest]:
+    """Return a request for each split, model and seed 0…seeds - 1.
+
+    Raises:
+        HyperparameterError: an entry cannot be used; the message names it.
+
+    """
+    divided = [split_of(entry, base) for entry in splits]
+    chosen = [model_of(entry) for entry in models]
+    return [
+        TrainRequest.of(**model, seed=seed, dataset=dataset, split=split)
+        for split in divided
+        for model in chosen
+        for seed in range(seeds)
+    ]
+
+
+def model_of(entry: str) -> dict[str, Any]:
+    """Return the fields of a training: `default:refit:members=5:epochs=60`.
+
+    After the preset or baseline come `refit`, `members=N`, and hyperparameters as NAME=VALUE.
+    """
+    preset, changes = _parts(entry)
+    fields = {name: value for name, value in changes.items() if name in FIELDS}
+    others = {name: value for name, value in changes.items() if name not in FIELDS}
+    model = {"preset": preset, **fields, "hyperparameters": others}
+    _check(entry, **model)
+    return model
+
+
+def split_of(entry: str, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a split, `cold-users:given=1`; `base` holds those not named."""
+    name, changes = _parts(entry)
+    split = {**base, "name": name, **changes}
+    _check(entry, preset="popular", split=split)
+    return split
+
+
+def _parts(entry: str) -> tuple[str, dict[str, Any]]:
+    name, *changes = (part.strip() for part in entry.split(":"))
+    return name, dict(_change(entry, part) for part in changes)
+
+
+def _change(entry: str, part: str) -> tuple[str, Any]:
+    name, equals, value = part.partition("=")
+    if part in FLAGS:
+        return part, True
+    if not equals or not name or not value:
+        raise HyperparameterError(
+            f"{entry!r}: {part!r} is no change.",
+            hint="Write NAME=VALUE or refit after a colon, as in default:refit:members=5.",
+        )
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _check(entry: str, **fields: Any) -> None:
+    try:
+        TrainRequest.of(**fields)
+    except HyperparameterError as error:
+        raise HyperparameterError(f"{entry!r}: {error.message}", hint=error.hint) from error

@@ -15,8 +15,8 @@ from movierec.cli.output import JsonOption, console, emit, number, progress_bar,
 from movierec.data.dataset import RatingScale
 from movierec.data.formats.raw import ColumnChoice
 from movierec.data.sources.obtain import CITATION
+from movierec.data.validation.convert import parse_scale
 from movierec.data.validation.report import CountDistribution, ImportReport
-from movierec.data.validation.scales import parse_scale
 from movierec.errors import FormatError
 from movierec.settings import load_settings
 from movierec.store import DatasetRecord, open_store

@@ -12,8 +12,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from movierec.cli.output import JsonOption, emit, number, table
-from movierec.cli.versions.common import opened
-from movierec.cli.versions.tables import moment
+from movierec.cli.versions.tables import moment, opened
 from movierec.errors import DataError
 from movierec.registry import Registry
 from movierec.settings import load_settings

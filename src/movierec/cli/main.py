@@ -1,20 +1,74 @@
-"""The program: its commands, and how errors leave it."""
+"""The program: its commands, imported when they are called, and how errors leave it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from movierec.cli.lazy import Entry, add_lazily, lazy_group
 from movierec.cli.output import console
 from movierec.errors import MovierecError
 
-__all__ = ["COMMANDS", "app", "main", "run"]
+__all__ = [
+    "COMMANDS",
+    "Entry",
+    "add_lazily",
+    "app",
+    "lazy_group",
+    "main",
+    "run",
+]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command is, as "module:attribute", and the line that lists show of it."""
+
+    target: str
+    help: str
+
+
+def lazy_group(entries: Mapping[str, Entry]) -> type[TyperGroup]:
+    """Return a kind of group that looks its commands up in `entries` when they are called."""
+
+    class LazyGroup(TyperGroup):
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            name, command, rest = super().resolve_command(ctx, args)
+            entry = entries.get(name or "")
+            return name, _load(name or "", entry) if entry else command, rest
+
+    return LazyGroup
+
+
+def add_lazily(app: typer.Typer, entries: Mapping[str, Entry]) -> None:
+    """List the commands in an app whose group is a `lazy_group` of the same entries."""
+    for name, entry in entries.items():
+        app.command(name, help=entry.help)(_listed_only)
+
+
+def _listed_only() -> None:
+    """Stand for a command in lists; `resolve_command` puts the real one in its place."""
+
+
+def _load(name: str, entry: Entry) -> Any:
+    module, _, attribute = entry.target.partition(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        group = get_group(found)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(found)
+    return get_command(alone)
+
 
 HELP = (
     "Train, compare and understand GraphSAGE movie recommenders.\n\n"
@@ -36,9 +90,9 @@ COMMANDS = {
         "movierec.cli.sweep:sweep",
         "Search hyperparameters by what the validation part says; the test part stays closed.",
     ),
-    "sweeps": Entry("movierec.cli.sweeps:app", "List, show, export and delete sweeps."),
+    "sweeps": Entry("movierec.cli.sweep:app", "List, show, export and delete sweeps."),
     "evaluate": Entry(
-        "movierec.cli.evaluate:evaluate",
+        "movierec.cli.compare:evaluate",
         "Measure a version from its files: ratings, ranking, beyond accuracy, certainty, slices.",
     ),
     "compare": Entry(
@@ -49,7 +103,7 @@ COMMANDS = {
         "movierec.cli.recommend:recommend",
         "Recommend movies to a user, to somebody new, or to everybody into a file.",
     ),
-    "similar": Entry("movierec.cli.similar:similar", "List the movies that are most like one."),
+    "similar": Entry("movierec.cli.recommend:similar", "List the movies that are most like one."),
     "feedback": Entry(
         "movierec.cli.feedback:app",
         "Give, list and take back thumbs, measure versions by them, join them to a data set.",
@@ -77,7 +131,7 @@ COMMANDS = {
         "Fit models on the same splits and measure them with the same code.",
     ),
     "doctor": Entry(
-        "movierec.cli.doctor:doctor",
+        "movierec.cli.setup:doctor",
         "Say what is installed, which device, database, data sets and versions there are.",
     ),
 }

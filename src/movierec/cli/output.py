@@ -1,4 +1,4 @@
-"""How every command speaks: facts as tables for people, as JSON for programs."""
+"""Output of every command: facts as tables for people, as JSON for programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -19,18 +19,37 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from movierec.metadata import EvaluationSummary, VersionMetadata
 from movierec.progress import Progress as ProgressCallback
+
+if TYPE_CHECKING:
+    from movierec.store import VersionRecord
 
 __all__ = [
     "JsonOption",
     "ProgressCallback",
     "console",
     "emit",
+    "headline",
+    "metrics_table",
     "number",
     "progress_bar",
     "table",
     "to_json",
 ]
+
+_COLUMNS = (
+    ("RMSE", ("rmse",)),
+    ("MAE", ("mae",)),
+    ("NDCG@10 full", ("full", "ndcg_at_10")),
+    ("P@10 rated", ("rated", "precision_at_10")),
+    ("R@10 rated", ("rated", "recall_at_10")),
+    ("NDCG@10 rated", ("rated", "ndcg_at_10")),
+    ("HR@10 rated", ("rated", "hit_rate_at_10")),
+)
+
+_FLOORS = ("biases", "popular", "constant", "random")  # metadata.json sorts them by name
+
 
 LARGE = 1e9  # from here on digits after the point say nothing
 JsonOption = Annotated[
@@ -57,6 +76,8 @@ def to_json(facts: object) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, VersionMetadata):
+        return _plain(value.as_dict())
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, Mapping):
@@ -143,3 +164,30 @@ def progress_bar(description: str) -> Iterator[ProgressCallback]:
         yield lambda stage, done: bar.update(
             task, description=f"{description}: {escape(stage)}", completed=done
         )
+
+
+def headline(record: VersionRecord) -> str:
+    """Return one sentence: what was trained on what, and how long it took."""
+    seconds = record.metadata.durations.total
+    took = "" if seconds is None else f" in {seconds:.1f} s"
+    current = ", now current" if record.is_current else ""
+    return (
+        f"{record.name} ({record.preset}, {record.parameters:,} "
+        f"parameter{'s' * (record.parameters != 1)}) on "
+        f"{record.dataset_name}, {record.split_label}{took}{current}"
+    )
+
+
+def metrics_table(record: VersionRecord) -> Table:
+    """Return the test metrics of a version above the floors of the same split."""
+    own, floors = record.metadata.evaluation, record.metadata.floors
+    rows = {record.name: own}
+    without = own.without_time
+    if without.is_recorded and without.rmse != own.rmse:
+        rows["  time not told"] = EvaluationSummary(rmse=without.rmse, mae=without.mae)
+    rows |= {name: floors[name] for name in _FLOORS if name in floors}
+    names = [name for name, _ in _COLUMNS]
+    drawn = table(f"Test part of {record.split_label}", "", *names, right=tuple(names))
+    for label, evaluation in rows.items():
+        drawn.add_row(label, *(number(evaluation.value_at(*path)) for _, path in _COLUMNS))
+    return drawn

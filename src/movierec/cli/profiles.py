@@ -11,8 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from movierec.cli.output import JsonOption, emit, number, table
-from movierec.cli.versions.common import Yes
-from movierec.cli.versions.tables import moment
+from movierec.cli.versions.tables import Yes, moment
 from movierec.settings import load_settings
 from movierec.store import ProfileRecord, open_store
 

@@ -1,12 +1,26 @@
-"""`movierec setup`: what a first start needs and does not find."""
+"""`movierec setup`, what a first start needs; `movierec doctor`, what is here and what is wrong."""
 
 from __future__ import annotations
 
-from movierec.cli.output import console, progress_bar
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from movierec.cli.output import JsonOption, console, emit, progress_bar, table
 from movierec.settings import Settings, load_settings
 from movierec.store import open_store
 
-__all__ = ["setup"]
+if TYPE_CHECKING:
+    from movierec.workflows.doctor import Finding
+
+__all__ = [
+    "doctor",
+    "setup",
+]
+
+_STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
 
 
 def setup() -> None:
@@ -43,9 +57,30 @@ def _fetch(settings: Settings) -> None:
 
 
 def _train(settings: Settings) -> None:
-    from movierec.cli.summary import headline
+    from movierec.cli.output import headline
     from movierec.cli.train import train_here
 
     console().print("Training a first version (preset default); this happens once.")
     record = train_here(settings, {})
     console().print(headline(record), markup=False, soft_wrap=True)
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is installed, which device, database, data sets and versions there are.
+
+    The exit code is 1 when something is wrong.
+    """
+    from movierec.workflows.doctor import diagnose
+
+    findings = diagnose(load_settings())
+    emit(as_json, findings, lambda: _drawn(findings))
+    if any(finding.health == "wrong" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _drawn(findings: list[Finding]) -> Table:
+    drawn = table("movierec doctor", "", "What", "Found", "What to do")
+    for finding in findings:
+        health = Text(finding.health, style=_STYLES[finding.health])
+        drawn.add_row(health, finding.topic, Text(finding.text), Text(finding.hint))
+    return drawn

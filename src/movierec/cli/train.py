@@ -17,8 +17,7 @@ from movierec.cli.options import (
     assignment,
     given,
 )
-from movierec.cli.output import JsonOption, console, emit, progress_bar
-from movierec.cli.summary import headline, metrics_table
+from movierec.cli.output import JsonOption, console, emit, headline, metrics_table, progress_bar
 from movierec.cli.versions.shared import tell_what_waits
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError

@@ -42,12 +42,12 @@ def search_on_ray(
         TrainingError: a trial failed for a reason that the others share.
 
     """
-    request, circumstances = objective.request, objective.circumstances
-    worker = share_of_worker(circumstances.device, settings.threads)
+    request, options = objective.request, objective.options
+    worker = share_of_worker(options.device, settings.threads)
     search = _Search(request, study, objective.tell, ended, trials)
     with cluster(request.engine, worker) as folder:
         search.restore_signals = own_signals()
-        task = TrialTask(settings, request, circumstances)
+        task = TrialTask(settings, request, options)
         found = _tuner(search, task, worker, folder, trials).fit()
         if search.failed:
             raise _failure(found)

@@ -33,7 +33,7 @@ def fit_on_ray(
     request: TrainRequest,
     dataset: Dataset,
     _split: Split,
-    circumstances: TrainingOptions,
+    options: TrainingOptions,
     *,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
@@ -51,14 +51,14 @@ def fit_on_ray(
     """
     import ray
 
-    worker = share_of_worker(circumstances.device, settings.threads)
+    worker = share_of_worker(options.device, settings.threads)
     with cluster(request.engine, worker) as folder:
         from movierec.cluster.post import Post
         from movierec.cluster.worker import Task, work
 
         post = ray.remote(num_cpus=0)(Post).remote()
-        task = Task(settings, request, dataset.fingerprint, circumstances, post)
-        storage = circumstances.kept_by_workers or folder / "run"
+        task = Task(settings, request, dataset.fingerprint, options, post)
+        storage = options.kept_by_workers or folder / "run"
         if not resume:
             shutil.rmtree(storage, ignore_errors=True)
         trainer = _trainer(work, task, worker, storage)

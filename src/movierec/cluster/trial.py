@@ -28,7 +28,7 @@ class TrialTask:
 
     settings: Settings
     request: SweepRequest
-    circumstances: TrainingOptions
+    options: TrainingOptions
 
 
 def try_point(config: dict[str, Any], *, task: TrialTask) -> None:
@@ -37,9 +37,7 @@ def try_point(config: dict[str, Any], *, task: TrialTask) -> None:
     training = task.request.training
     dataset, split = _material(task.settings, str(training.dataset), training.split)
     trial = _RemoteTrial(config["number"])
-    objective = Objective(
-        task.request, dataset, split, task.circumstances, (trial,), lambda *_: None
-    )
+    objective = Objective(task.request, dataset, split, task.options, (trial,), lambda *_: None)
     told: dict[str, Any] = {"ended": True}
     try:
         told["value"] = objective.value(trial, task.request.trial(config["point"]))

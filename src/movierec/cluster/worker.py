@@ -22,7 +22,7 @@ from movierec.runtime import set_threads
 from movierec.settings import Settings
 from movierec.store import open_store
 from movierec.training.callbacks import EpochResult, Plan
-from movierec.training.distributed.torch_group import TorchGroup
+from movierec.training.distributed.group import TorchGroup
 from movierec.training.ensemble import EnsembleFit
 from movierec.training.options import TrainingOptions
 from movierec.workflows.fit import fit_here
@@ -40,7 +40,7 @@ class Task:
     settings: Settings
     request: TrainRequest
     fingerprint: str
-    circumstances: TrainingOptions
+    options: TrainingOptions
     post: Any
 
 
@@ -73,17 +73,15 @@ def _fitted(task: Task, group: TorchGroup, folder: Path) -> EnsembleFit:
         )
     return fit_here(
         task.request, dataset, make_split(dataset, task.request.split),
-        _own(task.circumstances, folder), hooks=[_Reporter(task.post, group.rank, folder)],
+        _own(task.options, folder), hooks=[_Reporter(task.post, group.rank, folder)],
         resume=_take_up(folder), group=group,
     )  # fmt: skip
 
 
-def _own(circumstances: TrainingOptions, folder: Path) -> TrainingOptions:
-    """Return the circumstances of this worker: its own device, checkpoints beside Ray's."""
-    device = str(get_device()) if circumstances.device == "cuda" else circumstances.device
-    return circumstances.model_copy(
-        update={"checkpoint": folder / "checkpoint.pt", "device": device}
-    )
+def _own(options: TrainingOptions, folder: Path) -> TrainingOptions:
+    """Return the options of this worker: its own device, checkpoints beside Ray's."""
+    device = str(get_device()) if options.device == "cuda" else options.device
+    return options.model_copy(update={"checkpoint": folder / "checkpoint.pt", "device": device})
 
 
 def _take_up(folder: Path) -> bool:

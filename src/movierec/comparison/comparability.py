@@ -10,10 +10,11 @@ import numpy as np
 
 from movierec.columns import Columns
 from movierec.comparison.evidence import Evidence
-from movierec.comparison.metrics import PAIRED, Metric, dig
+from movierec.comparison.metrics import PAIRED, Metric
 from movierec.comparison.results import Obstacle, Remedy
 from movierec.data.dataset import IntArray
 from movierec.evaluation.significance import ERROR_SUMS
+from movierec.metadata import MeasurementProtocol
 
 __all__ = ["obstacles"]
 
@@ -63,9 +64,9 @@ def _files(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
 
 def _measured(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
     sides = (baseline, version)
-    without = [side.record.name for side in sides if not _protocol(side)]
+    without = [side.record.name for side in sides if not _protocol(side).is_recorded]
     if without:
-        words = ["recorded" if _protocol(side) else _NOTHING for side in sides]
+        words = ["recorded" if _protocol(side).is_recorded else _NOTHING for side in sides]
         yield _obstacle("protocol", "the protocol", words, "again",
                         f"How {' and '.join(without)} was measured is not recorded.")  # fmt: skip
 
@@ -88,7 +89,7 @@ def _data(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
 
 def _split(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
     sides = (baseline, version)
-    specs = [_mapping(side.record.metadata.get("split")) for side in sides]
+    specs = [side.record.metadata.split.as_dict() for side in sides]
     kinds = [str(spec.get("name", _NOTHING)) for spec in specs]
     if kinds[0] != kinds[1]:
         yield _differs("split", "the split", kinds, "common", sides)
@@ -105,7 +106,7 @@ def _split(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
 
 def _test_part(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
     sides = (baseline, version)
-    hashes = [str(_protocol(side).get("test_sha256", _NOTHING)) for side in sides]
+    hashes = [_protocol(side).test_sha256 or _NOTHING for side in sides]
     if hashes[0] != hashes[1]:
         words = [f"{h[:10]}…" if h != _NOTHING else h for h in hashes]
         yield _obstacle(
@@ -113,7 +114,7 @@ def _test_part(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
             "Their splits have the same name and seed, but hold out other ratings: they were "
             "made by different releases.",
         )  # fmt: skip
-    given = [_plain(_protocol(side).get("n_support")) for side in sides]
+    given = [_plain(_protocol(side).n_support) for side in sides]
     if given[0] != given[1]:
         yield _differs("support", "what was told of new users (ratings)", given, "common", sides)
 
@@ -123,18 +124,18 @@ def _rules(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
     sides = (baseline, version)
     found = [_protocol(side) for side in sides]
     for key, what in (("k", "the length of the lists (k)"), ("predictions", "the rating scale")):
-        words = [_plain(protocol.get(key)) for protocol in found]
+        words = [_plain(getattr(protocol, key)) for protocol in found]
         if words[0] != words[1]:
             yield _differs(key, what, words, "again", sides)
     rules = (("thresholds", "the relevance thresholds"), ("candidates", "the candidates"))
     for key, what in rules:
-        values = [_mapping(protocol.get(key)) for protocol in found]
+        values = [getattr(protocol, key) for protocol in found]
         if values[0] != values[1]:
             yield _differs(key, what, [_listed(v, values) for v in values], "again", sides)
-    ranked = [str(protocol.get("users_ranked", "all test users")) for protocol in found]
+    ranked = [protocol.users_ranked or "all test users" for protocol in found]
     if ranked[0] != ranked[1]:
         yield _differs("ranked", "who is ranked", ranked, "again", sides)
-    meant = [{name: protocol.get(name) for name in _DEFINITIONS} for protocol in found]
+    meant = [{name: getattr(protocol, name) for name in _DEFINITIONS} for protocol in found]
     if meant[0] != meant[1]:
         words = [_listed(each, meant) for each in meant]
         yield _differs("definitions", "how metrics are defined", words, "again", sides)
@@ -183,7 +184,7 @@ def _fit(baseline: Evidence, version: Evidence) -> Iterable[Obstacle]:
 
 def _agrees(side: Evidence, metric: Metric) -> bool:
     """Return whether the per-user file adds up to the value that metadata records."""
-    recorded = dig(_mapping(side.record.metadata.get("evaluation")), metric.path)
+    recorded = metric.value_in(side.record.metadata.evaluation)
     frame = side.per_user
     if frame is None or ERROR_SUMS.get(metric.column, metric.column) not in frame:
         return math.isnan(recorded)
@@ -203,13 +204,8 @@ _STAGES: tuple[tuple[Check, ...], ...] = (
 )  # fmt: skip
 
 
-def _protocol(side: Evidence) -> Mapping[str, Any]:
-    evaluation = _mapping(side.record.metadata.get("evaluation"))
-    return _mapping(evaluation.get("protocol"))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _protocol(side: Evidence) -> MeasurementProtocol:
+    return side.record.metadata.evaluation.protocol
 
 
 def _differs(

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from movierec.comparison.costs import costs_of
+from movierec.comparison.differences import costs_of, seed_groups, setting_diffs
 from movierec.comparison.evidence import Evidence
 from movierec.comparison.metrics import BY_KEY, FLOORS, METRICS, values_of
 from movierec.comparison.pairs import compare_all
 from movierec.comparison.results import Comparison, Pair
-from movierec.comparison.settings import seed_groups, setting_diffs
 from movierec.comparison.slices import slice_diffs
 from movierec.data.dataset import Dataset
 from movierec.errors import EvaluationError
@@ -54,7 +53,7 @@ def compare(
         baseline=baseline,
         versions=tuple(by_name),
         measured_on=_measured_on(first.record),
-        values={record.name: values_of(_evaluation(record)) for record in records},
+        values={record.name: values_of(record.metadata.evaluation) for record in records},
         floors=_floors(first.record),
         pairs={pair.version: pair for pair in pairs},
         slices={
@@ -131,26 +130,19 @@ def _require(by_name: Mapping[str, Evidence], evidence: Sequence[Evidence], base
 
 
 def _measured_on(record: VersionRecord) -> str:
-    evaluation = _evaluation(record)
-    protocol = evaluation.get("protocol") or {}
-    ratings, users = evaluation.get("n_ratings"), protocol.get("n_test_users")
-    parts = [f"{ratings:,} held-out ratings" if isinstance(ratings, int) else "held-out ratings"]
-    parts += [f"of {users:,} users"] if isinstance(users, int) else []
-    if "users_ranked" in protocol:
-        parts.append(f"(ranking: {protocol['users_ranked']})")
+    evaluation = record.metadata.evaluation
+    ratings, protocol = evaluation.n_ratings, evaluation.protocol
+    parts = ["held-out ratings" if ratings is None else f"{ratings:,} held-out ratings"]
+    if protocol.n_test_users is not None:
+        parts.append(f"of {protocol.n_test_users:,} users")
+    if protocol.users_ranked is not None:
+        parts.append(f"(ranking: {protocol.users_ranked})")
     text = f"Measured on {' '.join(parts)} of {record.dataset_name}, split {record.split_label}"
-    if record.metadata.get("measured_together"):
+    if record.metadata.measured_together is not None:
         return f"{text}: ratings that none of these versions has seen."
     return f"{text}. Differences are each version's value minus that of {record.name}."
 
 
 def _floors(record: VersionRecord) -> dict[str, dict[str, float]]:
-    floors = record.metadata.get("floors") or {}
-    return {
-        name: values_of(floors[name]) for name in FLOORS if isinstance(floors.get(name), Mapping)
-    }
-
-
-def _evaluation(record: VersionRecord) -> Mapping[str, Any]:
-    found = record.metadata.get("evaluation")
-    return found if isinstance(found, Mapping) else {}
+    floors = record.metadata.floors
+    return {name: values_of(floors[name]) for name in FLOORS if name in floors}

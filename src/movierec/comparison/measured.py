@@ -10,7 +10,7 @@ from pyarrow import ArrowException
 
 from movierec.comparison.comparability import obstacles
 from movierec.comparison.evidence import Evidence, read_evidence
-from movierec.data.common import recorded_split
+from movierec.data.splits import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference import LoadedVersion
 from movierec.inference.parts import SplitParts
@@ -61,7 +61,7 @@ def evidence_from(measurement: Measurement, own: Evidence) -> Evidence:
 def evidence_of(measurement: Measurement, record: VersionRecord) -> Evidence:
     """Return a version's evidence as if it had been measured so when it was trained.
 
-    `metadata["measured_together"]` tells that it was not: its versions, when, the split it was
+    `metadata.measured_together` tells that it was not: its versions, when, the split it was
     trained on, and caveats.
     """
     ground, found = measurement.ground, measurement.versions[record.name]
@@ -75,11 +75,13 @@ def evidence_of(measurement: Measurement, record: VersionRecord) -> Evidence:
         "measured_together": {
             "versions": [*measurement.versions],
             "created_at": measurement.created_at.isoformat(),
-            "own_split": record.metadata.get("split"),
+            "own_split": record.metadata.split.as_dict(),
             "caveats": ground.caveats,
         },
     }
-    told = replace(record, split_label=ground.split_label, metadata={**record.metadata, **facts})
+    told = replace(
+        record, split_label=ground.split_label, metadata=record.metadata.with_facts(**facts)
+    )
     per_user, wrong = _tried(measurement, record.name, "per_user")
     per_rating, also_wrong = _tried(measurement, record.name, "per_rating")
     return Evidence(told, per_user, per_rating, wrong or also_wrong)
@@ -91,9 +93,9 @@ def as_measured(loaded: LoadedVersion, evidence: Evidence) -> LoadedVersion:
     Its history is then the same as theirs, and what was held out is its metadata's split. One
     that is compared by its own numbers is returned as it is.
     """
-    if "measured_together" not in evidence.record.metadata:
+    if evidence.record.metadata.measured_together is None:
         return loaded
-    split = recorded_split(loaded.dataset, evidence.record.metadata["split"])
+    split = recorded_split(loaded.dataset, evidence.record.metadata.split)
     parts = SplitParts.of(loaded.dataset, split)
     return replace(loaded, known=parts.known, metadata=evidence.record.metadata, parts=parts)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-__all__ = ["BEYOND", "BY_KEY", "FLOORS", "METRICS", "PAIRED", "Metric", "dig", "values_of"]
+from movierec.metadata import EvaluationSummary, Number
+
+__all__ = ["BEYOND", "BY_KEY", "FLOORS", "METRICS", "PAIRED", "Metric", "number_of", "values_of"]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: where it lies in `metadata["evaluation"]`, and which direction is better.
+    """One metric: where it lies in an `EvaluationSummary`, and which direction is better.
 
     `column` is its name for `significance.compare_users`; empty where only the whole test part
     has a value, so that no interval can be given. `digits` are those it is shown with.
@@ -29,6 +30,10 @@ class Metric:
     def gain(self, delta: float) -> float:
         """Return a difference with the sign turned so that more is better."""
         return -delta if self.lower_is_better else delta
+
+    def value_in(self, evaluation: EvaluationSummary) -> float:
+        """Return its value, NaN where it was not measured."""
+        return number_of(evaluation.value_at(*self.path))
 
 
 _STARS = "Stars, over all test ratings. Lower is better."
@@ -83,15 +88,11 @@ FLOORS: Mapping[str, str] = {
 BY_KEY: Mapping[str, Metric] = {metric.key: metric for metric in METRICS}
 
 
-def values_of(evaluation: Mapping[str, Any]) -> dict[str, float]:
-    """Return every metric of a stored evaluation by key, NaN where it was not measured."""
-    return {metric.key: dig(evaluation, metric.path) for metric in METRICS}
+def values_of(evaluation: EvaluationSummary) -> dict[str, float]:
+    """Return every metric of an evaluation by key, NaN where it was not measured."""
+    return {metric.key: metric.value_in(evaluation) for metric in METRICS}
 
 
-def dig(tree: Mapping[str, Any], path: Sequence[str]) -> float:
-    """Return the number at a path of nested mappings, NaN where there is none."""
-    node: Any = tree
-    for name in path:
-        node = node.get(name) if isinstance(node, Mapping) else None
-    is_number = isinstance(node, int | float) and not isinstance(node, bool)
-    return float(node) if is_number else math.nan
+def number_of(value: Number) -> float:
+    """Return a recorded number, NaN where there is none."""
+    return math.nan if value is None else float(value)

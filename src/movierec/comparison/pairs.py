@@ -10,8 +10,7 @@ from movierec.comparison.comparability import obstacles
 from movierec.comparison.evidence import Evidence
 from movierec.comparison.metrics import METRICS, PAIRED, values_of
 from movierec.comparison.results import Obstacle, Pair
-from movierec.comparison.sentence import sentence_of
-from movierec.comparison.wording import value_text
+from movierec.comparison.sentences import sentence_of, value_text
 from movierec.evaluation.significance import Difference, compare_many
 
 __all__ = ["compare_all", "compare_pair"]
@@ -57,7 +56,7 @@ def _both(baseline: Evidence, version: Evidence, key: str) -> bool:
 
 
 def _values(side: Evidence) -> dict[str, float]:
-    return values_of(side.record.metadata.get("evaluation") or {})
+    return values_of(side.record.metadata.evaluation)
 
 
 def _blocked(baseline: Evidence, version: Evidence, wrong: tuple[Obstacle, ...]) -> Pair:
@@ -88,14 +87,13 @@ def _pair(baseline: Evidence, version: Evidence, tested: Sequence[Difference]) -
 
 def _caveats(baseline: Evidence, version: Evidence) -> list[str]:
     sides = (baseline, version)
-    evaluations = [side.record.metadata.get("evaluation") or {} for side in sides]
-    protocols = [evaluation.get("protocol") or {} for evaluation in evaluations]
-    together = [side.record.metadata.get("measured_together") or {} for side in sides]
-    found = [str(caveat) for told in together for caveat in told.get("caveats") or ()]
-    times = [protocol.get("rating_time") for protocol in protocols]
+    protocols = [side.record.metadata.evaluation.protocol for side in sides]
+    together = [side.record.metadata.measured_together for side in sides]
+    found = [caveat for told in together if told is not None for caveat in told.caveats]
+    times = [protocol.rating_time for protocol in protocols]
     if times[0] != times[1] and None not in times:
         found.append(_about_time(sides, [str(time) for time in times]))
-    ranked = [protocol.get("rated_ranked_by") for protocol in protocols]
+    ranked = [protocol.rated_ranked_by for protocol in protocols]
     if ranked[0] != ranked[1] and None not in ranked:
         words = " and ".join(
             f"{side.record.name} by its {by}" for side, by in zip(sides, ranked, strict=True)
@@ -111,8 +109,7 @@ def _about_time(sides: Sequence[Evidence], times: Sequence[str]) -> str:
     )
     if knows is None:
         return "They use the time of a rating in different ways."
-    without = (knows.record.metadata.get("evaluation") or {}).get("without_time") or {}
-    rmse = without.get("rmse")
+    rmse = knows.record.metadata.evaluation.without_time.rmse
     told = f" (its RMSE is {value_text('rmse', rmse)} where it does not)" if rmse else ""
     other = next(side for side in sides if side is not knows)
     return (

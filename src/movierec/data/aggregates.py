@@ -9,8 +9,8 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from movierec.data.arrays import steps
 from movierec.data.dataset import Dataset, IntArray, Interactions, RatingScale
-from movierec.data.steps import steps
 
 __all__ = ["AGGREGATES", "Aggregates", "GroupStatistics", "aggregates_of", "level_counts"]
 

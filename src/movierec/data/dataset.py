@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from movierec.columns import Columns
-from movierec.data.grouping import Grouping, group
+from movierec.data.arrays import Grouping, group
 from movierec.errors import DataError, NotFoundError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Literal
 
 import numpy as np
@@ -13,8 +13,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from movierec.data.dataset import Dataset, IntArray, Interactions
 from movierec.errors import SplitError
+from movierec.metadata import RecordedSplit
 
-__all__ = ["SPLIT_NAMES", "CommonSpec", "Split", "SplitName", "SplitSpec", "make_split"]
+__all__ = [
+    "SPLIT_NAMES",
+    "CommonSpec",
+    "Split",
+    "SplitName",
+    "SplitSpec",
+    "common_split",
+    "make_split",
+    "recorded_spec",
+    "recorded_split",
+]
+
 
 SplitName = Literal[
     "u1", "u2", "u3", "u4", "u5", "random", "temporal", "leave-last-n", "cold-users"
@@ -233,3 +245,43 @@ _HELD_OUT: dict[str, Callable[[Dataset, SplitSpec], tuple[IntArray, IntArray]]] 
     "leave-last-n": _leave_last,
     "cold-users": _cold_users,
 }
+
+
+def common_split(dataset: Dataset, spec: CommonSpec) -> Split:
+    """Return the split whose test part every one of the splits holds out.
+
+    Known is what any of them knows (train, validation or support part), all of it in the train
+    part: a movie that one version has learnt of is no candidate for any. As each split covers
+    every rating, a rating is either known so or in the test part. That may be empty.
+
+    Raises:
+        SplitError: the data set cannot give one of the splits.
+
+    """
+    splits = [make_split(dataset, part) for part in spec.parts]
+    test = reduce(np.intersect1d, (split.test for split in splits))
+    known = reduce(np.union1d, (split.known for split in splits))
+    none = np.zeros(0, np.int64)
+    return Split(spec, known, none, test, none)
+
+
+def recorded_split(dataset: Dataset, recorded: RecordedSplit) -> Split:
+    """Make the split that a version's metadata describes, a common one too.
+
+    Raises:
+        ValueError: it describes none.
+        SplitError: the data set cannot give it.
+
+    """
+    spec = recorded_spec(recorded)
+    return (
+        common_split(dataset, spec) if isinstance(spec, CommonSpec) else make_split(dataset, spec)
+    )
+
+
+def recorded_spec(recorded: RecordedSplit) -> SplitSpec | CommonSpec:
+    """Return what a version's metadata says of its split; ValueError where that is no split."""
+    if not recorded.is_recorded:
+        raise ValueError("the split is not recorded")
+    kind = CommonSpec if recorded.name == "common" else SplitSpec
+    return kind.model_validate(recorded.as_dict())

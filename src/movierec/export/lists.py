@@ -84,7 +84,7 @@ def export_lists(
 
 def _identity(version: LoadedVersion, options: Options, block: int) -> Mapping[str, Any]:
     """Return what must be the same for two starts to be one batch, as JSON has it."""
-    metadata = json.dumps(version.metadata, sort_keys=True, default=str)
+    metadata = json.dumps(version.metadata.as_dict(), sort_keys=True, default=str)
     facts = {
         "format": FORMAT,
         "version": version.name,

@@ -118,7 +118,7 @@ class _Export:
         return found[0] if found else None
 
     def _create(self, tags: dict[str, str]) -> str:
-        seconds = (self.record.metadata.get("durations") or {}).get("total") or 0
+        seconds = self.record.metadata.durations.total or 0
         start = round(1000 * (self.record.created_at.timestamp() - float(seconds)))
         name = f"{self.record.dataset_name} {self.record.name}"
         run = self.client.create_run(self.experiment_id, start, tags, name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from movierec.metadata import EpochSummary, VersionMetadata
 from movierec.store import VersionRecord
 
 __all__ = ["IDENTITY", "Point", "params_of", "points_of", "tags_of"]
@@ -28,16 +28,19 @@ def params_of(record: VersionRecord) -> dict[str, str]:
         "preset": record.preset,
         "dataset": record.dataset_name,
         "split": record.split_label,
-        **{name: facts.get(name) for name in ("seed", "members", "refit", "device")},
+        "seed": facts.seed,
+        "members": facts.members,
+        "refit": facts.refit,
+        "device": facts.device,
     }
     known = {name: value for name, value in fixed.items() if value is not None}
-    every = {**(facts.get("hyperparameters") or {}), **known}
+    every = {**facts.hyperparameters, **known}
     return {_key(name): str(value)[:MAX_PARAM] for name, value in every.items()}
 
 
 def tags_of(record: VersionRecord, identity: str) -> dict[str, str]:
     """Return what the version is known by; `mlflow.…` are those MLflow itself reads."""
-    git = record.metadata.get("git") or {}
+    git = record.metadata.git
     tags = {
         IDENTITY: identity,
         "movierec.version": record.name,
@@ -45,9 +48,9 @@ def tags_of(record: VersionRecord, identity: str) -> dict[str, str]:
         "movierec.fingerprint": record.fingerprint,
         "movierec.dataset": record.dataset_name,
         "movierec.split": record.split_label,
-        "movierec.git_dirty": "" if git.get("dirty") is None else str(git["dirty"]),
+        "movierec.git_dirty": "" if git.dirty is None else str(git.dirty),
         "mlflow.note.content": record.notes,
-        "mlflow.source.git.commit": git.get("commit") or "",
+        "mlflow.source.git.commit": git.commit or "",
         "mlflow.source.name": "movierec",
         "mlflow.source.type": "LOCAL",
     }
@@ -60,32 +63,36 @@ def points_of(record: VersionRecord) -> list[Point]:
     Times follow from the version's, so that a second export says the same again.
     """
     facts = record.metadata
-    history = facts.get("training_history") or []
+    history = facts.training_history
     end = round(record.created_at.timestamp() * 1000)
     last = len(history)
     return [*_epochs(history, end), *((key, value, end, last) for key, value in _finals(facts))]
 
 
-def _epochs(history: list[Mapping[str, Any]], end: int) -> Iterator[Point]:
+def _epochs(history: list[EpochSummary], end: int) -> Iterator[Point]:
     left = sum(_seconds(row) for row in history)
     for place, row in enumerate(history, 1):
         left -= _seconds(row)
-        step = row.get("epoch")
-        at = (end - round(1000 * left), step if isinstance(step, int) else place)
-        yield from ((name, float(row[name]), *at) for name in _HISTORY if _is_number(row.get(name)))
+        at = (end - round(1000 * left), place if row.epoch is None else row.epoch)
+        values = {name: getattr(row, name) for name in _HISTORY}
+        yield from ((name, float(v), *at) for name, v in values.items() if _is_number(v))
 
 
-def _seconds(row: Mapping[str, Any]) -> float:
-    return float(row["seconds"]) if _is_number(row.get("seconds")) else 0.0
+def _seconds(row: EpochSummary) -> float:
+    return float(row.seconds or 0.0)
 
 
-def _finals(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    yield from _numbers("test", facts.get("evaluation"))
-    yield from _numbers("floors", facts.get("floors"))
-    yield from _numbers("validation", facts.get("metrics"))
-    yield from _numbers("seconds", facts.get("durations"))
-    every = {name: facts.get(name) for name in ("num_parameters", "peak_memory_mb", "best_epoch")}
-    yield from _numbers("cost", every)
+def _finals(facts: VersionMetadata) -> Iterator[tuple[str, float]]:
+    yield from _numbers("test", facts.evaluation.as_dict())
+    yield from _numbers("floors", {name: floor.as_dict() for name, floor in facts.floors.items()})
+    yield from _numbers("validation", facts.metrics)
+    yield from _numbers("seconds", facts.durations.as_dict())
+    cost = {
+        "num_parameters": facts.num_parameters,
+        "peak_memory_mb": facts.peak_memory_mb,
+        "best_epoch": facts.best_epoch,
+    }
+    yield from _numbers("cost", cost)
 
 
 def _numbers(prefix: str, tree: object) -> Iterator[tuple[str, float]]:

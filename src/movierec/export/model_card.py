@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from movierec.errors import MovierecError, SettingsError
 from movierec.export.markdown import code_block, code_span, markdown_table, plain_text
 from movierec.export.model_card_limits import limits
 from movierec.export.model_card_tables import certainty, decimal, listed, metrics, slices
+from movierec.metadata import GitState, VersionMetadata
 from movierec.registry.lineage import lineage
 from movierec.store import DatasetRecord, Store, VersionRecord
-from movierec.sweeps.command import full_hyperparameters, train_command
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.command import train_command
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
 __all__ = ["model_card", "write_card"]
 
@@ -81,9 +82,9 @@ def _section(title: str, *bodies: str) -> Iterator[str]:
 
 def _summary(record: VersionRecord) -> str:
     facts = record.metadata
-    members = facts.get("members") or 1
+    members = facts.members or 1
     kind = f"{members} networks averaged" if members > 1 else "one model"
-    refit = ", trained again on train and validation part together" if facts.get("refit") else ""
+    refit = ", trained again on train and validation part together" if facts.refit else ""
     current = " It is the current version." if record.is_current else ""
     return (
         f"A movie recommender ({plain_text(record.model)}, preset {plain_text(record.preset)}; "
@@ -100,28 +101,27 @@ def _words(record: VersionRecord) -> str:
 def _model(record: VersionRecord) -> str:
     facts = record.metadata
     told = listed({
-        "Seed": facts.get("seed"),
+        "Seed": facts.seed,
         "Epochs": _epochs(facts),
-        "Picked by": facts.get("metrics_protocol"),
-        "Code": _code(facts.get("git") or {}),
-        "Libraries": ", ".join(f"{k} {v}" for k, v in (facts.get("libraries") or {}).items()),
+        "Picked by": facts.metrics_protocol,
+        "Code": _code(facts.git),
+        "Libraries": ", ".join(f"{k} {v}" for k, v in facts.libraries.items()),
     })  # fmt: skip
     return "\n\n".join(part for part in (_hyperparameters(record), told) if part)
 
 
-def _epochs(facts: Mapping[str, Any]) -> str:
-    trained, best = facts.get("epochs_trained"), facts.get("best_epoch")
+def _epochs(facts: VersionMetadata) -> str:
+    trained, best = facts.epochs_trained, facts.best_epoch
     return f"{trained}, the best was {best}" if trained and best else ""
 
 
-def _code(git: Mapping[str, Any]) -> str:
-    commit = git.get("commit")
-    return f"commit {commit}{' with changes' if git.get('dirty') else ''}" if commit else ""
+def _code(git: GitState) -> str:
+    return f"commit {git.commit}{' with changes' * bool(git.dirty)}" if git.commit else ""
 
 
 def _hyperparameters(record: VersionRecord) -> str:
     """Return what differs from the preset as it is now."""
-    values = record.metadata.get("hyperparameters") or {}
+    values = record.metadata.hyperparameters
     usual = _usual(record.preset)
     rows = [
         (code_span(name), plain_text(value), plain_text(usual.get(name, DASH)))
@@ -142,7 +142,7 @@ def _usual(preset: str) -> dict[str, Any]:
 
 def _data(record: VersionRecord, data: DatasetRecord | None, origin: Mapping[str, str]) -> str:
     facts, report = record.metadata, data.report if data else {}
-    counts = (facts.get("num_ratings"), facts.get("num_users_trained"), facts.get("num_movies"))
+    counts = (facts.num_ratings, facts.num_users_trained, facts.num_movies)
     named = zip(("ratings", "users in the train part", "movies"), counts, strict=True)
     cited = record.dataset_name.startswith(MOVIELENS)
     told = listed({
@@ -161,39 +161,33 @@ def _period(report: Mapping[str, Any]) -> str:
 
 
 def _protocol(record: VersionRecord) -> str:
-    facts = (record.metadata.get("evaluation") or {}).get("protocol") or {}
-    parts = {"train": "n_train", "validation": "n_validation", "test": "n_test"}
+    rules = record.metadata.evaluation.protocol
+    parts = {"train": rules.n_train, "validation": rules.n_validation, "test": rules.n_test}
     return listed({
         "Split": record.split_label,
-        "Ratings": ", ".join(f"{facts[key]:,} {name}" for name, key in parts.items()
-                             if isinstance(facts.get(key), int)),
-        "Test users": facts.get("n_test_users"),
-        "Ranked": facts.get("users_ranked"),
-        "Lists": f"the top {facts['k']}" if "k" in facts else "",
-        **{f"Candidates, {name}": text for name, text in _items(facts, "candidates")},
+        "Ratings": ", ".join(f"{n:,} {name}" for name, n in parts.items() if n is not None),
+        "Test users": rules.n_test_users,
+        "Ranked": rules.users_ranked,
+        "Lists": "" if rules.k is None else f"the top {rules.k}",
+        **{f"Candidates, {name}": text for name, text in rules.candidates.items()},
         "Counts as a hit": "; ".join(
             f"{name}: {f'rated {value} or more' if value else 'every held-out rating'}"
-            for name, value in _items(facts, "thresholds")
+            for name, value in rules.thresholds.items()
         ),
-        "Predictions": facts.get("predictions"),
-        "Time of a rating": facts.get("rating_time"),
+        "Predictions": rules.predictions,
+        "Time of a rating": rules.rating_time,
     })  # fmt: skip
-
-
-def _items(facts: Mapping[str, Any], name: str) -> Iterable[tuple[str, Any]]:
-    found = facts.get(name)
-    return found.items() if isinstance(found, Mapping) else ()
 
 
 def _cost(record: VersionRecord) -> str:
     facts = record.metadata
-    seconds = facts.get("durations") or {}
+    seconds = facts.durations
     return listed({
-        "Training": f"{decimal(seconds.get('fit'), 1)} s of {decimal(seconds.get('total'), 1)} s "
+        "Training": f"{decimal(seconds.fit, 1)} s of {decimal(seconds.total, 1)} s "
         "in all",
-        "Device": facts.get("device"),
-        "CPU threads": facts.get("threads"),
-        "Largest memory": f"{decimal(facts.get('peak_memory_mb'), 0)} MB",
+        "Device": facts.device,
+        "CPU threads": facts.threads,
+        "Largest memory": f"{decimal(facts.peak_memory_mb, 0)} MB",
         "Parameters": f"{record.parameters:,}",
         "Files": f"{record.size_bytes:,} bytes",
     })  # fmt: skip
@@ -224,15 +218,15 @@ def _again(record: VersionRecord) -> str:
 
 def _command(record: VersionRecord) -> str:
     facts = record.metadata
-    values = facts.get("hyperparameters") or {}
+    values = facts.hyperparameters
     try:
         request = TrainRequest.of(
             preset=record.preset,
             dataset=record.dataset_name,
-            split=facts.get("split") or {},
-            seed=facts.get("seed", 0),
-            members=facts.get("members", 1),
-            refit=facts.get("refit", False),
+            split=facts.split.as_dict(),
+            seed=facts.seed or 0,
+            members=facts.members or 1,
+            refit=bool(facts.refit),
             hyperparameters=values,
         )
         return train_command(request.model_copy(update={"hyperparameters": {}}), values, {})

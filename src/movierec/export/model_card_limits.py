@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from movierec.export.markdown import plain_text
+from movierec.metadata import EvaluationSummary, VersionMetadata
 from movierec.store import DatasetRecord, VersionRecord
 
 __all__ = ["limits"]
@@ -20,7 +20,6 @@ def limits(record: VersionRecord, data: DatasetRecord | None) -> str:
 
 def _lines(record: VersionRecord, data: DatasetRecord | None) -> Iterator[str]:
     facts = record.metadata
-    evaluation = facts.get("evaluation") or {}
     yield (
         "It suggests movies to the users of its data set. It is not made for decisions about "
         "people, for judging movies, or for other things than movies."
@@ -28,7 +27,7 @@ def _lines(record: VersionRecord, data: DatasetRecord | None) -> Iterator[str]:
     yield _age(data)
     yield _newcomers(record)
     yield from _split(facts)
-    yield from _unmeasured(evaluation)
+    yield from _unmeasured(facts.evaluation)
     yield (
         "The protocol `rated` ranks only movies that a user went on to rate; it is easy, and its "
         "numbers mean something only beside the floors."
@@ -47,7 +46,7 @@ def _age(data: DatasetRecord | None) -> str:
 
 
 def _newcomers(record: VersionRecord) -> str:
-    users = record.metadata.get("num_users_trained")
+    users = record.metadata.num_users_trained
     known = f"It has learnt from {users:,} users. " if users else ""
     return (
         f"{known}Someone whom the data set does not know gets the most popular movies; a known "
@@ -56,8 +55,8 @@ def _newcomers(record: VersionRecord) -> str:
     )
 
 
-def _split(facts: Mapping[str, Any]) -> Iterator[str]:
-    name = (facts.get("split") or {}).get("name")
+def _split(facts: VersionMetadata) -> Iterator[str]:
+    name = facts.split.name
     if name == "cold-users":
         yield "It was measured on users whom it had never met; known users were not measured."
     elif name and name not in _BY_TIME:
@@ -67,8 +66,8 @@ def _split(facts: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _unmeasured(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    if evaluation.get("rmse") is None:
+def _unmeasured(evaluation: EvaluationSummary) -> Iterator[str]:
+    if evaluation.rmse is None:
         yield "It ranks only and predicts no ratings: RMSE and MAE were not measured."
     left_out = _left_out(evaluation)
     if left_out:
@@ -78,6 +77,6 @@ def _unmeasured(evaluation: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _left_out(evaluation: Mapping[str, Any]) -> int:
-    every, some = ((evaluation.get(name) or {}).get("users") or 0 for name in ("full", "rated"))
+def _left_out(evaluation: EvaluationSummary) -> int:
+    every, some = (protocol.get("users") or 0 for protocol in (evaluation.full, evaluation.rated))
     return int(every - some)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from movierec.comparison.metrics import BEYOND, PAIRED, Metric, values_of
 from movierec.export.markdown import markdown_table, plain_text
+from movierec.metadata import SliceSummary
 from movierec.store import VersionRecord
 
 __all__ = ["certainty", "decimal", "listed", "metrics", "slices"]
@@ -31,8 +31,8 @@ def decimal(value: object, digits: int) -> str:
 
 def metrics(record: VersionRecord) -> str:
     """Return the test metrics beside the floors: accuracy, and what is beyond it."""
-    own = values_of(record.metadata.get("evaluation") or {})
-    floors = record.metadata.get("floors") or {}
+    own = values_of(record.metadata.evaluation)
+    floors = record.metadata.floors
     known = {name: values_of(floors[name]) for name in FLOORS if name in floors}
     if not any(math.isfinite(value) for value in own.values()):
         return "Nothing was measured."
@@ -61,7 +61,7 @@ def _metric_rows(
 
 def slices(record: VersionRecord) -> str:
     """Return every group of users and movies, the worst served first."""
-    rows = sorted(record.metadata.get("slices") or [], key=_badness)
+    rows = sorted(record.metadata.slices, key=_badness)
     if not rows:
         return ""
     head = ("Group", "Value", "Users", "Ratings", "RMSE", "NDCG@10 full", "R@10 full")
@@ -71,31 +71,32 @@ def slices(record: VersionRecord) -> str:
     )
 
 
-def _slice_cells(row: Mapping[str, Any]) -> list[str]:
-    digits = {"users": 0, "ratings": 0, "rmse": 4, "ndcg_at_10": 3, "recall_at_10": 3}
-    names = [plain_text(row.get(name, DASH)) for name in ("slice", "value")]
-    return [*names, *(decimal(row.get(name), places) for name, places in digits.items())]
+def _slice_cells(row: SliceSummary) -> list[str]:
+    return [
+        plain_text(row.slice), plain_text(row.value), decimal(row.users, 0),
+        decimal(row.ratings, 0), decimal(row.rmse, 4), decimal(row.ndcg_at_10, 3),
+        decimal(row.recall_at_10, 3),
+    ]  # fmt: skip
 
 
-def _badness(row: Mapping[str, Any]) -> tuple[bool, float, float]:
-    error, hits = row.get("rmse"), row.get("recall_at_10")
-    is_small = (row.get("ratings") or 0) < FEW_RATINGS
-    return is_small, -(error if error is not None else 0.0), hits if hits is not None else 0.0
+def _badness(row: SliceSummary) -> tuple[bool, float, float]:
+    is_small = (row.ratings or 0) < FEW_RATINGS
+    return is_small, -(row.rmse or 0.0), row.recall_at_10 or 0.0
 
 
 def certainty(record: VersionRecord) -> str:
     """Return how far the probabilities of ratings come true."""
-    facts = (record.metadata.get("evaluation") or {}).get("calibration") or {}
-    if not facts.get("n"):
+    facts = record.metadata.evaluation.calibration
+    if not facts.n:
         return "This model gives no probabilities: how sure it is was not measured."
-    fitted = record.metadata.get("calibration") or {}
+    fitted = record.metadata.calibration
     return listed({
-        "Calibration error": f"{decimal(facts.get('ece'), 3)}, 0 where probabilities come true",
-        "NLL": f"{decimal(facts.get('nll'), 3)} nats per test rating",
-        "80 % intervals": f"hold {_share(facts.get('coverage_80'))} of the test ratings, claim "
-        f"{_share(facts.get('claimed_80'))}, are {decimal(facts.get('width_80'), 2)} stars wide",
-        "Fitted by": fitted.get("method"),
-        "Temperature": decimal(fitted.get("temperature"), 3) if fitted else "",
+        "Calibration error": f"{decimal(facts.ece, 3)}, 0 where probabilities come true",
+        "NLL": f"{decimal(facts.nll, 3)} nats per test rating",
+        "80 % intervals": f"hold {_share(facts.coverage_80)} of the test ratings, claim "
+        f"{_share(facts.claimed_80)}, are {decimal(facts.width_80, 2)} stars wide",
+        "Fitted by": fitted.method,
+        "Temperature": decimal(fitted.temperature, 3) if fitted.is_recorded else "",
     })  # fmt: skip
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from movierec.data.dataset import FloatArray, IntArray
+from movierec.data.dataset import FloatArray, IdMap, IntArray
+from movierec.inference.content import VersionContent
 from movierec.inference.filters import EVERYTHING, Filters, RankBy
 from movierec.inference.results import Recommendation
 from movierec.inference.topk import best_of_rows
 from movierec.models.serving import RatingLists
 
-if TYPE_CHECKING:
-    from movierec.inference.version import LoadedVersion
-
-__all__ = ["Options", "TopK", "block_size", "one_by_one", "top_lists"]
+__all__ = ["Options", "TopK", "block_size", "from_lines", "top_lists"]
 
 MOST_USERS = 1024
 CELLS_AT_ONCE = 2**24  # scores in memory: 64 MB, and a copy
@@ -61,7 +59,7 @@ def block_size(n_movies: int) -> int:
 
 
 def top_lists(
-    version: LoadedVersion,
+    version: VersionContent,
     users: IntArray,
     options: Options,
     allowed: npt.NDArray[np.bool_],
@@ -100,25 +98,17 @@ def _seen(users: IntArray, counts: IntArray, lists: RatingLists) -> tuple[IntArr
     return row, lists.index[place]
 
 
-def one_by_one(version: LoadedVersion, users: IntArray, options: Options) -> TopK:
-    """Return lists that need more than the ranking scores, each as `recommend` makes it."""
-    user, lines = [], list[Recommendation]()
-    for index in users.tolist():
-        found = _list(version, index, options)
-        user += [index] * len(found)
-        lines += found
+def from_lines(users: IntArray, lists: Sequence[Sequence[Recommendation]], movies: IdMap) -> TopK:
+    """Return the lists of users, (n,) indices, as one table."""
+    lines = [line for found in lists for line in found]
     return TopK(
-        np.array(user, np.int64),
-        version.dataset.movies.indices([line.movie_id for line in lines]),
+        np.repeat(users, [len(found) for found in lists]),
+        movies.indices([line.movie_id for line in lines]),
         np.array([line.rank for line in lines], np.int64),
         np.array([line.score for line in lines], np.float32),
         np.array([_number(line.predicted_rating) for line in lines], np.float32),
         np.array([line.reason for line in lines], np.str_),
     )
-
-
-def _list(version: LoadedVersion, user: int, options: Options) -> list[Recommendation]:
-    return version.recommend(str(version.dataset.users.ids[user]), **vars(options))
 
 
 def _number(value: float | None) -> float:

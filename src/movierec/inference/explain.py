@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from movierec.data.dataset import FloatArray, IntArray
+from movierec.inference.content import VersionContent
 from movierec.inference.newcomers import (
     SAME_FOR_ALL,
     feature_row,
@@ -18,8 +18,7 @@ from movierec.inference.newcomers import (
     without,
 )
 from movierec.inference.person import Person
-from movierec.inference.results import Basis, Cause, Explanation
-from movierec.inference.sentence import sentence
+from movierec.inference.results import Basis, Cause, Explanation, sentence
 from movierec.models.baselines.ease import EASEModel
 from movierec.models.factors import FactorModel
 from movierec.models.factory import GRAPHSAGE
@@ -28,16 +27,15 @@ from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualModel
 from movierec.models.threads import one_thread
 
-if TYPE_CHECKING:
-    from movierec.inference.version import LoadedVersion
-
 __all__ = ["explain"]
 
 MOST_AGAINST = 3
 _SAME_FOR_ALL = (*SAME_FOR_ALL, "random")
 
 
-def explain(version: LoadedVersion, person: Person, movie_id: str, *, most: int = 5) -> Explanation:
+def explain(
+    version: VersionContent, person: Person, movie_id: str, *, most: int = 5
+) -> Explanation:
     """Return why a movie is, or is not, recommended to a person; see `Explanation`.
 
     Where the model can leave ratings out (GraphSAGE, EASE) the effects are exact: the user's
@@ -58,7 +56,7 @@ def explain(version: LoadedVersion, person: Person, movie_id: str, *, most: int 
 class _Case:
     """One person and one movie."""
 
-    version: LoadedVersion
+    version: VersionContent
     person: Person
     movie: int
     most: int
@@ -96,7 +94,7 @@ class _Case:
     @cached_property
     def basis(self) -> Basis:
         """What the causes are."""
-        model, kind = self.version.recommender, self.version.metadata.get("model")
+        model, kind = self.version.recommender, self.version.metadata.model
         if self.person.reason == "fallback" or not len(self.person.seen) or kind in _SAME_FOR_ALL:
             return "none"
         can_leave = isinstance(model, EASEModel) or self.version.inductive is not None
@@ -119,7 +117,7 @@ class _Case:
     @cached_property
     def _without(self) -> FloatArray | None:
         """The scores of somebody with the same features and no rating."""
-        if self.basis != "left-out" or self.version.metadata.get("model") != GRAPHSAGE:
+        if self.basis != "left-out" or self.version.metadata.model != GRAPHSAGE:
             return None
         return _scores(self._with(without(self.ratings, self.ratings.movie)))
 

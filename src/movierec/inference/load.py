@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-
 from movierec.data.dataset import Dataset
 from movierec.data.splits import CommonSpec, Split, SplitSpec, make_split
 from movierec.errors import ArtifactError, NotFoundError
@@ -117,7 +115,7 @@ def bring_back(
         load_recommender(record.model, arrays),
         dataset,
         parts.known,
-        {**record.metadata, "model": record.model},
+        record.metadata.with_facts(model=record.model),
         UserEncoder.of(arrays, record.metadata, parts.known, sizes),
         preprocessor,
         parts,
@@ -154,15 +152,15 @@ def _spec_of(record: VersionRecord, dataset: Dataset) -> SplitSpec:
             hint="Import the same data again, or train a new version.",
         )
     try:
-        return SplitSpec(**record.metadata["split"])
-    except (KeyError, TypeError, ValidationError) as error:
+        return SplitSpec.model_validate(record.metadata.split.as_dict())
+    except ValueError as error:
         raise _unsaid(record) from error
 
 
 def _require_same(record: VersionRecord, spec: SplitSpec | CommonSpec, sha256: str) -> None:
-    if "split_test_sha256" not in record.metadata:
+    if record.metadata.split_test_sha256 is None:
         raise _unsaid(record)
-    if sha256 != record.metadata["split_test_sha256"]:
+    if sha256 != record.metadata.split_test_sha256:
         raise ArtifactError(
             f"Version {record.name} was trained on another split than {spec.label} gives today.",
             hint="Train a new version.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from movierec.columns import Columns
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.errors import EvaluationError
+from movierec.inference.content import VersionContent
 from movierec.inference.person import Person
 from movierec.models.baselines.ease import EASEModel
 from movierec.models.baselines.knn import NeighbourModel
@@ -21,9 +22,6 @@ from movierec.models.graphsage.user_encoder import Ratings, UserVectors
 from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualModel, fit_residuals
 from movierec.models.serving import RatingLists
-
-if TYPE_CHECKING:
-    from movierec.inference.version import LoadedVersion
 
 __all__ = [
     "FEATURES",
@@ -42,7 +40,7 @@ SAME_FOR_ALL = ("mean", "popular", "biases")
 
 
 def newcomer(
-    version: LoadedVersion,
+    version: VersionContent,
     ratings: Mapping[str, float],
     features: Mapping[str, object] | None = None,
 ) -> Person:
@@ -71,17 +69,17 @@ def newcomer(
     return Person(None, found, 0, movies, stars, "newcomer", known)
 
 
-def can_answer(version: LoadedVersion) -> bool:
+def can_answer(version: VersionContent) -> bool:
     """Return whether the version's kind of model can answer somebody new without training."""
     model = version.recommender
     if isinstance(model, NeighbourModel):
         return not model.by_users
-    if version.metadata.get("model") == GRAPHSAGE:
+    if version.metadata.model == GRAPHSAGE:
         return version.inductive is not None
-    return isinstance(model, EASEModel) or version.metadata.get("model") in SAME_FOR_ALL
+    return isinstance(model, EASEModel) or version.metadata.model in SAME_FOR_ALL
 
 
-def recommender_for(version: LoadedVersion, ratings: Ratings, features: FloatArray) -> Recommender:
+def recommender_for(version: VersionContent, ratings: Ratings, features: FloatArray) -> Recommender:
     """Return a recommender of one user, who has these ratings; `features`: (1, f)."""
     model = version.recommender
     own = Interactions(np.zeros(len(ratings), np.int64), ratings.movie, ratings.stars)
@@ -90,12 +88,12 @@ def recommender_for(version: LoadedVersion, ratings: Ratings, features: FloatArr
     if isinstance(model, NeighbourModel):
         blank = replace(model, ratings=_lists(own.take(ratings.movie[:0])), user_bias=_zero())
         return blank.with_interactions(own)
-    if version.metadata.get("model") != GRAPHSAGE:
+    if version.metadata.model != GRAPHSAGE:
         return _same_for_all(version, own)
     return _sage(version, ratings, features, own)
 
 
-def feature_row(version: LoadedVersion, features: Mapping[str, Any] | None) -> FloatArray:
+def feature_row(version: VersionContent, features: Mapping[str, Any] | None) -> FloatArray:
     """Return what the model reads of a person beside the ratings, (1, n_features)."""
     if version.preprocessor is None:
         return np.ones((1, 1), np.float32)
@@ -119,7 +117,7 @@ def one_user(factors: FactorModel, vectors: UserVectors) -> FactorModel:
 
 
 def _sage(
-    version: LoadedVersion, ratings: Ratings, features: FloatArray, own: Interactions
+    version: VersionContent, ratings: Ratings, features: FloatArray, own: Interactions
 ) -> Recommender:
     if version.inductive is None:
         raise TypeError(version.name)
@@ -133,7 +131,7 @@ def _sage(
     return one_user(model, vectors)
 
 
-def _same_for_all(version: LoadedVersion, own: Interactions) -> Recommender:
+def _same_for_all(version: VersionContent, own: Interactions) -> Recommender:
     """Return the first user's model with this user's bias in its place."""
     model = version.recommender
     if not isinstance(model, FactorModel):
@@ -141,7 +139,7 @@ def _same_for_all(version: LoadedVersion, own: Interactions) -> Recommender:
     bias = _nothing()
     if len(model.rating_user_bias):
         rest = own.rating - model.offset - model.rating_movie_bias[own.movie]
-        shrinkage = float(version.metadata["hyperparameters"]["user_regularization"])
+        shrinkage = float(version.metadata.hyperparameters["user_regularization"] or 0.0)
         bias = np.array([rest.sum() / max(len(rest) + shrinkage, 1e-9)], np.float32)
     return replace(
         model,
@@ -156,7 +154,7 @@ def _lists(own: Interactions) -> RatingLists:
     return RatingLists.build(own.user, own.movie, own.rating, n_rows=1)
 
 
-def _stars(version: LoadedVersion, ratings: Mapping[str, float]) -> FloatArray:
+def _stars(version: VersionContent, ratings: Mapping[str, float]) -> FloatArray:
     scale = version.dataset.scale
     for movie, stars in ratings.items():
         if not scale.low <= stars <= scale.high:  # NaN is not between them either
@@ -190,7 +188,7 @@ def _nothing() -> FloatArray:
     return np.zeros(0, np.float32)
 
 
-def known_ratings(version: LoadedVersion, person: Person) -> Ratings:
+def known_ratings(version: VersionContent, person: Person) -> Ratings:
     """Return a person's ratings as the version's graph has them."""
     ratings = Ratings.new(person.seen, person.stars)
     inductive = version.inductive

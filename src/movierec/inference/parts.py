@@ -9,8 +9,8 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from movierec.data.arrays import Grouping
 from movierec.data.dataset import Dataset, IntArray, Interactions
-from movierec.data.grouping import Grouping
 from movierec.data.splits import Split, SplitSpec, make_split
 from movierec.store.datasets import DatasetStore
 

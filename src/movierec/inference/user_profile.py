@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from movierec.columns import Columns
-from movierec.data.common import recorded_split
+from movierec.data.arrays import steps
 from movierec.data.dataset import Dataset, IntArray, Interactions
-from movierec.data.steps import steps
+from movierec.data.splits import recorded_split
 from movierec.errors import EvaluationError
 from movierec.inference.version import LoadedVersion
 
@@ -126,8 +126,8 @@ def held_out_of(version: LoadedVersion) -> Interactions:
     if version.parts is not None:
         return version.dataset.ratings.take(version.parts.test)
     try:
-        split = recorded_split(version.dataset, version.metadata["split"])
-    except (KeyError, TypeError, ValueError) as error:
+        split = recorded_split(version.dataset, version.metadata.split)
+    except ValueError as error:
         raise EvaluationError(
             f"Version {version.name} does not say how its data was split.",
             hint="Train the version again.",

@@ -3,68 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
-from movierec.errors import ArtifactError, EvaluationError
+from movierec.data.dataset import FloatArray, IntArray
+from movierec.errors import EvaluationError
 from movierec.inference import explain, newcomers
-from movierec.inference.batch import Options, TopK, block_size, one_by_one, top_lists
-from movierec.inference.diversity import check_diversity, diverse, n_candidates
-from movierec.inference.facts import MovieFacts, movie_facts
+from movierec.inference.batch import Options, TopK, block_size, from_lines, top_lists
+from movierec.inference.content import VersionContent
 from movierec.inference.filters import EVERYTHING, Filters, RankBy, allowed_movies
-from movierec.inference.parts import SplitParts
-from movierec.inference.person import Person
+from movierec.inference.person import Person, stars_and_probabilities
 from movierec.inference.results import Explanation, Reason, Recommendation, SimilarMovie
-from movierec.inference.similar import Likeness
-from movierec.inference.stars import chances_of, stars_of
-from movierec.inference.topk import best
-from movierec.models.graphsage.features import FeaturePreprocessor
-from movierec.models.graphsage.user_encoder import UserEncoder, newest_ratings
-from movierec.models.protocol import Recommender
-from movierec.models.serving import RatingLists
+from movierec.inference.topk import best, check_diversity, diverse, n_candidates
 
 __all__ = ["LoadedVersion", "TopK"]
 
 MOST_MASKS = 64  # of filters, a byte per movie each
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedVersion:
-    """One version, its data set and the ratings it knows. Changes nothing, needs no torch.
-
-    `known` holds the ratings the version may know (the split's train, validation and support
-    parts); a user's seen movies are those. `metadata` is the version's `metadata.json`.
-    `inductive` and `preprocessor` answer for people who were not in training, where the version
-    kept what that needs. `parts` are those of its split, where it was loaded with them.
-
-    Raises:
-        ArtifactError: the model and the data set do not have the same users and movies.
-
-    """
-
-    name: str
-    recommender: Recommender
-    dataset: Dataset
-    known: Interactions
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    inductive: UserEncoder | None = None
-    preprocessor: FeaturePreprocessor | None = None
-    parts: SplitParts | None = None
-
-    def __post_init__(self) -> None:
-        model = (self.recommender.n_users, self.recommender.n_movies)
-        if model != (self.dataset.n_users, self.dataset.n_movies):
-            raise ArtifactError(
-                f"Version {self.name} knows {model[0]} users and {model[1]} movies, the data set "
-                f"{self.dataset.name} has {self.dataset.n_users} and {self.dataset.n_movies}.",
-                hint="Train a version on this data set.",
-            )
+class LoadedVersion(VersionContent):
+    """One version, ready to answer. Changes nothing, needs no torch."""
 
     def person(self, user_id: str) -> Person:
         """Return a user with the ratings the version knows.
@@ -147,7 +108,7 @@ class LoadedVersion:
         if exclude_seen and len(person.seen):
             allowed = allowed.copy()
             allowed[person.seen] = False
-        scores = self._scores(person, by)
+        scores = self.scores_of(person, by)
         wanted = n_candidates(k) if diversity else k
         movies = best(scores, allowed, self.popularity, wanted)
         if diversity:
@@ -184,14 +145,14 @@ class LoadedVersion:
             if options.is_plain:
                 yield top_lists(self, some, options, allowed, self._lists, predict=predict)
             else:
-                yield one_by_one(self, some, options)
+                yield self._one_by_one(some, options)
 
     def ranking(self, user_id: str) -> IntArray:
         """Return the indices of all movies a user has not seen, in `recommend`'s order."""
         person = self.person(user_id)
         allowed = np.ones(self.dataset.n_movies, np.bool_)
         allowed[person.seen] = False
-        return best(self._scores(person, "ranking"), allowed, self.popularity, len(allowed))
+        return best(self.scores_of(person), allowed, self.popularity, len(allowed))
 
     def explain(self, user: str | Person, movie_id: str, *, most: int = 5) -> Explanation:
         """Return why a movie is, or is not, recommended; see `inference.explain.explain`."""
@@ -240,83 +201,6 @@ class LoadedVersion:
         ]
 
     @cached_property
-    def popularity(self) -> IntArray:
-        """Number of known ratings of each movie, (n_movies,)."""
-        return self.known.grouped("movie", self.dataset.n_movies).counts
-
-    @cached_property
-    def mean_rating(self) -> float:
-        """Mean of the known ratings in stars; NaN where there is none."""
-        return float(self.known.rating.mean()) if len(self.known) else float("nan")
-
-    @cached_property
-    def predicts_ratings(self) -> bool:
-        """Whether the version predicts ratings in stars."""
-        first = np.zeros(1, np.int64)
-        return bool(np.isfinite(self.recommender.predict(first, first)).all())
-
-    @cached_property
-    def likeness(self) -> Likeness:
-        """How alike movies are."""
-        return Likeness.of_model(self.recommender, self.known)
-
-    @cached_property
-    def genre_table(self) -> FloatArray:
-        """Which movie has which of `genres`, (n_movies, n_genres), 0 or 1."""
-        return self.dataset.genre_matrix
-
-    @cached_property
-    def genres(self) -> list[str]:
-        """Every genre, in the order of `genre_table`'s columns."""
-        return sorted({genre for facts in self._facts for genre in facts[3]})
-
-    def rows_of(self, user: int) -> IntArray:
-        """Return where a user's known ratings are, in source order."""
-        rows: IntArray = self.known.grouped("user", self.dataset.n_users).positions(user)
-        return rows
-
-    def raters_of(self, movie: int) -> IntArray:
-        """Return the users who are known to have rated a movie, ascending."""
-        rows = self.known.grouped("movie", self.dataset.n_movies).positions(movie)
-        return np.unique(self.known.user[rows])
-
-    @cached_property
-    def is_newest(self) -> npt.NDArray[np.bool_]:
-        """Which known ratings are among the newest tenth, (n,)."""
-        return newest_ratings(self.known)
-
-    @cached_property
-    def no_features(self) -> FloatArray:
-        """What the model reads of somebody of whom nothing is known, (1, n_features)."""
-        if self.preprocessor is None:
-            return np.ones((1, 1), np.float32)
-        return self.preprocessor.users(pd.DataFrame(index=[0]))
-
-    def facts(self, movie: int) -> MovieFacts:
-        """Return id, title, year and genres of a movie by its index."""
-        return self._facts[movie]
-
-    def scores_of(self, person: Person) -> FloatArray:
-        """Return a person's ranking scores of every movie, (n_movies,)."""
-        return self._scores(person, "ranking")
-
-    def _seen(self, user: int) -> tuple[IntArray, FloatArray]:
-        """Return a user's movies and stars; of a movie that was rated twice the later."""
-        rows = self.rows_of(user)
-        movie, stars = self.known.movie[rows], self.known.rating[rows]
-        own = RatingLists.build(np.zeros_like(movie), movie, stars, n_rows=1)
-        return own.index, own.rating
-
-    @cached_property
-    def _lists(self) -> RatingLists:
-        known = self.known
-        return RatingLists.build(known.user, known.movie, known.rating, n_rows=self.dataset.n_users)
-
-    @cached_property
-    def _facts(self) -> list[MovieFacts]:
-        return movie_facts(self.dataset)
-
-    @cached_property
     def _masks(self) -> dict[Filters, npt.NDArray[np.bool_]]:
         return {}
 
@@ -329,23 +213,6 @@ class LoadedVersion:
                 self._masks.clear()
             self._masks[filters] = found
         return found
-
-    def _scores(self, person: Person, by: RankBy) -> FloatArray:
-        if person.reason == "fallback":
-            return self.popularity.astype(np.float32)
-        if by == "rating":
-            return self._predicted(person)
-        scores: FloatArray = person.recommender.score(np.array([person.index]))[0]
-        return scores
-
-    def _predicted(self, person: Person) -> FloatArray:
-        """Return predicted stars of every movie, unclipped where the model can say so."""
-        if not self.predicts_ratings:
-            raise EvaluationError(
-                f"Version {self.name} predicts no ratings to sort by.",
-                hint="Sort by ranking, or use a version that predicts ratings.",
-            )
-        return stars_of(person, np.arange(self.dataset.n_movies), clipped=False)
 
     def _lines(
         self, person: Person, movies: IntArray, scores: FloatArray, by: RankBy
@@ -366,11 +233,17 @@ class LoadedVersion:
         """Return predicted stars and their distribution, None where there is none."""
         if person.reason == "fallback" or not self.predicts_ratings:
             return [None] * len(movies), [None] * len(movies)
-        stars, probabilities = chances_of(person, movies)
+        stars, probabilities = stars_and_probabilities(person, movies)
         rows = (
             [None] * len(movies) if probabilities is None else [*map(tuple, probabilities.tolist())]
         )
         return stars.tolist(), rows
+
+    def _one_by_one(self, users: IntArray, options: Options) -> TopK:
+        """Return lists that need more than the ranking scores, each as `recommend` makes it."""
+        ids = self.dataset.users.ids[users]
+        lists = [self.recommend(str(user_id), **vars(options)) for user_id in ids]
+        return from_lines(users, lists, self.dataset.movies)
 
 
 def _check(options: Options) -> None:

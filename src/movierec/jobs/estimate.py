@@ -16,7 +16,7 @@ from movierec.models.graphsage.hyperparameters import (
 )
 from movierec.store import DatasetRecord, Store
 from movierec.store.costs import PastCost
-from movierec.training.cost import NODE, graph_ratings
+from movierec.training.budget import NODE, graph_ratings
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["Estimate", "estimate"]

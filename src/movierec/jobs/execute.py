@@ -123,7 +123,7 @@ def _kept_version(settings: Settings, store: Store, run_id: int) -> str | None:
 
 def _complete(store: Store, run_id: int, version: VersionRecord) -> None:
     """See that every epoch of a version has its row, whatever the database did meanwhile."""
-    complete_epochs(store, run_id, version.metadata.get("training_history", ()))
+    complete_epochs(store, run_id, version.metadata.training_history)
 
 
 def _stop(settings: Settings, store: Store, run_id: int, state: RunState) -> None:

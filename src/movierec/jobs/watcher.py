@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from movierec.errors import StoreError
+from movierec.metadata import EpochSummary
 from movierec.progress import Progress
 from movierec.runtime import peak_memory_mb
 from movierec.store import EpochRecord, Store
@@ -39,7 +40,7 @@ class Watcher:
         """
         self.plan = plan
         if plan.stage.number == 1:
-            complete_epochs(self.store, self.run_id, (item.as_dict() for item in plan.done))
+            complete_epochs(self.store, self.run_id, plan.done)
             self.store.runs.tell(
                 self.run_id,
                 {
@@ -49,7 +50,7 @@ class Watcher:
                     "n_parameters": plan.n_parameters,
                     "fits": plan.stage.count,
                     "workers": plan.workers,
-                    "parts": plan.parts,
+                    "parts": plan.minibatches,
                     "cpus": os.cpu_count(),
                 },
             )
@@ -88,9 +89,13 @@ def _record(result: EpochResult) -> EpochRecord:
     return EpochRecord(**result.as_dict(), memory_mb=peak_memory_mb())
 
 
-def complete_epochs(store: Store, run_id: int, history: Iterable[Mapping[str, Any]]) -> None:
-    """Keep every epoch of a `training_history` that has no row yet as one."""
+def complete_epochs(
+    store: Store, run_id: int, history: Iterable[EpochResult | EpochSummary]
+) -> None:
+    """Keep every epoch of a training that has no row yet as one."""
     kept = {epoch.epoch for epoch in store.runs.epochs(run_id)}
-    for item in (item for item in history if item["epoch"] not in kept):
-        values: dict[str, Any] = {k: math.nan if v is None else v for k, v in item.items()}
+    for item in (item for item in history if item.epoch not in kept):
+        values: dict[str, Any] = {
+            k: math.nan if v is None else v for k, v in item.as_dict().items()
+        }
         store.runs.add_epoch(run_id, EpochRecord(**values))

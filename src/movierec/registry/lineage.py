@@ -53,7 +53,7 @@ class Lineage:
 def lineage(store: Store, record: VersionRecord) -> Lineage:
     """Return where a version comes from, as far as the database still knows."""
     data = store.datasets.find(record.fingerprint)
-    source = record.metadata.get("data_source") or (data.source if data else "")
+    source = record.metadata.data_source or (data.source if data else "")
     origin = {name: str(record.origin.get(name, "")) for name in ("archive", "name", "imported_at")}
     return Lineage(
         dataset=record.dataset_name,

@@ -58,7 +58,7 @@ class LocalStorage:
         """Return what is wrong with a version's files; nothing when all is well."""
         folder = self._root / record.name
         problems = problems_of(folder)
-        if not problems and read_manifest(folder).metadata != record.metadata:
+        if not problems and read_manifest(folder).metadata != record.metadata.as_dict():
             problems.append("metadata.json differs from the copy in the database.")
         return problems
 

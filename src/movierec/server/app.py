@@ -11,8 +11,7 @@ from fastapi import FastAPI
 
 from movierec.server.ab_split import ABSplit
 from movierec.server.errors import add_handlers
-from movierec.server.keys import read_keys
-from movierec.server.limits import Buckets
+from movierec.server.keys import Buckets, read_keys
 from movierec.server.middleware import OPEN, Limits, Middleware
 from movierec.server.responses import ErrorReply
 from movierec.server.routes import routes

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from datetime import UTC, datetime
+from typing import Any, TextIO, TypeAlias
 
 from movierec.server.encoding import Answer
 from movierec.server.errors import Refused
-from movierec.server.keys import KeyRing
-from movierec.server.limits import Buckets, Message, Receive, TooLarge, read_body, replayed
-from movierec.server.logs import ACCESS
+from movierec.server.keys import Buckets, KeyRing, Message, Receive, TooLarge, read_body, replayed
 from movierec.server.metrics import Metrics
 
-__all__ = ["Limits", "Middleware"]
+__all__ = [
+    "ACCESS",
+    "LEVELS",
+    "Limits",
+    "Middleware",
+    "configure",
+]
+
+ACCESS = "movierec.server.access"
+LEVELS = ("debug", "info", "warning", "error")
+
+# what a record has anyway; the rest was given with `extra`
+_USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"}
+
 
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Receive, Send], Awaitable[None]]
@@ -193,3 +207,30 @@ class _RequestContext:
 
 async def _nothing() -> Message:
     return {"type": "http.disconnect"}
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per record: time, level, event, and what was given with it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        facts |= {k: v for k, v in vars(record).items() if k not in _USUAL}
+        if record.exc_info:
+            facts["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(facts, ensure_ascii=False, default=str)
+
+
+def configure(level: str = "info", *, access: bool = True, stream: TextIO | None = None) -> None:
+    """Send what movierec and uvicorn log to stderr; `access`: a line per request, too."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in ("movierec", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(level.upper())
+        logger.propagate = False
+    logging.getLogger(ACCESS).setLevel(logging.NOTSET if access else logging.CRITICAL)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+from urllib.parse import parse_qsl
 
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     WithJsonSchema,
 )
 
@@ -26,7 +31,14 @@ __all__ = [
     "ScoreQuestion",
     "SimilarQuestion",
     "VersionQuestion",
+    "in_query",
+    "of_query",
 ]
+
+Question = TypeVar("Question", bound=BaseModel)
+
+_MOST_FIELDS = 3_000
+
 
 LONG = 100  # of a diverse list, whose movies are chosen one by one
 MOST = 1_000  # of a list, of movies, of ratings
@@ -215,3 +227,69 @@ class HealthQuestion(_Question):
     """Whether only an API that can answer is well."""
 
     ready: Annotated[bool, Field(description="503 instead of 200 while nothing can answer")] = False
+
+
+def of_query(kind: type[Question], request: Request) -> Question:
+    """Return what a request's query asks.
+
+    Raises:
+        RequestValidationError: a value cannot be used, is missing, unknown or given twice.
+
+    """
+    text = request.scope["query_string"].decode("latin-1")
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise _invalid("", f"There are more than {_MOST_FIELDS} values") from None
+    values = _gathered(pairs, _lists(kind))
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        found = [{**each, "loc": ("query", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(found) from error
+
+
+def _gathered(pairs: list[tuple[str, str]], lists: frozenset[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in lists:
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            raise _invalid(name, "It is given twice")
+        else:
+            values[name] = value
+    return values
+
+
+def in_query(kind: type[BaseModel]) -> dict[str, Any]:
+    """Return what the OpenAPI schema says of a question in a query."""
+    schema = kind.model_json_schema()
+    parameters = []
+    for name, field in schema["properties"].items():
+        facts = {key: value for key, value in field.items() if key not in ("title", "description")}
+        parameters.append(
+            {
+                "name": name,
+                "in": "query",
+                "required": name in schema.get("required", ()),
+                "description": field.get("description", ""),
+                "schema": facts,
+            }
+        )
+    return {"parameters": parameters}
+
+
+@cache
+def _lists(kind: type[BaseModel]) -> frozenset[str]:
+    """Return the fields that may be given several times."""
+    fields = kind.model_fields.items()
+    return frozenset(name for name, field in fields if _is_list(field.annotation))
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(map(_is_list, get_args(annotation)))
+
+
+def _invalid(name: str, message: str) -> RequestValidationError:
+    where = ("query", name) if name else ("query",)
+    return RequestValidationError([{"type": "value_error", "loc": where, "msg": message}])

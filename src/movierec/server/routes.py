@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from movierec.inference.person import Person
-from movierec.inference.stars import chances_of
+from movierec.inference.person import Person, stars_and_probabilities
 from movierec.server.encoding import Answer, encoded, explained, lines_of
-from movierec.server.query import in_query, of_query
 from movierec.server.requests import (
     ExplainQuestion,
     FeedbackGiven,
@@ -18,6 +16,8 @@ from movierec.server.requests import (
     RecommendQuestion,
     ScoreQuestion,
     SimilarQuestion,
+    in_query,
+    of_query,
 )
 from movierec.server.responses import (
     ExplainReply,
@@ -176,7 +176,7 @@ def _scores(held: ServedVersion, chosen: str, asked: ScoreQuestion) -> Answer:
 def _stars(held: ServedVersion, person: Person, movies: np.ndarray) -> list[float | None]:
     if person.reason == "fallback" or not held.version.predicts_ratings:
         return [None] * len(movies)
-    stars: list[float | None] = chances_of(person, movies)[0].tolist()
+    stars: list[float | None] = stars_and_probabilities(person, movies)[0].tolist()
     return stars
 
 

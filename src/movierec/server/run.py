@@ -19,7 +19,7 @@ from movierec.errors import SettingsError
 from movierec.server.ab_split import ABSplit
 from movierec.server.app import make_app
 from movierec.server.keys import read_keys
-from movierec.server.logs import configure
+from movierec.server.middleware import configure
 from movierec.settings import Settings, load_settings
 from movierec.store import open_store
 

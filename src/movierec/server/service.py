@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -12,15 +14,22 @@ from movierec.registry.names import CURRENT
 from movierec.server.ab_split import ABSplit
 from movierec.server.encoding import Answer, AnswerCache
 from movierec.server.errors import Refused
-from movierec.server.following import Follower
-from movierec.server.list_counts import Served
 from movierec.server.metrics import Metrics
 from movierec.server.served_version import ServedVersion
-from movierec.server.versions import Versions
+from movierec.server.versions import Follower, Versions
 from movierec.settings import Settings
 from movierec.store import Store, open_store
 
-__all__ = ["Service"]
+__all__ = [
+    "Served",
+    "Service",
+]
+
+SECONDS = 5.0
+SOURCE = "api"
+
+_log = logging.getLogger(__name__)
+
 
 DATABASE_PATIENCE = 2.0  # seconds that /health waits for the database
 
@@ -105,3 +114,36 @@ class Service:
         """Load a version; what is wrong with it is told in /health and tried again later."""
         with suppress(MovierecError):
             await self.versions.of_share(name)
+
+
+class Served:
+    """Counts of lists by version; what cannot be written now is written later."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: Counter[str] = Counter()
+
+    def add(self, version: str) -> None:
+        """Count one list."""
+        self._waiting[version] += 1
+
+    async def flush(self) -> None:
+        """Write the counts, in a thread; they are kept where the database cannot be written."""
+        counts, self._waiting = self._waiting, Counter()
+        if counts and not await asyncio.to_thread(self._write, counts):
+            self._waiting.update(counts)
+
+    async def keep_flushing(self, ended: asyncio.Event) -> None:
+        """Write every few seconds, and once more at the end."""
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), SECONDS)
+            await self.flush()
+
+    def _write(self, counts: Counter[str]) -> bool:
+        try:
+            self._store.served.add({(name, SOURCE): n for name, n in counts.items()})
+        except StoreError as error:
+            _log.warning("counts not written yet", extra={"problem": str(error)})
+            return False
+        return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,12 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 from movierec.data.dataset import Dataset
 from movierec.errors import MovierecError, NotFoundError
+from movierec.registry import Registry
 from movierec.registry.names import CURRENT, is_name
 from movierec.server.served_version import Loader, ServedVersion, mark_of, reference_of
 from movierec.settings import Settings
-from movierec.store import Store
+from movierec.store import Store, open_store
 
-__all__ = ["Versions"]
+__all__ = [
+    "Follower",
+    "Versions",
+]
+
+SECONDS = 5.0  # between two looks at the database
+
 
 MOST = 4  # versions in memory, beside those that get a share of the users
 RETRY = 2.0  # seconds until a version that could not be loaded is tried again
@@ -198,3 +206,47 @@ def _refer(held: ServedVersion, done: asyncio.Future[list[float]]) -> None:
         _log.warning("no reference", extra={"version": held.name, "problem": str(error)})
     elif not done.cancelled():
         held.drift.refer_to(done.result())
+
+
+class Follower:
+    """Fetches the version that became current, and those with a share of the users.
+
+    Until one is here the version before answers, and so it does where one cannot be fetched.
+    Nothing happens where machines share nothing.
+    """
+
+    def __init__(self, settings: Settings, names: tuple[str, ...]) -> None:
+        self._settings = settings
+        self._names = [name for name in names if name != CURRENT]
+        self._told = ""
+        self._ended = threading.Event()
+        # nobody waits for it: what is half fetched when the server ends counts for nothing
+        self._thread = threading.Thread(target=self._work, name="follow", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        if self._settings.artifacts_url:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._ended.set()
+
+    def _work(self) -> None:
+        with open_store(self._settings) as store:
+            registry = Registry(self._settings, store)
+            while not self._ended.is_set():
+                self._look(registry)
+                self._ended.wait(SECONDS)
+
+    def _look(self, registry: Registry) -> None:
+        try:
+            registry.follow()
+            for name in self._names:
+                registry.path(name)
+        except MovierecError as error:
+            if str(error) != self._told:  # once, not every five seconds
+                _log.warning("not followed", extra={"problem": str(error)})
+            self._told = str(error)
+        else:
+            self._told = ""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
+from movierec.metadata import VersionMetadata
+
 __all__ = [
     "ACTIVE_STATES",
     "DatasetRecord",
@@ -124,7 +126,7 @@ class WorkerRecord:
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """One kept model. `metadata` is its whole `metadata.json`.
+    """One kept model. `metadata` is its whole `metadata.json`, or in lists some of it.
 
     `is_missing` says that its folder was gone when somebody last looked. `origin` tells of an
     import ("archive", "name", "imported_at") and is empty for what was trained here. One in the
@@ -142,7 +144,7 @@ class VersionRecord:
     run_id: int | None
     size_bytes: int
     parameters: int
-    metadata: Mapping[str, Any]
+    metadata: VersionMetadata
     is_missing: bool = False
     tags: tuple[str, ...] = ()
     notes: str = ""

@@ -22,8 +22,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from movierec.columns import Columns
+from movierec.data.arrays import Grouping, group
 from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale
-from movierec.data.grouping import Grouping, group
 from movierec.store.folders import clear_abandoned, incoming_folder, remove_folder
 from movierec.store.records import DatasetRecord
 from movierec.store.seals import is_sealed, seal

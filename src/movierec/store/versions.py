@@ -10,6 +10,7 @@ from sqlalchemy import delete, inspect, select, update
 from sqlalchemy.orm import Session
 
 from movierec.errors import NotFoundError, StoreError
+from movierec.metadata import VersionMetadata
 from movierec.store.engine import Database
 from movierec.store.plain import plain_dict
 from movierec.store.promotions import note_move
@@ -276,7 +277,7 @@ def _summary(fields: Any, facts: Sequence[str]) -> VersionRecord:
     return _made(fields, {name: fact for name, fact in found.items() if fact is not None})
 
 
-def _made(fields: Any, metadata: Mapping[str, Any]) -> VersionRecord:
+def _made(fields: Any, document: Mapping[str, Any]) -> VersionRecord:
     return VersionRecord(
         name=fields["name"],
         model=fields["model"],
@@ -289,7 +290,7 @@ def _made(fields: Any, metadata: Mapping[str, Any]) -> VersionRecord:
         run_id=fields["run_id"],
         size_bytes=fields["size_bytes"],
         parameters=fields["parameters"],
-        metadata=metadata,
+        metadata=VersionMetadata.of(document),
         is_missing=fields["is_missing"],
         tags=tuple(fields["tags"]),
         notes=fields["notes"],

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 
 from movierec.errors import SettingsError
 from movierec.settings import Settings
-from movierec.sweeps.importance import IMPORTANT_FROM
 from movierec.sweeps.records import SweepRecord, TrialRecord
+from movierec.sweeps.report import IMPORTANT_FROM
 from movierec.sweeps.storage import SweepStore
 
 __all__ = [

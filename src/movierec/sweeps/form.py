@@ -9,8 +9,8 @@ from typing import Any
 
 from movierec.errors import HyperparameterError
 from movierec.sweeps.request import SweepRequest
-from movierec.sweeps.space import Dimension, fields_of, search_space
-from movierec.workflows.requests import MODELS
+from movierec.sweeps.space import Dimension, search_space
+from movierec.workflows.requests import MODELS, hyperparameter_fields
 
 __all__ = ["complaints", "dimension", "models", "searchable", "usual"]
 
@@ -27,7 +27,7 @@ def models() -> tuple[str, ...]:
 @cache
 def searchable(preset: str) -> tuple[str, ...]:
     """Return the hyperparameters whose range or values are known, the usual ones first."""
-    known = [name for name in fields_of(preset) if _is_known(preset, name)]
+    known = [name for name in hyperparameter_fields(preset) if _is_known(preset, name)]
     first = usual(preset) if known else ()
     return (*first, *(name for name in known if name not in first))
 

@@ -9,11 +9,10 @@ from typing import Any, Protocol
 
 from movierec.errors import StoreError
 from movierec.settings import Settings
-from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.records import DIRECTIONS
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.storage import SweepStore
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
 __all__ = ["begin", "named", "stored_request"]
 

@@ -15,13 +15,12 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import Split
 from movierec.errors import HyperparameterError, NonFiniteError
 from movierec.models.factory import make_baseline
-from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.request import Metric, SweepRequest
 from movierec.sweeps.space import Choices, Dimension
 from movierec.training.callbacks import EpochResult, Hook, Plan
 from movierec.training.options import TrainingOptions
 from movierec.workflows.fit import fit_model
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from movierec.workflows.validation import validation_metrics
 
 __all__ = ["METRICS", "Objective", "Reported", "Tell", "drawn", "keep", "without_test"]
@@ -68,7 +67,7 @@ class Objective:
     request: SweepRequest
     dataset: Dataset
     split: Split
-    circumstances: TrainingOptions
+    options: TrainingOptions
     hooks: Sequence[Hook]
     tell: Tell
 
@@ -103,7 +102,7 @@ class Objective:
     def _graphsage(self, trial: Reported, training: TrainRequest) -> Mapping[str, float]:
         watch = _Watch(trial, self.request, self.tell)
         fitted = fit_model(
-            training, self.dataset, self.split, self.circumstances, hooks=(*self.hooks, watch)
+            training, self.dataset, self.split, self.options, hooks=(*self.hooks, watch)
         )
         trial.set_user_attr("best_epoch", fitted.best_epoch)
         return {name: fitted.metrics[name] for name in METRICS}

@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from movierec.errors import HyperparameterError
 from movierec.models.factory import BASELINES
 from movierec.models.graphsage.hyperparameters import RANKING_LOSSES, hyperparameters
-from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.space import Dimension, search_space
 from movierec.workflows.engines import Engine
-from movierec.workflows.requests import TrainRequest, spoken
+from movierec.workflows.requests import TrainRequest, full_hyperparameters, spoken
 
 __all__ = ["Metric", "SweepRequest"]
 

@@ -15,18 +15,16 @@ from movierec.data.splits import Split, make_split
 from movierec.progress import Progress, silent
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.identity import begin, named
-from movierec.sweeps.importance import ImportanceKeeper, keep_importance
 from movierec.sweeps.objective import Objective, without_test
 from movierec.sweeps.records import SweepRecord
-from movierec.sweeps.report import sweep_record
+from movierec.sweeps.report import ImportanceKeeper, keep_importance, sweep_record
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.storage import SweepStore
 from movierec.training.callbacks import Hook
 from movierec.training.options import TrainingOptions
-from movierec.workflows.requests import TrainRequest
-from movierec.workflows.train import circumstances_of
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
+from movierec.workflows.train import training_options
 
 __all__ = ["sweep"]
 
@@ -59,7 +57,7 @@ def sweep(
     tell = on_progress or silent
     tell("loading the data", 0.0)
     request = named(request.complete(), settings)
-    circumstances = _circumstances(request, settings)
+    options = _options(request, settings)
     dataset, split = _material(request.training, settings)
     store, name = SweepStore(settings), str(request.name)
     with store.working_on(name):
@@ -69,7 +67,7 @@ def sweep(
             study.sampler = _sampler(request, len(study.trials))
             _enqueue(study, request)
             objective = Objective(
-                request, *without_test(dataset, split), circumstances, hooks,
+                request, *without_test(dataset, split), options, hooks,
                 _Teller(study, request, tell, missing),
             )  # fmt: skip
             _search(study, objective, settings, missing)
@@ -87,11 +85,11 @@ def _search(study: optuna.Study, objective: Objective, settings: Settings, trial
     keep_importance(study)
 
 
-def _circumstances(request: SweepRequest, settings: Settings) -> TrainingOptions:
+def _options(request: SweepRequest, settings: Settings) -> TrainingOptions:
     training = request.training
     if training.is_graphsage:  # a baseline has neither device nor engine
         training = training.model_copy(update={"engine": request.engine})
-    return circumstances_of(training, settings)
+    return training_options(training, settings)
 
 
 def _missing(request: SweepRequest, done: int, goal: int | None) -> int:

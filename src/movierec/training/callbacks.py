@@ -21,8 +21,8 @@ class Stage:
 class Plan:
     """What a training is about to do; `done` are the epochs it did before it was resumed.
 
-    `parts` says in how many parts of users the graph is gone through, 1 is all at once; `workers`
-    how many processes share it.
+    `minibatches` of users make up a pass over the graph, 1 is all users at once; `workers` is how
+    many processes share it.
     """
 
     epochs: int
@@ -32,7 +32,7 @@ class Plan:
     first_epoch: int
     stage: Stage = Stage()
     done: tuple[EpochResult, ...] = ()
-    parts: int = 1
+    minibatches: int = 1
     workers: int = 1
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from movierec.data.dataset import Dataset, Interactions
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.recommender import SageRecommender
-from movierec.process_group import ALONE, Group
+from movierec.training.budget import StepBudget, steps_per_epoch
 from movierec.training.callbacks import Hook, Stage
+from movierec.training.distributed.group import SINGLE_PROCESS, Group
 from movierec.training.fit import Measure, SageFit, fit_sage
-from movierec.training.optim import StepBudget, steps_per_epoch
 from movierec.training.options import TrainingOptions
 
 __all__ = ["EnsembleFit", "fit_members", "member_seeds"]
@@ -75,14 +75,14 @@ def fit_members(
     train: Interactions,
     validation: Interactions,
     config: SageHyperparameters,
-    circumstances: TrainingOptions,
+    options: TrainingOptions,
     *,
     members: int = 1,
     refit_on: Interactions | None = None,
     measure: Measure | None = None,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
 ) -> EnsembleFit:
     """Train the members one after the other, each with a checkpoint of its own.
 
@@ -94,12 +94,12 @@ def fit_members(
         EmptyDataError, NonFiniteError, ArtifactError: see `fit_sage`.
 
     """
-    seeds = member_seeds(circumstances.seed, members)
+    seeds = member_seeds(options.seed, members)
     stages = _stages(members, refit=refit_on is not None)
 
     def fit(stage: Stage, seed: int, ratings: Interactions, **how: Any) -> SageFit:
         logger.info("fit=%d of=%d seed=%d", stage.number, stage.count, seed)
-        here = circumstances.for_fit(stage.number, seed)
+        here = options.for_fit(stage.number, seed)
         return fit_sage(
             dataset, ratings, how.pop("validation", None), config, here,
             hooks=hooks, resume=resume, stage=stage, group=group, **how,
@@ -110,11 +110,11 @@ def fit_members(
         pairs = zip(stages, seeds, strict=True)
         done = [fit(stage, seed, train, **watched) for stage, seed in pairs]
         return EnsembleFit(done[0], done)
-    first = fit(stages[0], circumstances.seed, train, **watched)
-    course = _course(config, len(train), first.result.best_epoch)
+    first = fit(stages[0], options.seed, train, **watched)
+    budget = _refit_budget(config, len(train), first.result.best_epoch)
     pairs = zip(stages[1:], seeds, strict=True)
-    done = [fit(stage, seed, refit_on, course=course) for stage, seed in pairs]
-    return EnsembleFit(first, done, course.steps)
+    done = [fit(stage, seed, refit_on, budget=budget) for stage, seed in pairs]
+    return EnsembleFit(first, done, budget.steps)
 
 
 def _stages(members: int, *, refit: bool) -> list[Stage]:
@@ -124,7 +124,7 @@ def _stages(members: int, *, refit: bool) -> list[Stage]:
     return [Stage(number, len(titles), title) for number, title in enumerate(titles, start=1)]
 
 
-def _course(config: SageHyperparameters, n_train: int, epochs: int) -> StepBudget:
+def _refit_budget(config: SageHyperparameters, n_train: int, epochs: int) -> StepBudget:
     """Return the steps that so many epochs of the first fit took, on that fit's learning rate."""
     per_epoch = steps_per_epoch(config, n_train)
     return StepBudget(epochs * per_epoch, config.epochs * per_epoch)

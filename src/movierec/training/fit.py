@@ -11,20 +11,20 @@ from movierec.data.dataset import Dataset, Interactions
 from movierec.graph import RatingGraph
 from movierec.models.factors import FactorModel
 from movierec.models.graphsage.features import FeaturePreprocessor
+from movierec.models.graphsage.heads import NodeStates
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
-from movierec.models.graphsage.network import GraphSage, NodeStates, Sizes
+from movierec.models.graphsage.network import GraphSage, Sizes
 from movierec.models.graphsage.recommender import (
     SageRecommender,
     factors_of,
     feature_tensors,
-    shared_factors,
 )
 from movierec.models.serving import require_ratings
-from movierec.process_group import ALONE, Group
 from movierec.runtime import seed_everything
+from movierec.training.budget import StepBudget
 from movierec.training.callbacks import Hook, Stage
-from movierec.training.distributed.shard import Shard
-from movierec.training.optim import StepBudget
+from movierec.training.distributed.group import SINGLE_PROCESS, Group
+from movierec.training.distributed.shard import Shard, shared_factors
 from movierec.training.options import TrainingOptions
 from movierec.training.trainer import FitResult, Trainer
 
@@ -55,14 +55,14 @@ def fit_sage(
     train: Interactions,
     validation: Interactions | None,
     config: SageHyperparameters,
-    circumstances: TrainingOptions,
+    options: TrainingOptions,
     *,
     measure: Measure | None = None,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
-    course: StepBudget | None = None,
+    budget: StepBudget | None = None,
     stage: Stage = Stage(),
-    group: Group = ALONE,
+    group: Group = SINGLE_PROCESS,
 ) -> SageFit:
     """Train one model on `train`; `validation`, unless it is empty, picks the epoch.
 
@@ -76,7 +76,7 @@ def fit_sage(
 
     """
     require_ratings(train)
-    seed_everything(circumstances.seed)
+    seed_everything(options.seed)
     preprocessor = FeaturePreprocessor(config.feature_bands).fit(dataset, train)
     features = feature_tensors(preprocessor, dataset)
     model = GraphSage(config, Sizes.of(dataset.scale, features, float(train.rating.mean())))
@@ -87,15 +87,15 @@ def fit_sage(
         _graph(dataset, train, shard, timed=config.heeds_order),
         _graph(dataset, validation, shard) if validation is not None and len(validation) else None,
         (features[0][own], features[1]),
-        circumstances=circumstances,
+        options=options,
         validator=_validator(measure, dataset, group),
         hooks=hooks,
-        course=course,
+        budget=budget,
         stage=stage,
         shard=shard,
     )
     result = trainer.fit(resume=resume)
-    return SageFit(model, preprocessor, features, result, circumstances.seed, len(train))
+    return SageFit(model, preprocessor, features, result, options.seed, len(train))
 
 
 def _graph(
@@ -103,7 +103,7 @@ def _graph(
 ) -> RatingGraph:
     n_users = shard.last_user - shard.first_user
     own = shard.take(ratings)
-    graph = RatingGraph.build(own, n_users, dataset.n_movies, timed=timed).shared(shard.group)
+    graph = shard.share(RatingGraph.build(own, n_users, dataset.n_movies, timed=timed))
     if not timed or shard.group.size == 1 or ratings.timestamp is None:
         return graph
     return shard.timed(graph, ratings)

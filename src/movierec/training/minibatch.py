@@ -1,7 +1,7 @@
-"""Steps on parts of a graph that is too large for one step.
+"""Steps on minibatches of users, for a graph that is too large for one step.
 
-A step takes random users with all their ratings. Of a movie's raters it hears only those of
-them: a sample drawn evenly, as if each movie sampled its neighbours (Hamilton, Ying and Leskovec,
+A step takes random users with all their ratings. Of a movie's raters only those of them are its
+neighbours: a sample drawn evenly, as if each movie sampled its own (Hamilton, Ying and Leskovec,
 2017, arXiv:1706.02216, section 3.1), but shared by all movies, so that no neighbourhood grows
 from layer to layer. What counts alone say, degrees, biases and trends, is of all visible ratings.
 """
@@ -17,81 +17,81 @@ import torch
 from torch import Tensor
 
 from movierec.graph import OutsideRatings, RatingGraph
+from movierec.models.graphsage.formulas import first_newest
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.negative_sampling import NegativeSample
-from movierec.models.graphsage.statistics import first_newest
+from movierec.training.budget import minibatches_per_pass
 from movierec.training.distributed.shard import Shard
-from movierec.training.optim import parts_per_pass
-from movierec.training.targets import (
-    Draw,
-    Step,
-    moment_bounds,
-)
+from movierec.training.targets import Step, StepSampler
 
-__all__ = ["PartDraw"]
+__all__ = ["MinibatchSampler"]
 
 BLOCK = 2_000_000  # ratings counted at a time: 64 MB
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
-    """Some users, ascending, and their edges in the whole graph, those of a user together.
+class _Minibatch:
+    """Some users, ascending, and their edges in the full graph, those of a user together.
 
     Shapes: users, size: (n_users,), size their number of edges; edges, row: (n_edges,) number of
-    each edge in the whole graph, and the place of its user among the users.
+    each edge in the full graph, and the place of its user among the users.
     """
 
-    whole: RatingGraph
+    full: RatingGraph
     users: Tensor
     size: Tensor
     edges: Tensor
     row: Tensor
 
     @classmethod
-    def of(cls, whole: RatingGraph, users: Tensor) -> _Part:
-        row, edges = whole.edges_of(users)
-        return cls(whole, users, whole.by_user.pointer.diff()[users].long(), edges, row)
+    def of(cls, full: RatingGraph, users: Tensor) -> _Minibatch:
+        row, edges = full.edges_of(users)
+        return cls(full, users, full.by_user.pointer.diff()[users].long(), edges, row)
 
     @cached_property
     def movie(self) -> Tensor:
-        return self.whole.movie[self.edges]
+        return self.full.movie[self.edges]
 
     @cached_property
     def rating(self) -> Tensor:
-        return self.whole.rating[self.edges]
+        return self.full.rating[self.edges]
 
     @cached_property
     def moment(self) -> Tensor:
-        assert self.whole.moment is not None
-        return self.whole.moment[self.edges]
+        assert self.full.moment is not None
+        return self.full.moment[self.edges]
 
     def rank(self) -> Tensor:
-        """Place in time of each edge among its user's, from 0; without times in any order."""
-        if self.whole.moment is None:
+        """Rank in time of each edge among its user's, from 0; without times in any order."""
+        if self.full.moment is None:
             time = torch.rand(len(self.edges)).to(self.edges.device)
         else:
             time = self.moment
         order = time.argsort(stable=True)
+        # a stable sort by user keeps the order in time within each user
         order = order[self.row[order].argsort(stable=True)]
         place = torch.empty_like(order)
         place[order] = torch.arange(len(order), device=order.device)
         return place - (self.size.cumsum(0) - self.size)[self.row]
 
-    def graph(self, chosen: Tensor, place: Tensor, n_movies: int) -> RatingGraph:
-        """Return the graph of a mask's edges, users numbered from 0 and movies by `place`."""
-        edges, kind = self.edges[chosen], self.whole.movie.dtype
-        ends = self.row[chosen].to(kind), place[self.movie[chosen]]
+    def graph(self, chosen: Tensor, new_movie: Tensor, n_movies: int) -> RatingGraph:
+        """Return the graph of the edges where `chosen` (n_edges,) is true.
+
+        Users are numbered from 0, movies by `new_movie` (all movies,).
+        """
+        edges, kind = self.edges[chosen], self.full.movie.dtype
+        ends = self.row[chosen].to(kind), new_movie[self.movie[chosen]]
         graph = RatingGraph.of_edges(*ends, self.rating[chosen], len(self.users), n_movies)
-        moment = self.whole.moment
+        moment = self.full.moment
         return replace(graph, moment=None if moment is None else moment[edges])
 
 
-class PartDraw(Draw):
-    """Draws the steps of an epoch as `TargetDraw` does, each on a part of the users.
+class MinibatchSampler(StepSampler):
+    """Draws the steps of an epoch as `FullGraphSampler` does, each on a minibatch of the users.
 
     With hiding random or newcomers an epoch goes through all users 1 / `target_fraction` times,
     and every rating is a target once; without a `target_fraction` it goes through them once, and
-    asks for about `batch_size` of a part's ratings at a time, all of them visible.
+    predicts about `batch_size` of a minibatch's ratings at a time, all of them visible.
     """
 
     def __init__(
@@ -102,8 +102,9 @@ class PartDraw(Draw):
         shard: Shard | None = None,
     ) -> None:
         super().__init__(graph, config, random, shard)
-        self.parts = parts_per_pass(config, self.shard.n_edges)
-        self.turns = self.steps // self.parts  # in which a part's ratings are asked for
+        self.minibatches = minibatches_per_pass(config, self.shard.n_edges)
+        # in how many steps, each with other targets, a minibatch's ratings are all predicted
+        self.turns = self.steps // self.minibatches
         self._everything = self._counts(graph.movie, graph.rating)
 
     def epoch(self, steps: int) -> Iterator[Step]:
@@ -120,50 +121,53 @@ class PartDraw(Draw):
         passes, batches = (self.turns, 1) if hides else (1, self.turns)
         for number in range(passes):
             order = torch.randperm(self.shard.n_users, generator=self.random)
-            for users in order.tensor_split(self.parts):
+            for users in order.tensor_split(self.minibatches):
                 for batch in range(batches):
                     yield self._step(users, turn, number + batch)
 
     def _step(self, users: Tensor, turn: Tensor, number: int) -> Step:
-        part = _Part.of(self.graph, self._own(users))
+        """Return the step on these users, (n,) in the numbers of all workers' users."""
+        batch = _Minibatch.of(self.graph, self._own(users))
+        # masks over the minibatch's edges, and counts over all movies, (n_movies,) each
         if self.config.uses_trend:
-            shown, asked, cut = self._later(part)
-            elsewhere = self._before(cut).without(self._newest(part, shown, cut))
+            shown, is_target, cut = self._later(batch)
+            outside = self._before(cut).without(self._newest(batch, shown, cut))
         else:
-            asked, cut = self._asked(part, turn[part.edges] == number), None
-            shown = ~asked if self.config.target_fraction else torch.ones_like(asked)
-            elsewhere = self._everything.without(self._counts(part.movie, part.rating))
-        degree = elsewhere.count + self._counts(part.movie[shown], part.rating[shown]).count
-        ranking = NegativeSample.draw(degree, len(users), self.config, self.random)
-        movies = self._touched(part.movie[asked | shown], ranking.sample)
-        place = torch.full_like(degree, -1, dtype=part.movie.dtype)
-        place[movies] = torch.arange(len(movies), dtype=place.dtype, device=place.device)
+            is_target, cut = self._targets(batch, turn[batch.edges] == number), None
+            shown = ~is_target if self.config.target_fraction else torch.ones_like(is_target)
+            outside = self._everything.without(self._counts(batch.movie, batch.rating))
+        degree = outside.count + self._counts(batch.movie[shown], batch.rating[shown]).count
+        negatives = NegativeSample.draw(degree, len(users), self.config, self.random)
+        # only movies that some worker needs are in the step's graphs: they get new numbers
+        movies = self._needed(batch.movie[is_target | shown], negatives.sample)
+        new_movie = torch.full_like(degree, -1, dtype=batch.movie.dtype)
+        new_movie[movies] = torch.arange(len(movies), dtype=new_movie.dtype, device=degree.device)
         visible, targets = (
-            part.graph(which, place, len(movies)).shared(self.shard.group)
-            for which in (shown, asked)
+            self.shard.share(batch.graph(which, new_movie, len(movies)))
+            for which in (shown, is_target)
         )
-        whole = self.shard.before(cut, self.graph.n_movies)
-        visible = replace(visible.beside(elsewhere.of(movies)), whole=whole)
+        full = self.shard.before(cut, self.graph.n_movies)
+        visible = replace(visible.with_outside(outside.of(movies)), full_graph=full)
         before = int((users < self.shard.first_user).sum())
-        ranking = ranking.within(before, before + len(part.users)).renamed(place)
-        return Step(visible, targets, ranking, (part.users, movies))
+        negatives = negatives.within(before, before + len(batch.users)).renamed(new_movie)
+        return Step(visible, targets, negatives, (batch.users, movies))
 
     def _own(self, users: Tensor) -> Tensor:
         """Return which of the users are this worker's, in its own numbers, ascending."""
         users = users[(users >= self.shard.first_user) & (users < self.shard.last_user)]
         return (users - self.shard.first_user).sort().values.to(self.graph.rating.device)
 
-    def _asked(self, part: _Part, drawn: Tensor) -> Tensor:
-        """Return which of the part's edges are asked for, where time does not decide."""
+    def _targets(self, batch: _Minibatch, drawn: Tensor) -> Tensor:
+        """Return which of the minibatch's edges are targets, where time does not decide."""
         if self.config.hiding != "newcomers" or not self.config.target_fraction:
             return drawn
-        newcomer, most = self._newcomers(self.shard.first_user + part.users.cpu())
-        return drawn | (newcomer[part.row] & (part.rank() >= most[part.row]))
+        newcomer, most = self._newcomers(self.shard.first_user + batch.users.cpu())
+        return drawn | (newcomer[batch.row] & (batch.rank() >= most[batch.row]))
 
-    def _later(self, part: _Part) -> tuple[Tensor, Tensor, int]:
-        share = float(self._uniform(1))
-        cut, end = moment_bounds(share, self.shard.n_edges, self.config.target_fraction)
-        moment = part.moment
+    def _later(self, batch: _Minibatch) -> tuple[Tensor, Tensor, int]:
+        """Return which edges are shown and which are targets, and the moment between them."""
+        cut, end = self._moment_bounds()
+        moment = batch.moment
         return moment < cut, (moment >= cut) & (moment < end), cut
 
     def _before(self, cut: int) -> OutsideRatings:
@@ -175,14 +179,14 @@ class PartDraw(Draw):
             graph.movie[old], graph.rating[old], graph.moment[old] >= first_newest(cut)
         )
 
-    def _newest(self, part: _Part, shown: Tensor, cut: int) -> OutsideRatings:
-        newest = part.moment[shown] >= first_newest(cut)
-        return self._counts(part.movie[shown], part.rating[shown], newest)
+    def _newest(self, batch: _Minibatch, shown: Tensor, cut: int) -> OutsideRatings:
+        newest = batch.moment[shown] >= first_newest(cut)
+        return self._counts(batch.movie[shown], batch.rating[shown], newest)
 
     def _counts(
         self, movie: Tensor, rating: Tensor, newest: Tensor | None = None
     ) -> OutsideRatings:
-        """Sum up ratings by movie, those of all workers together."""
+        """Sum up ratings by movie, those of all workers together; (n,) each."""
         # of a hundred thousand ratings a sum in 32 bits would lose some stars; MPS has no others
         kind = torch.float32 if rating.device.type == "mps" else torch.float64
         sums = torch.zeros(self.graph.n_movies, 3, dtype=kind, device=rating.device)
@@ -193,7 +197,7 @@ class PartDraw(Draw):
             sums = sums.index_add(0, rows, facts.to(kind))
         return OutsideRatings(*self.shard.group.sum(sums.t().float()))
 
-    def _touched(self, movie: Tensor, sample: tuple[Tensor, Tensor] | None) -> Tensor:
+    def _needed(self, movie: Tensor, sample: tuple[Tensor, Tensor] | None) -> Tensor:
         """Return the movies that a step needs, ascending, the same for all workers."""
         needed = torch.zeros(self.graph.n_movies, device=movie.device)
         needed[movie] = 1

@@ -1,4 +1,4 @@
-"""Which ratings a training step hides from the graph and asks for."""
+"""Which ratings a training step hides from the graph and predicts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.negative_sampling import NegativeSample
+from movierec.training.budget import steps_per_epoch
 from movierec.training.distributed.shard import Shard
-from movierec.training.optim import steps_per_epoch
 
-__all__ = ["Draw", "Step", "TargetDraw", "moment_bounds"]
+__all__ = ["FullGraphSampler", "Step", "StepSampler", "moment_bounds"]
 
 EARLIEST, LATEST = 0.2, 0.95  # share of the ratings before the moment that `later` draws
 NEWCOMER_SHARE = 0.1
@@ -25,18 +25,18 @@ NEWCOMER_RATINGS = 10  # a newcomer shows at most so many ratings
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What is visible, what is asked for, and what is ranked for whom.
+    """What is visible, what is predicted, and which movies are ranked for whom.
 
     `nodes` are the users and the movies of the two graphs, None where they are all.
     """
 
     visible: RatingGraph
     targets: RatingGraph
-    asked: NegativeSample
+    negatives: NegativeSample
     nodes: tuple[Tensor, Tensor] | None = None
 
 
-class Draw:
+class StepSampler:
     """What every way of drawing steps starts from: the graph, and the times it may need.
 
     Of several workers each draws the same, and keeps what is of its own users.
@@ -61,7 +61,7 @@ class Draw:
         self.graph = graph
         self.config = config
         self.random = random
-        self.shard = shard or Shard.whole(graph.n_users, graph.n_edges)
+        self.shard = shard or Shard.full(graph.n_users, graph.n_edges)
         self.steps = steps_per_epoch(config, self.shard.n_edges)
 
     def _permutation(self) -> Tensor:
@@ -77,8 +77,13 @@ class Draw:
         most = (share * (NEWCOMER_RATINGS + 1)).long()
         return (chance < NEWCOMER_SHARE).to(device), most.to(device)
 
+    def _moment_bounds(self) -> tuple[int, int]:
+        """Draw a moment; return it and the end of the time right after it."""
+        share = float(self._uniform(1))
+        return moment_bounds(share, self.shard.n_edges, self.config.target_fraction)
 
-class TargetDraw(Draw):
+
+class FullGraphSampler(StepSampler):
     """Draws the visible graph and the targets of every step, by `hiding`.
 
     - random: every train rating is a target once per epoch, and hidden then, unless nothing is
@@ -91,18 +96,18 @@ class TargetDraw(Draw):
 
     def epoch(self, steps: int) -> Iterator[Step]:
         """Yield an epoch's first steps."""
-        for visible, targets in self._parts(steps):
+        for visible, targets in self._graphs(steps):
             degree, shard = visible.by_movie.degree, self.shard
-            asked = NegativeSample.draw(degree, shard.n_users, self.config, self.random)
-            yield Step(visible, targets, asked.within(shard.first_user, shard.last_user))
+            negatives = NegativeSample.draw(degree, shard.n_users, self.config, self.random)
+            yield Step(visible, targets, negatives.within(shard.first_user, shard.last_user))
 
-    def _parts(self, steps: int) -> Iterator[tuple[RatingGraph, RatingGraph]]:
+    def _graphs(self, steps: int) -> Iterator[tuple[RatingGraph, RatingGraph]]:
         if self.config.uses_trend:
             yield from (self._later() for _ in range(min(steps, self.steps)))
             return
         order = self._permutation()
-        for part in islice(order.tensor_split(self.steps), steps):
-            edges = self._own(part).sort().values.to(self.graph.user.device)
+        for batch in islice(order.tensor_split(self.steps), steps):
+            edges = self._own(batch).sort().values.to(self.graph.user.device)
             hides = self.config.target_fraction > 0
             yield self._hidden(edges) if hides else (self.graph, self.graph.select(edges))
 
@@ -114,19 +119,21 @@ class TargetDraw(Draw):
         return edges[(edges >= 0) & (edges < self.graph.n_edges)]
 
     def _hidden(self, edges: Tensor) -> tuple[RatingGraph, RatingGraph]:
+        """Return the graph without these edges, and of these edges alone."""
         if self.config.hiding == "newcomers":
-            asked = self._of_newcomers()
-            asked[edges] = True
-            edges = asked.nonzero()[:, 0]
+            is_target = self._of_newcomers()
+            is_target[edges] = True
+            edges = is_target.nonzero()[:, 0]
         return self.graph.without(edges), self.graph.select(edges)
 
     def _of_newcomers(self) -> Tensor:
-        """Return which edges some users do not have yet, (n_edges,)."""
+        """Return which edges some users do not have yet, (n_edges,) bool."""
         graph, device, shard = self.graph, self.graph.user.device, self.shard
         newcomer, most = self._newcomers(slice(shard.first_user, shard.last_user))
         by_time = self._own(self._permutation()).to(device)
         if graph.moment is not None:
             by_time = graph.moment.argsort()
+        # a stable sort by user keeps the order in time within each user
         by_user = by_time[graph.user[by_time].argsort(stable=True)]
         place = torch.empty_like(by_user)
         place[by_user] = torch.arange(graph.n_edges, device=device)
@@ -136,18 +143,17 @@ class TargetDraw(Draw):
     def _later(self) -> tuple[RatingGraph, RatingGraph]:
         graph = self.graph
         assert graph.moment is not None  # the constructor saw to it
-        share = float(self._uniform(1))
-        cut, end = moment_bounds(share, self.shard.n_edges, self.config.target_fraction)
-        asked = (graph.moment >= cut) & (graph.moment < end)
+        cut, end = self._moment_bounds()
+        is_target = (graph.moment >= cut) & (graph.moment < end)
         before = self.shard.before(cut, graph.n_movies)
-        visible = replace(graph.keep(graph.moment < cut), whole=before)
-        return visible, graph.select(asked.nonzero()[:, 0])
+        visible = replace(graph.keep(graph.moment < cut), full_graph=before)
+        return visible, graph.select(is_target.nonzero()[:, 0])
 
 
 def moment_bounds(drawn: float, n_edges: int, fraction: float) -> tuple[int, int]:
-    """Return the first moment that is asked for and the first that is not any more.
+    """Return the first moment whose rating is a target and the first whose is not any more.
 
-    `drawn` is uniform in [0, 1), `fraction` the share of all ratings that is asked for.
+    `drawn` is uniform in [0, 1), `fraction` the share of all ratings that are targets.
     """
     share = EARLIEST + (LATEST - EARLIEST) * drawn
     cut = min(max(int(n_edges * share), 1), n_edges - 1)

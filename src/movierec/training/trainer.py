@@ -14,24 +14,19 @@ from torch import Tensor
 
 from movierec.errors import ArtifactError, NonFiniteError, TrainingError
 from movierec.graph import RatingGraph
+from movierec.models.graphsage.heads import NodeStates
 from movierec.models.graphsage.losses import state_losses, step_loss
 from movierec.models.graphsage.negative_sampling import NegativeSample
-from movierec.models.graphsage.network import GraphSage, NodeStates
+from movierec.models.graphsage.network import GraphSage
 from movierec.runtime import pick_device
-from movierec.training.averaging import WeightAverage
+from movierec.training.budget import StepBudget, minibatches_per_pass, steps_per_epoch
 from movierec.training.callbacks import EpochResult, Hook, Plan, Stage
 from movierec.training.checkpoint import read_checkpoint, unusable, write_checkpoint
 from movierec.training.distributed.shard import Shard
-from movierec.training.minibatch import PartDraw
-from movierec.training.optim import (
-    StepBudget,
-    make_optimizer,
-    make_schedule,
-    parts_per_pass,
-    steps_per_epoch,
-)
+from movierec.training.minibatch import MinibatchSampler
+from movierec.training.optim import WeightAverage, make_optimizer, make_schedule
 from movierec.training.options import TrainingOptions
-from movierec.training.targets import Step, TargetDraw
+from movierec.training.targets import FullGraphSampler, Step
 
 __all__ = ["FitResult", "Trainer", "Validator"]
 
@@ -64,10 +59,10 @@ class Trainer:
         graph: the train ratings; nothing of validation or test is in it.
         validation: the ratings that pick the epoch; None trains all epochs and keeps the last.
         features: user and movie features, (n_users, f_u) and (n_movies, f_m).
-        circumstances: device, seed, checkpoint.
+        options: device, seed, checkpoint.
         validator: measures the averaged weights after each epoch.
         hooks: watchers.
-        course: how many steps to take; None for all epochs of the hyperparameters.
+        budget: how many steps to take; None for all epochs of the hyperparameters.
         stage: which of a version's fits this is, for the watchers.
         shard: the users of the graph among those of all workers; None where there is but one.
 
@@ -80,31 +75,31 @@ class Trainer:
         validation: RatingGraph | None,
         features: tuple[Tensor, Tensor],
         *,
-        circumstances: TrainingOptions,
+        options: TrainingOptions,
         validator: Validator | None = None,
         hooks: Sequence[Hook] = (),
-        course: StepBudget | None = None,
+        budget: StepBudget | None = None,
         stage: Stage = Stage(),
         shard: Shard | None = None,
     ) -> None:
-        self.device = pick_device(circumstances.device)
+        self.device = pick_device(options.device)
         self.config = model.config
         self.model = model.to(self.device)
         self.graph = graph.to(self.device)
         self.validation = None if validation is None else validation.to(self.device)
         self.features = (features[0].to(self.device), features[1].to(self.device))
-        self.circumstances = circumstances
+        self.options = options
         self.validator = validator
         self.hooks = hooks
-        self.shard = shard or Shard.whole(graph.n_users, graph.n_edges)
-        self.course = course or StepBudget.whole(self.config, self.shard.n_edges)
+        self.shard = shard or Shard.full(graph.n_users, graph.n_edges)
+        self.budget = budget or StepBudget.full(self.config, self.shard.n_edges)
         self.stage = stage
-        self.batches = torch.Generator().manual_seed(circumstances.seed)
-        self.parts = parts_per_pass(self.config, self.shard.n_edges)
-        kind = PartDraw if self.parts > 1 else TargetDraw
-        self.draw = kind(self.graph, self.config, self.batches, self.shard)
+        self.batches = torch.Generator().manual_seed(options.seed)
+        self.minibatches = minibatches_per_pass(self.config, self.shard.n_edges)
+        sampler = MinibatchSampler if self.minibatches > 1 else FullGraphSampler
+        self.sampler = sampler(self.graph, self.config, self.batches, self.shard)
         self.optimizer = make_optimizer(model)
-        self.schedule = make_schedule(self.optimizer, self.config, self.course.planned)
+        self.schedule = make_schedule(self.optimizer, self.config, self.budget.planned)
         self.average = WeightAverage(model, self.config.weight_average)
         self.best_weights: Weights = self.average.weights()
         self.best_value = math.inf
@@ -117,8 +112,8 @@ class Trainer:
 
     @property
     def epochs(self) -> int:
-        """Passes over the train ratings at most; the course may end within the last one."""
-        return math.ceil(self.course.steps / self.steps_per_epoch)
+        """Passes over the train ratings at most; the budget may end within the last one."""
+        return math.ceil(self.budget.steps / self.steps_per_epoch)
 
     def fit(self, *, resume: bool = False) -> FitResult:
         """Train to the end and leave the best weights in the model.
@@ -159,7 +154,7 @@ class Trainer:
             steps_per_epoch=self.steps_per_epoch,
             n_parameters=self.model.n_parameters,
             device=str(self.device),
-            parts=self.parts,
+            minibatches=self.minibatches,
             workers=self.shard.group.size,
             first_epoch=len(self.result.history) + 1,
             done=tuple(self.result.history),
@@ -171,12 +166,12 @@ class Trainer:
     def _train_epoch(self, epoch: int) -> float:
         self.model.train()
         self._seed_worker(epoch)
-        left = self.course.steps - (epoch - 1) * self.steps_per_epoch
+        left = self.budget.steps - (epoch - 1) * self.steps_per_epoch
         total, count = torch.zeros((), device=self.device), 0
-        for number, step in enumerate(self.draw.epoch(left), start=1):
-            asked = self._of_all_workers(step.targets.n_edges)
-            total += self._step(step, epoch, number) * asked
-            count += asked
+        for number, step in enumerate(self.sampler.epoch(left), start=1):
+            n_targets = self._of_all_workers(step.targets.n_edges)
+            total += self._step(step, epoch, number) * n_targets
+            count += n_targets
             for hook in self.hooks:
                 hook.on_step(epoch, number)
         return float(total) / count
@@ -185,7 +180,7 @@ class Trainer:
         """Give each of several workers random numbers of its own, the same after a restart."""
         group = self.shard.group
         if group.size > 1:
-            torch.manual_seed(abs(hash((self.circumstances.seed, epoch, group.rank))))
+            torch.manual_seed(abs(hash((self.options.seed, epoch, group.rank))))
 
     def _of_all_workers(self, count: int) -> int:
         return int(self.shard.group.sum(torch.tensor(count)))
@@ -197,7 +192,9 @@ class Trainer:
         if step.nodes is not None:
             users, movies = users[step.nodes[0]], movies[step.nodes[1]]
         with self._precision():
-            parts = step_loss(self.model, step.visible, step.targets, (users, movies), step.asked)
+            parts = step_loss(
+                self.model, step.visible, step.targets, (users, movies), step.negatives
+            )
         loss = torch.stack([part.float() for part in parts.values()]).sum()
         whole = self.shard.group.sum(loss.detach())
         if not torch.isfinite(whole):
@@ -224,7 +221,7 @@ class Trainer:
             weight.grad = part.view_as(weight)
 
     def _precision(self) -> torch.autocast:
-        enabled = self.circumstances.mixed_precision and self.device.type == "cuda"
+        enabled = self.options.mixed_precision and self.device.type == "cuda"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     def _non_finite(self, parts: dict[str, Tensor], epoch: int, step: int) -> NonFiniteError:
@@ -269,12 +266,12 @@ class Trainer:
             return math.nan
         with torch.random.fork_rng(devices=self._cuda_devices()):
             # what a sampled loss samples is the same in every epoch
-            torch.manual_seed(self.circumstances.seed)
+            torch.manual_seed(self.options.seed)
             shard, degree = self.shard, self.graph.by_movie.degree
-            random = torch.Generator().manual_seed(self.circumstances.seed)
-            asked = NegativeSample.draw(degree, shard.n_users, self.config, random)
-            asked = asked.within(shard.first_user, shard.last_user)
-            parts = state_losses(self.model, states, self.graph, self.validation, asked)
+            random = torch.Generator().manual_seed(self.options.seed)
+            negatives = NegativeSample.draw(degree, shard.n_users, self.config, random)
+            negatives = negatives.within(shard.first_user, shard.last_user)
+            parts = state_losses(self.model, states, self.graph, self.validation, negatives)
         return float(shard.group.sum(torch.stack(list(parts.values())).sum()))
 
     def _cuda_devices(self) -> list[torch.device]:
@@ -300,8 +297,8 @@ class Trainer:
         if result.is_best:
             self.result.best_epoch = result.epoch
             self.best_weights = self.average.weights()
-        if self.circumstances.checkpoint is not None and self.shard.group.rank == 0:
-            write_checkpoint(self.circumstances.checkpoint, self._state())
+        if self.options.checkpoint is not None and self.shard.group.rank == 0:
+            write_checkpoint(self.options.checkpoint, self._state())
         for hook in self.hooks:
             hook.on_epoch(result)
         logger.info(
@@ -340,7 +337,7 @@ class Trainer:
         }
 
     def _restore(self) -> None:
-        path = self.circumstances.checkpoint
+        path = self.options.checkpoint
         if path is None or not path.is_file():
             return
         state = read_checkpoint(path)

@@ -15,8 +15,7 @@ from movierec.data.formats.raw import RawData
 from movierec.data.sources.obtain import fetch_data_set
 from movierec.data.validation.checks import gathered
 from movierec.data.validation.report import ImportReport
-from movierec.data.validation.rows import checked_rows
-from movierec.data.validation.staging import LAYOUT, Staging
+from movierec.data.validation.rows import LAYOUT, Staging, checked_rows
 from movierec.errors import DataError
 from movierec.progress import Progress, part_of, silent
 from movierec.settings import Settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from movierec.data.splits import SplitSpec, make_split
+from movierec.data.splits import recorded_split
 from movierec.evaluation import Evaluation, evaluate
 from movierec.inference.load import load_version
 from movierec.settings import Settings
@@ -21,6 +21,6 @@ def evaluate_version(name: str, settings: Settings, *, k: int = 10) -> Evaluatio
 
     """
     loaded = load_version(name, settings)
-    split = make_split(loaded.dataset, SplitSpec(**loaded.metadata["split"]))
+    split = recorded_split(loaded.dataset, loaded.metadata.split)
     # its arrays were kept when it had been told of the support part
     return evaluate(loaded.recommender, loaded.dataset, split, k=k, told=True)

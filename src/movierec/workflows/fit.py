@@ -14,8 +14,8 @@ from movierec.data.splits import Split
 from movierec.models.factory import BASELINES, GRAPHSAGE, make_baseline
 from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.protocol import Recommender
+from movierec.training.budget import graph_ratings
 from movierec.training.callbacks import EpochResult, Hook
-from movierec.training.cost import graph_ratings
 from movierec.training.options import TrainingOptions
 from movierec.workflows.calibrate import calibrate_on
 from movierec.workflows.requests import TrainRequest
@@ -23,7 +23,7 @@ from movierec.workflows.residuals import choose_kernel
 from movierec.workflows.validation import Validation
 
 if TYPE_CHECKING:
-    from movierec.process_group import Group
+    from movierec.training.distributed.group import Group
     from movierec.training.ensemble import EnsembleFit
     from movierec.training.trainer import FitResult
 
@@ -58,7 +58,7 @@ def fit_model(
     request: TrainRequest,
     dataset: Dataset,
     split: Split,
-    circumstances: TrainingOptions,
+    options: TrainingOptions,
     *,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
@@ -71,7 +71,7 @@ def fit_model(
     nothing, learns from both. `fitter` does a GraphSAGE's steps elsewhere than in this process.
     """
     if request.is_graphsage:
-        return _fit_sage(request, dataset, split, circumstances, hooks, resume, fitter or fit_here)
+        return _fit_sage(request, dataset, split, options, hooks, resume, fitter or fit_here)
     kind = BASELINES[request.preset]
     model = make_baseline(request.preset, request.hyperparameters)
     recommender = model.fit(dataset, learnable(dataset, split), seed=request.seed)
@@ -93,14 +93,14 @@ def _fit_sage(
     request: TrainRequest,
     dataset: Dataset,
     split: Split,
-    circumstances: TrainingOptions,
+    options: TrainingOptions,
     hooks: Sequence[Hook],
     resume: bool,
     fitter: Fitter,
 ) -> Fitted:
     config = _config(request, dataset, split)
     # before any part is taken here: it has parts of its own, and there may be no room for both
-    fit = fitter(request, dataset, split, circumstances, hooks=hooks, resume=resume)
+    fit = fitter(request, dataset, split, options, hooks=hooks, resume=resume)
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
     held_out = fit.held_out(dataset, train)
@@ -116,7 +116,7 @@ def _fit_sage(
         .corrected(chosen.kernel),
         hyperparameters=config.model_dump(),
         parameters=sum(member.model.n_parameters for member in fit.members),
-        device=circumstances.device,
+        device=options.device,
         history=fit.first.result.history,
         best_epoch=fit.first.result.best_epoch,
         metrics=_metrics(fit.first.result, at_best),
@@ -134,7 +134,7 @@ def fit_here(
     request: TrainRequest,
     dataset: Dataset,
     split: Split,
-    circumstances: TrainingOptions,
+    options: TrainingOptions,
     *,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
@@ -146,17 +146,19 @@ def fit_here(
         EmptyDataError, NonFiniteError, ArtifactError: see `fit_sage`.
 
     """
-    from movierec.process_group import ALONE  # brings torch, which no baseline needs
+    from movierec.training.distributed.group import (
+        SINGLE_PROCESS,  # brings torch, which no baseline needs
+    )
     from movierec.training.ensemble import fit_members
 
     train = dataset.ratings.take(split.train)
     validation = dataset.ratings.take(split.validation)
     part = Validation.of(dataset, train, validation)
     return fit_members(
-        dataset, train, validation, _config(request, dataset, split), circumstances,
+        dataset, train, validation, _config(request, dataset, split), options,
         members=request.members, refit_on=learnable(dataset, split) if request.refit else None,
         measure=lambda factors: _headline(part.metrics(factors)), hooks=hooks, resume=resume,
-        group=group or ALONE,
+        group=group or SINGLE_PROCESS,
     )  # fmt: skip
 
 

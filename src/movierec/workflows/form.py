@@ -15,9 +15,13 @@ from pydantic.fields import FieldInfo
 from movierec.data.splits import SplitName, SplitSpec
 from movierec.models.factory import BASELINES
 from movierec.models.graphsage.hyperparameters import AGGREGATORS, PRESETS, bounds
-from movierec.sweeps.command import full_hyperparameters
-from movierec.sweeps.space import fields_of, model_of
-from movierec.workflows.requests import said_of
+from movierec.workflows.requests import (
+    TrainRequest,
+    full_hyperparameters,
+    hyperparameter_class,
+    hyperparameter_fields,
+    said_of,
+)
 
 __all__ = [
     "FormField",
@@ -132,7 +136,7 @@ def groups(preset: str) -> tuple[FormGroup, ...]:
         NotFoundError: there is no such model.
 
     """
-    kinds = fields_of(preset)
+    kinds = hyperparameter_fields(preset)
     start = _start(preset)
     made = {name: _field(name, field, start[name]) for name, field in kinds.items()}
     if preset not in PRESETS:
@@ -168,7 +172,7 @@ def complaints(preset: str, values: Mapping[str, Any]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     try:
-        model_of(preset)(**values)
+        hyperparameter_class(preset)(**values)
     except ValidationError as error:
         for item in error.errors(include_url=False):
             names = [str(part) for part in item["loc"]] or _named_in(item["msg"], values)
@@ -187,8 +191,6 @@ def split_trouble(name: str, n_ratings: int, *, has_times: bool) -> str:
 
 @cache
 def _start(preset: str) -> dict[str, Any]:
-    from movierec.workflows.requests import TrainRequest
-
     return full_hyperparameters(TrainRequest(preset=preset))
 
 

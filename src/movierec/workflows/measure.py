@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from movierec.data.common import common_split
 from movierec.data.dataset import Dataset
-from movierec.data.splits import CommonSpec, Split
+from movierec.data.splits import CommonSpec, Split, common_split
 from movierec.errors import EvaluationError
 from movierec.evaluation import Evaluation, evaluate
 from movierec.inference.load import bring_back, data_of, split_of

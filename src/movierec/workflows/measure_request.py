@@ -7,10 +7,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from movierec.data.splits import SplitSpec
+from movierec.data.splits import recorded_spec
 from movierec.errors import EvaluationError, HyperparameterError, MovierecError
 from movierec.store import Store, VersionRecord
-from movierec.sweeps.command import train_command
+from movierec.workflows.command import train_command
 from movierec.workflows.requests import TrainRequest, said_of
 
 __all__ = ["MOST_VERSIONS", "MeasureRequest", "require_one_task", "retraining"]
@@ -81,7 +81,7 @@ def retraining(store: Store, record: VersionRecord, *, on: VersionRecord) -> str
         request = _request(store, record).model_copy(
             update={
                 "dataset": data.name if data else on.dataset_name,
-                "split": SplitSpec(**on.metadata["split"]),
+                "split": recorded_spec(on.metadata.split),
             }
         )
         command = train_command(request, request.hyperparameters, {})
@@ -99,10 +99,10 @@ def _request(store: Store, record: VersionRecord) -> TrainRequest:
     facts = record.metadata
     return TrainRequest.of(
         preset=record.preset,
-        hyperparameters=dict(facts.get("hyperparameters") or {}),
-        seed=facts.get("seed", 0),
-        members=facts.get("members", 1),
-        refit=facts.get("refit", False),
+        hyperparameters=facts.hyperparameters,
+        seed=facts.seed or 0,
+        members=facts.members or 1,
+        refit=bool(facts.refit),
     )
 
 
@@ -113,4 +113,4 @@ def _other_data(first: VersionRecord, other: VersionRecord) -> str:
 
 
 def _is_cold(record: VersionRecord) -> bool:
-    return (record.metadata.get("split") or {}).get("name") == "cold-users"
+    return record.metadata.split.name == "cold-users"

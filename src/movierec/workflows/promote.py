@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from movierec.comparison.measured import comparable_evidence
-from movierec.comparison.metrics import BY_KEY, PAIRED, values_of
+from movierec.comparison.metrics import BY_KEY, PAIRED
 from movierec.comparison.pairs import compare_pair
 from movierec.comparison.results import Pair
-from movierec.comparison.wording import delta_text, interval_text
+from movierec.comparison.sentences import delta_text, interval_text
 from movierec.errors import PromotionError, SettingsError
 from movierec.evaluation.significance import LEVEL, Difference, holm
 from movierec.registry import Registry
@@ -179,7 +179,7 @@ def _judged(key: str, found: Difference, p_value: float) -> tuple[bool, str]:
 
 
 def _unmeasured(key: str, before: VersionRecord, after: VersionRecord) -> tuple[bool, str]:
-    values = (values_of(record.metadata.get("evaluation") or {})[key] for record in (before, after))
+    values = (BY_KEY[key].value_in(record.metadata.evaluation) for record in (before, after))
     is_lost = [math.isnan(value) for value in values] == [False, True]
     label = BY_KEY[key].label
     if is_lost:

@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
-from movierec.models.factory import BASELINES, make_baseline
-from movierec.models.graphsage.hyperparameters import PRESETS, hyperparameters
+from movierec.models.factory import BASELINES, baseline_kind, make_baseline
+from movierec.models.graphsage.hyperparameters import PRESETS, SageHyperparameters, hyperparameters
 from movierec.workflows.engines import Engine
 
-__all__ = ["MODELS", "MOST_MEMBERS", "TrainRequest", "said_of", "spoken"]
+__all__ = [
+    "MODELS",
+    "MOST_MEMBERS",
+    "TrainRequest",
+    "full_hyperparameters",
+    "hyperparameter_class",
+    "hyperparameter_fields",
+    "said_of",
+    "spoken",
+]
 
 MOST_MEMBERS = 32
 MODELS: tuple[str, ...] = (*PRESETS, *BASELINES)
@@ -95,6 +105,30 @@ class TrainRequest(BaseModel):
                 hint="Leave the engine out: a baseline is fitted in one process.",
             )
         make_baseline(self.preset, self.hyperparameters)
+
+
+def hyperparameter_class(preset: str) -> type[BaseModel]:
+    """Return the class of a preset's or baseline's hyperparameters."""
+    return SageHyperparameters if preset in PRESETS else baseline_kind(preset).hyperparameters
+
+
+def hyperparameter_fields(preset: str) -> Mapping[str, FieldInfo]:
+    """Return the hyperparameters of a preset or baseline, by name."""
+    return hyperparameter_class(preset).model_fields
+
+
+def full_hyperparameters(training: TrainRequest) -> dict[str, Any]:
+    """Return every hyperparameter of a training, those of the preset included.
+
+    Raises:
+        HyperparameterError: one is unknown or out of bounds, or two contradict each other.
+
+    """
+    changes = training.hyperparameters
+    if training.is_graphsage:
+        return hyperparameters(training.preset, **changes).model_dump()
+    make_baseline(training.preset, changes)
+    return hyperparameter_class(training.preset)(**changes).model_dump()
 
 
 def spoken(error: ValidationError) -> str:

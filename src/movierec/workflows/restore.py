@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from movierec.data.dataset import Dataset
-from movierec.data.splits import SplitSpec, make_split
+from movierec.data.splits import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference.load import data_of, load_version
 from movierec.models.ensemble import as_one_module
@@ -48,7 +48,7 @@ def restore_sage(name: str, settings: Settings, device: torch.device) -> SageRec
         as_one_module(models).load_state_dict(weights)
     except RuntimeError as error:
         raise _misfit(record, str(error).splitlines()[-1].strip()) from error
-    split = make_split(dataset, SplitSpec(**record.metadata["split"]))
+    split = recorded_split(dataset, record.metadata.split)
     return SageRecommender(
         [model.to(device) for model in models],
         features,
@@ -72,9 +72,9 @@ def _models(
 ) -> list[GraphSage]:
     facts = record.metadata
     try:
-        config = SageHyperparameters(**facts["hyperparameters"])
-        sizes = Sizes.of(dataset.scale, features, float(facts["mean_rating"]))
-        count = int(facts.get("members", 1))  # absent before there were any
+        config = SageHyperparameters.model_validate(facts.hyperparameters)
+        sizes = Sizes.of(dataset.scale, features, facts.required_mean_rating)
+        count = facts.members or 1  # absent before there were any
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise _misfit(record, f"metadata.json: {error}") from error
     if not 1 <= count <= MOST_MEMBERS:

@@ -31,7 +31,7 @@ from movierec.workflows.engines import require_ray
 from movierec.workflows.fit import Fitted, Fitter, fit_model
 from movierec.workflows.requests import TrainRequest
 
-__all__ = ["circumstances_of", "prepared", "train"]
+__all__ = ["prepared", "train", "training_options"]
 
 
 class _Clock:
@@ -92,9 +92,9 @@ def train(
     """
     request.check()
     tell, clock = on_progress or silent, _Clock()
-    circumstances = circumstances_of(request, settings, run_id)
+    options = training_options(request, settings, run_id)
     if not resume:
-        circumstances.forget_checkpoints()  # of a run in a database that is gone
+        options.forget_checkpoints()  # of a run in a database that is gone
     with open_store(settings) as store:
         registry = Registry(settings, store)
         registry.require_writable()
@@ -106,7 +106,7 @@ def train(
         tell("training", 0.02)
         with clock.stage("fit"):
             fitted = fit_model(
-                request, dataset, split, circumstances, hooks=hooks, resume=resume,
+                request, dataset, split, options, hooks=hooks, resume=resume,
                 fitter=_fitter(request, settings),
             )  # fmt: skip
         tell("evaluating on the test part", 0.92)
@@ -118,7 +118,7 @@ def train(
             arrays = _serving_arrays(trained)
         facts = {**_metadata(trained), **measured, "durations": clock.with_total()}
         record = registry.save(_draft(trained, facts, frames, arrays, run_id))
-    circumstances.forget_checkpoints()
+    options.forget_checkpoints()
     tell("saved", 1.0)
     return record
 
@@ -134,7 +134,7 @@ class _Trained:
     fitted: Fitted
 
 
-def circumstances_of(
+def training_options(
     request: TrainRequest, settings: Settings, run_id: int | None = None
 ) -> TrainingOptions:
     """Return where and how a request is to be trained; with a run's id, with its checkpoint."""

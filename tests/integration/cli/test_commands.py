@@ -121,7 +121,7 @@ def test_what_does_not_exist_is_one_line(project, command, code, cause):
 def test_evaluate_again_says_what_was_stored(project):
     facts = ok(movierec(project, "evaluate", "v1.1.0", "--json")).facts
     with open_store(project) as store:
-        stored = store.versions.get("v1.1.0").metadata["evaluation"]
+        stored = store.versions.get("v1.1.0").metadata.evaluation.as_dict()
     assert facts["rmse"] == pytest.approx(stored["rmse"], abs=1e-6)
     assert {key: facts[key] for key in stored} == stored
     shorter = ok(movierec(project, "evaluate", "v1.1.0", "-k", 3, "--json")).facts
@@ -207,7 +207,7 @@ def test_benchmark_rows(project, tmp_path):
     with open_store(project) as store:
         kept = [store.versions.get(name) for name in ("v1.1.0", "v1.2.0")]
     for row, record in zip(rows, kept, strict=True):
-        stored = record.metadata["evaluation"]
+        stored = record.metadata.evaluation.as_dict()
         for key in ("rmse", "mae", "full", "full_4", "rated"):
             assert row[key] == stored[key], key
         assert all(set(row[key]) == RANKING for key in ("full", "full_4", "rated"))

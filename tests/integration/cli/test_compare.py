@@ -13,7 +13,7 @@ import pytest
 
 from movierec.comparison.compare import as_csv, as_dict
 from movierec.comparison.metrics import METRICS, Metric, values_of
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import open_store
@@ -33,7 +33,7 @@ def test_every_way_out_gives_the_numbers_of_metadata(trained: Settings, tmp_path
     with open_store(trained) as store:
         kept = {name: store.versions.get(name).metadata for name in (A, B, EASE)}
     for row in csv.DictReader(table.read_text().splitlines()):
-        value = values_of(kept[row["version"]]["evaluation"])[row["metric"]]
+        value = values_of(kept[row["version"]].evaluation)[row["metric"]]
         assert row["value"] == ("" if value != value else repr(value))
         assert said.facts["values"][row["version"]][row["metric"]] == (
             None if value != value else value

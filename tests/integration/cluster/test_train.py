@@ -104,8 +104,8 @@ def cluster_folders() -> set[Path]:
 
 
 def curve(version: VersionRecord) -> list[float]:
-    history = version.metadata["training_history"]
-    return [value for epoch in history for value in (epoch["train_loss"], epoch["val_rmse"])]
+    history = version.metadata.training_history
+    return [value for epoch in history for value in (epoch.train_loss, epoch.val_rmse)]
 
 
 def test_two_workers_of_which_one_is_killed_make_the_same_version(project, alone):
@@ -118,9 +118,9 @@ def test_two_workers_of_which_one_is_killed_make_the_same_version(project, alone
     assert len(killer.starts) > 1
     assert killer.heard == [*range(1, EPOCHS + 1)]
     assert curve(made) == pytest.approx(curve(alone), abs=1e-4)
-    measured = [version.metadata["evaluation"]["rmse"] for version in (made, alone)]
+    measured = [version.metadata.evaluation.rmse for version in (made, alone)]
     assert measured[0] == pytest.approx(measured[1], abs=1e-3)
-    assert (made.metadata["engine"], made.metadata["workers"]) == ("ray", 2)
+    assert (made.metadata.engine, made.metadata.workers) == ("ray", 2)
     run = get_run(project, made.run_id)
     assert (run.request["engine"]["name"], run.facts["workers"]) == ("ray", 2)
     with open_store(project) as store:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from movierec.comparison.metrics import BY_KEY, METRICS, values_of
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.settings import Settings
 from tests.support.pages import opened_page, shown
 from tests.support.project import movierec

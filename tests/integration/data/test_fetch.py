@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from movierec.data.dataset import Dataset
+from movierec.data.sources.ml_100k import MEMBERS
 from movierec.data.sources.obtain import GROUPLENS, PACKAGE_COPY, fetch_data_set, fetch_ml_100k
-from movierec.data.sources.package_copy import MEMBERS
 from movierec.errors import FormatError, NotFoundError, SourceError
 from movierec.settings import Settings
 from movierec.workflows.data import fetch_and_import

@@ -129,7 +129,7 @@ def test_a_version_of_the_same_name_with_other_content_begins_anew(
 ):
     path = tmp_path / "recs.csv"
     assert forked.run(Order(str(trained_project), str(path), 4, 5, BLOCK)) == KILLED
-    other = replace(version, metadata={**version.metadata, "seed": 9})
+    other = replace(version, metadata=version.metadata.with_facts(seed=9))
     done = export_lists(other, path, Options(5), block=BLOCK)
     assert (done.resumed, done.began_anew) == (0, "what was there had another content")
 

@@ -64,7 +64,7 @@ def test_everything_arrives(project, trained, uri, client):
     (export,) = exported(project, ["v1.1.0"], uri)
     assert export.is_new
     run = only_run(client, export)
-    facts = trained.metadata
+    facts = trained.metadata.as_dict()
     assert run.info.status == "FINISHED"
     assert run.data.params["hidden_dim"] == "8"
     assert set(facts["hyperparameters"]) < set(run.data.params)
@@ -79,11 +79,11 @@ def test_everything_arrives(project, trained, uri, client):
 
 def test_each_epoch_is_a_step(project, trained, uri, client):
     (export,) = exported(project, ["v1.1.0"], uri)
-    history = trained.metadata["training_history"]
+    history = trained.metadata.training_history
     for name in ("train_loss", "val_rmse"):
         points = client.get_metric_history(export.run_id, name)
         found = [(point.step, point.value) for point in sorted(points, key=lambda p: p.step)]
-        assert found == [(row["epoch"], row[name]) for row in history]
+        assert found == [(row.epoch, getattr(row, name)) for row in history]
 
 
 def test_its_files_and_its_card_arrive(project, trained, uri, client, tmp_path):

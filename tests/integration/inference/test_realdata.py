@@ -9,12 +9,13 @@ import torch
 from movierec.data.dataset import Dataset
 from movierec.inference import LoadedVersion
 from movierec.inference.newcomers import FEATURES, known_ratings, recommender_for, without
+from movierec.metadata import VersionMetadata
 from movierec.models.factory import GRAPHSAGE, load_recommender
 from movierec.models.graphsage.hyperparameters import hyperparameters
 from movierec.models.graphsage.user_encoder import UserEncoder
 from movierec.models.residuals import KERNEL
 from tests.support.sage_cases import fit, parts_of
-from tests.unit.inference.test_newcomer import answers
+from tests.unit.inference.test_newcomers import answers
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow]
 
@@ -28,11 +29,13 @@ def version(ml_100k: Dataset) -> LoadedVersion:
     known, _ = parts_of(ml_100k)
     arrays = done.recommender(ml_100k, known).corrected(KERNEL).arrays()
     torch.set_num_threads(threads)
-    metadata = {
-        "model": GRAPHSAGE,
-        "hyperparameters": done.model.config.model_dump(),
-        "mean_rating": done.model.sizes.mean_rating,
-    }
+    metadata = VersionMetadata.of(
+        {
+            "model": GRAPHSAGE,
+            "hyperparameters": done.model.config.model_dump(),
+            "mean_rating": done.model.sizes.mean_rating,
+        }
+    )
     inductive = UserEncoder.of(arrays, metadata, known, (ml_100k.n_users, ml_100k.n_movies))
     model = load_recommender(GRAPHSAGE, arrays)
     return LoadedVersion("v1.0.0", model, ml_100k, known, metadata, inductive, done.preprocessor)

@@ -133,7 +133,7 @@ def test_a_disk_full_at_a_checkpoint(project):
         record = train_run(project, take_up(project, run.id).id, hooks=[listener])
     assert listener.first_epoch == 3
     assert epochs_of(project, run.id) == [1, 2, 3]
-    assert record.metadata["evaluation"] == train_version(project).metadata["evaluation"]
+    assert record.metadata.evaluation == train_version(project).metadata.evaluation
 
 
 def test_a_disk_full_at_any_file_of_a_version(project):
@@ -187,7 +187,7 @@ def assert_resumed_without_training(settings: Settings, run: RunRecord) -> None:
     assert listener.first_epoch == n_epochs + 1
     assert get_run(settings, run.id).version == record.name == "v1.0.0"
     assert_consistent(settings)
-    assert record.metadata["evaluation"] == train_version(settings).metadata["evaluation"]
+    assert record.metadata.evaluation == train_version(settings).metadata.evaluation
 
 
 @pytest.mark.slow

@@ -162,8 +162,8 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_goes_on(project):
     record = train_run(project, run.id, hooks=[listener])
     assert listener.first_epoch == 3
     straight = train_version(project, "report")
-    assert record.metadata["evaluation"] == straight.metadata["evaluation"]
-    assert [e["epoch"] for e in record.metadata["training_history"]] == [1, 2, 3]
+    assert record.metadata.evaluation == straight.metadata.evaluation
+    assert [e.epoch for e in record.metadata.training_history] == [1, 2, 3]
     assert not checkpoint(run).exists()
 
 
@@ -239,7 +239,7 @@ def test_a_checkpoint_of_another_database_is_not_taken_for_this_runs(project):
     assert again.id == run.id
     checkpoint(again).write_bytes(left)
     record = train_run(project, again.id)
-    assert record.metadata["evaluation"] == train_version(project).metadata["evaluation"]
+    assert record.metadata.evaluation == train_version(project).metadata.evaluation
 
 
 def test_a_queued_run_whose_process_died_is_noticed(project):

@@ -151,7 +151,7 @@ def test_a_version_made_elsewhere_is_here(project, elsewhere):
     assert (run.state, run.host) == ("succeeded", ELSEWHERE)
     assert (project.models_path / run.version / "metadata.json").is_file()
     with open_store(project) as store:
-        assert store.versions.get(run.version).metadata["database_path"] == "postgresql+psycopg"
+        assert store.versions.get(run.version).metadata.database_path == "postgresql+psycopg"
     assert movierec(project, "runs", "logs", run_id).code == 0
     alone = project.model_copy(update={"runs_dir": project.home / "not-shared"})
     assert f"It ran on {ELSEWHERE}" in one_line(movierec(alone, "runs", "logs", run_id))

@@ -87,8 +87,8 @@ def assert_same_version(first: Settings, one: str, second: Settings, other: str)
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     with open_store(first) as left, open_store(second) as right:
         facts = (left.versions.get(one).metadata, right.versions.get(other).metadata)
-    assert facts[0]["evaluation"] == facts[1]["evaluation"]
-    assert facts[0]["metrics"] == facts[1]["metrics"]
+    assert facts[0].evaluation == facts[1].evaluation
+    assert facts[0].metrics == facts[1].metrics
 
 
 def test_a_run_shows_its_epochs_and_a_cancellation_ends_it(project):

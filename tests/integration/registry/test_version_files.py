@@ -18,6 +18,7 @@ from movierec.comparison.metrics import METRICS, values_of
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.export.model_card import model_card
 from movierec.inference import load_version
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry
 from movierec.registry.archive.pack import archive_name, export_archive, import_archive
 from movierec.settings import Settings
@@ -77,7 +78,7 @@ def taken_in(settings: Settings, archive: Path, **options: Any) -> VersionRecord
 def test_the_same_version_elsewhere(project, trained, archive, elsewhere):
     record = taken_in(elsewhere, archive)
     assert (record.name, record.tags, record.notes) == ("v1.0.0", trained.tags, trained.notes)
-    assert record.metadata == {**trained.metadata, "run_id": None}
+    assert record.metadata.as_dict() == {**trained.metadata.as_dict(), "run_id": None}
     assert record.run_id is None
     assert not record.is_current
     here, there = load_version("v1.0.0", project), load_version("v1.0.0", elsewhere)
@@ -99,7 +100,7 @@ def test_its_network_comes_along(archive, elsewhere):
 def test_it_is_measured_the_same_elsewhere(trained, archive, elsewhere):
     taken_in(elsewhere, archive)
     found = movierec(elsewhere, "evaluate", "v1.0.0", "--json").facts
-    own = trained.metadata["evaluation"]
+    own = trained.metadata.evaluation.as_dict()
     assert found["rmse"] == pytest.approx(own["rmse"], abs=1e-6)
     assert found["full"] == pytest.approx(own["full"])
 
@@ -114,7 +115,7 @@ def test_a_name_that_is_taken_gets_the_next(archive, elsewhere):
     names = [taken_in(elsewhere, archive).name for _ in range(2)]
     assert names == ["v1.0.0", "v1.1.0"]
     record = taken_in(elsewhere, archive, name="v3.0.0")
-    assert record.name == record.metadata["model_version"] == "v3.0.0"
+    assert record.name == record.metadata.model_version == "v3.0.0"
     assert record.origin["name"] == "v1.0.0"
     assert record.origin["archive"] == archive.name
 
@@ -192,13 +193,13 @@ def test_its_numbers_are_those_of_the_metadata(trained, card):
     shown = tables_of(card)
     floors = ["biases", "popular", "constant", "random"]
     assert shown["Metric"] == ["v1.0.0", *floors]
-    own = values_of(trained.metadata["evaluation"])
-    others = [values_of(trained.metadata["floors"][name]) for name in floors]
+    own = values_of(trained.metadata.evaluation)
+    others = [values_of(trained.metadata.floors[name]) for name in floors]
     for metric in METRICS:
         values = [found[metric.key] for found in (own, *others)]
         told = [f"{v:,.{metric.digits}f}" if v == v else "–" for v in values]
         assert shown[metric.label] == told, metric.label
-    assert shown["RMSE"][0] == f"{trained.metadata['evaluation']['rmse']:.4f}"
+    assert shown["RMSE"][0] == f"{trained.metadata.evaluation.rmse:.4f}"
 
 
 def test_it_has_what_a_card_needs(trained, card):
@@ -220,7 +221,7 @@ def test_the_worst_served_group_is_first(trained, card):
     large = [float(row[4]) for row in rows[2:] if int(row[3].replace(",", "")) >= 50]
     assert len(large) > 3
     assert large == sorted(large, reverse=True)
-    assert len(rows) - 2 == len(trained.metadata["slices"])
+    assert len(rows) - 2 == len(trained.metadata.slices)
 
 
 def blocks(card: str, language: str) -> list[str]:
@@ -240,7 +241,7 @@ def test_its_commands_run_and_train_the_same_again(project, trained, card):
         assert movierec(project, *shlex.split(line)[1:]).code == 0
     said = movierec(project, *shlex.split(train)[1:], "--json")
     again = said.facts
-    assert again["metadata"]["evaluation"] == trained.metadata["evaluation"]
+    assert again["metadata"]["evaluation"] == trained.metadata.evaluation.as_dict()
     assert movierec(project, "versions", "delete", again["name"], "--now", "-y").code == 0
 
 
@@ -249,10 +250,10 @@ EVIL = "<script>alert(1)</script> | `x` **b** [a](http://x)\n# Title\n![p](x) :s
 
 def test_words_stay_words(store, trained):
     rows = [{"slice": EVIL, "value": EVIL, "ratings": 60, "users": 1, "rmse": 9.0}]
-    metadata = {
-        **trained.metadata, "slices": rows, "device": EVIL, "hyperparameters": {EVIL: EVIL},
-        "git": {"commit": EVIL}, "libraries": {EVIL: EVIL},
-    }  # fmt: skip
+    metadata = trained.metadata.with_facts(
+        slices=rows, device=EVIL, hyperparameters={EVIL: EVIL}, git={"commit": EVIL},
+        libraries={EVIL: EVIL},
+    )  # fmt: skip
     evil = replace(
         trained, notes=EVIL, tags=(EVIL,), dataset_name=EVIL, preset=EVIL, split_label=EVIL,
         metadata=metadata,
@@ -275,7 +276,7 @@ def test_a_model_that_only_ranks_says_so(project, store):
 
 
 def test_a_version_of_which_little_is_known(store, trained):
-    bare = replace(trained, metadata={"files": {}}, preset="unheard-of")
+    bare = replace(trained, metadata=VersionMetadata(), preset="unheard-of")
     card = model_card(store, bare)
     assert "Nothing was measured." in card
     assert "This movierec does not know its settings" in card

@@ -10,7 +10,6 @@ import pytest
 from movierec.jobs.retention import push_waiting_versions
 from movierec.registry import Registry
 from movierec.registry.files import problems_of
-from movierec.server import following
 from movierec.settings import Settings
 from movierec.store import open_store
 from movierec.ui.components import cache
@@ -144,7 +143,7 @@ def test_nothing_is_pushed_where_nothing_is_shared(settings):
 
 
 def test_the_api_follows_another_machine(place, b, monkeypatch):
-    monkeypatch.setattr(following, "SECONDS", 0.05)
+    monkeypatch.setattr("movierec.server.versions.SECONDS", 0.05)
     a = machine(place, "a")
 
     def version() -> str:

@@ -74,9 +74,9 @@ def test_what_is_served_is_what_was_measured(project, kept, kind):
     user, movie = rows["user_index"].to_numpy(), rows["movie_index"].to_numpy()
     predicted = loaded.recommender.predict(user, movie)
     np.testing.assert_array_equal(predicted, rows["prediction"].to_numpy())
-    assert rmse(predicted, rows["rating"]) == pytest.approx(record.metadata["evaluation"]["rmse"])
+    assert rmse(predicted, rows["rating"]) == pytest.approx(record.metadata.evaluation.rmse)
     again = evaluate_version(record.name, project).as_dict()
-    assert again["rmse"] == record.metadata["evaluation"]["rmse"]
+    assert again["rmse"] == record.metadata.evaluation.rmse
 
 
 def test_new_users_are_answered_from_what_they_told(project, kept, kind):
@@ -88,7 +88,7 @@ def test_new_users_are_answered_from_what_they_told(project, kept, kind):
 
 
 def test_metadata_says_what_was_done(project, kept, kind):
-    facts, how = kept[kind, "random"].metadata, KINDS[kind]
+    facts, how = kept[kind, "random"].metadata.as_dict(), KINDS[kind]
     members, refit = how.get("members", 1), how.get("refit", False)
     assert (facts["members"], facts["refit"]) == (members, refit)
     assert facts["member_seeds"] == member_seeds(3, members)
@@ -108,7 +108,7 @@ def ratings_of_fits(project: Settings, members: int, refit: bool) -> list[int]:
 
 def test_the_validation_metrics_are_of_what_had_not_seen_the_validation_part(kept, kind):
     """With a refit those of the fit before it, which is its best epoch; else of the average."""
-    facts = kept[kind, "random"].metadata
+    facts = kept[kind, "random"].metadata.as_dict()
     best = facts["training_history"][facts["best_epoch"] - 1]
     of_first = facts["metrics"]["val_rmse"] == pytest.approx(best["val_rmse"], abs=1e-6)
     assert of_first is facts["refit"]
@@ -121,8 +121,8 @@ def test_the_runs_epochs_are_those_of_the_first_fit(project, kept, kind):
     record = kept[kind, "random"]
     with open_store(project) as store:
         epochs, run = store.runs.epochs(record.run_id), store.runs.get(record.run_id)
-    history = record.metadata["training_history"]
-    assert [(e.epoch, e.val_rmse) for e in epochs] == [(h["epoch"], h["val_rmse"]) for h in history]
+    history = record.metadata.training_history
+    assert [(e.epoch, e.val_rmse) for e in epochs] == [(h.epoch, h.val_rmse) for h in history]
     assert list(Path(run.log_path).parent.glob("*.pt")) == []
 
 
@@ -188,8 +188,8 @@ def test_ctrl_c_in_a_later_fit_and_resuming_give_the_same_version(project, place
     stopped = get_run(project, run.id)
     assert (stopped.state, stopped.error) == ("interrupted", "Stopped before it ended.")
     record = train_run(project, run.id)
-    assert record.metadata["evaluation"] == straight.metadata["evaluation"]
-    assert record.metadata["metrics"] == straight.metadata["metrics"]
+    assert record.metadata.evaluation == straight.metadata.evaluation
+    assert record.metadata.metrics == straight.metadata.metrics
     assert list(Path(run.log_path).parent.glob("*.pt")) == []
     with open_store(project) as store:
         assert [epoch.epoch for epoch in store.runs.epochs(run.id)] == [1, 2, 3]
@@ -267,6 +267,6 @@ def test_the_library_takes_both(project):
     from movierec import train
 
     record = train("tiny", members=2, refit=True, settings=project, **SMALL)
-    assert (record.metadata["members"], record.metadata["refit"]) == (2, True)
+    assert (record.metadata.members, record.metadata.refit) == (2, True)
     with pytest.raises(HyperparameterError, match="Only a GraphSAGE"):
         train("tiny", preset="mean", refit=True, settings=project)

@@ -14,7 +14,7 @@ from movierec.graph import RatingGraph
 from movierec.models.graphsage.losses import state_losses, step_loss
 from movierec.training import trainer
 from movierec.training.options import TrainingOptions
-from movierec.training.targets import TargetDraw
+from movierec.training.targets import FullGraphSampler
 from movierec.workflows.fit import fit_model
 from movierec.workflows.requests import TrainRequest
 from tests.support.factories import make_dataset
@@ -108,7 +108,7 @@ def test_held_out_ratings_change_no_weight(monkeypatch, name, preset):
 def test_the_split_settles_what_a_step_hides(monkeypatch, name, asked, settled):
     drawn: list[str] = []
 
-    class Watched(TargetDraw):
+    class Watched(FullGraphSampler):
         def __init__(self, graph: RatingGraph, config, *rest):
             super().__init__(graph, config, *rest)
             drawn.append(config.hiding)

@@ -20,8 +20,7 @@ from movierec import jobs
 from movierec.comparison.comparability import obstacles
 from movierec.comparison.lists import held_out_of, user_lists
 from movierec.comparison.measured import as_measured, comparable_evidence
-from movierec.data.common import recorded_split
-from movierec.data.splits import Split, SplitSpec, make_split
+from movierec.data.splits import Split, SplitSpec, make_split, recorded_split
 from movierec.errors import (
     ArtifactError,
     EvaluationError,
@@ -34,6 +33,7 @@ from movierec.inference.load import load_version
 from movierec.jobs.execute import execute
 from movierec.jobs.foreground import take_up
 from movierec.jobs.measures import measure_run, queue_measure, submit_measure
+from movierec.metadata import RecordedSplit
 from movierec.models.table import RatingTable
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.measurements import Measurements
@@ -103,8 +103,8 @@ def kept(settings: Settings) -> Measurements:
 
 
 def splits_of(settings: Settings, *names: str) -> dict[str, Split]:
-    found = {name: load_version(name, settings).metadata["split"] for name in names}
-    return {name: make_split(DATA, SplitSpec(**split)) for name, split in found.items()}
+    found = {name: load_version(name, settings).metadata.split for name in names}
+    return {name: recorded_split(DATA, split) for name, split in found.items()}
 
 
 def memoriser(settings: Settings, split: SplitSpec) -> VersionRecord:
@@ -128,7 +128,7 @@ def test_both_are_measured_on_what_neither_has_seen(project):
     common = common_test(DATA, splits)
     assert found.ground.split_label == "common to v1.0.0 and v1.1.0"
     assert (found.ground.test_sha256, found.ground.n_ratings) == (common.sha256, len(common.test))
-    assert recorded_split(DATA, found.ground.split).sha256 == common.sha256
+    assert recorded_split(DATA, RecordedSplit(**found.ground.split)).sha256 == common.sha256
     for name in splits:
         ratings = found.frame(name, "per_rating")
         for split in splits.values():
@@ -164,7 +164,7 @@ def test_on_one_split_it_is_evaluating_each_again(project):
     for name, measured in found.versions.items():
         expected = evaluate_version(name, project)
         assert measured.evaluation == expected.as_dict()
-        assert measured.evaluation == load_version(name, project).metadata["evaluation"]
+        assert measured.evaluation == load_version(name, project).metadata.evaluation.as_dict()
     assert found.ground.caveats == []
 
 
@@ -518,10 +518,11 @@ def test_evidence_is_as_if_they_had_been_measured_so(project):
     for name, each in zip(found.versions, together, strict=True):
         assert (each.record.name, each.problem) == (name, "")
         assert each.record.split_label == "common to v1.0.0 and v1.1.0"
-        assert each.record.metadata["evaluation"] == found.versions[name].evaluation
-        assert each.record.metadata["floors"] == found.ground.floors
-        assert each.record.metadata["hyperparameters"] is not None
-        assert each.record.metadata["measured_together"]["versions"] == ["v1.0.0", "v1.1.0"]
+        assert each.record.metadata.evaluation.as_dict() == found.versions[name].evaluation
+        floors = each.record.metadata.floors
+        assert {name: floor.as_dict() for name, floor in floors.items()} == found.ground.floors
+        assert each.record.metadata.hyperparameters
+        assert each.record.metadata.measured_together.versions == ["v1.0.0", "v1.1.0"]
         pd.testing.assert_frame_equal(each.per_user, found.frame(name, "per_user"))
         pd.testing.assert_frame_equal(each.per_rating, found.frame(name, "per_rating"))
 

@@ -55,7 +55,7 @@ def variant(
 ) -> VersionRecord:
     """Keep v1.0.0 once more, with errors `error` times and NDCG `lists` times as large."""
     record = registry.get("v1.0.0")
-    facts: dict[str, Any] = copy.deepcopy(dict(record.metadata))
+    facts: dict[str, Any] = copy.deepcopy(record.metadata.as_dict())
     users = pd.read_parquet(registry.file("v1.0.0", "per_user.parquet"))
     users["sq_error_sum"] *= error**2 if has_stars else np.nan
     users["full_ndcg_at_10"] *= lists

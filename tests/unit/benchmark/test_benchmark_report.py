@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 import pytest
 
 from movierec.benchmark.page import write_page
-from movierec.benchmark.report import Report, ReportFile, circumstances, joined, read_report
-from movierec.benchmark.row import label_of, settled
+from movierec.benchmark.report import Report, ReportFile, joined, read_report, run_facts
+from movierec.benchmark.row import label_of
 from movierec.benchmark.run import benchmark
 from movierec.benchmark.summary import MeanAndDeviation, sections, spread_of, summaries
 from movierec.benchmark.tables import comparisons, fold_table, new_user_table, split_table
 from movierec.errors import FormatError, SettingsError
 from movierec.store import open_store
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from tests.support.project import project_in
 
 
@@ -50,7 +50,7 @@ def row(
         "dataset": "tiny",
         "fingerprint": fingerprint,
         "request": request.model_dump(mode="json"),
-        "hyperparameters": settled(request),
+        "hyperparameters": full_hyperparameters(request),
         "run": 0,
     }
 
@@ -221,7 +221,7 @@ def test_rows_of_other_data_or_another_preset_are_measured_again(tmp_path, chang
 
 
 def test_circumstances_tell_the_kind_of_machine_and_not_which(settings):
-    run = circumstances("movierec benchmark", settings.model_copy(update={"threads": 3}))
+    run = run_facts("movierec benchmark", settings.model_copy(update={"threads": 3}))
     assert set(run) == {"date", "command", "machine", "libraries", "git"}
     assert set(run["machine"]) == {"cpu", "cores", "threads", "memory_gib", "system"}
     assert run["machine"]["threads"] == 3

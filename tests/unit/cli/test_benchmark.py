@@ -7,8 +7,7 @@ import shlex
 import pytest
 from typer.main import get_command
 
-from movierec.cli.benchmark import _command, _split_entries
-from movierec.cli.benchmark_entries import model_of, requests_of, split_of
+from movierec.cli.benchmark import _command, _split_entries, model_of, requests_of, split_of
 from movierec.cli.main import app
 from movierec.errors import HyperparameterError, SettingsError
 

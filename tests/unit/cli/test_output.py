@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from movierec.cli.output import number, progress_bar, table, to_json
-from movierec.cli.watch import sparkline
+from movierec.cli.runs import sparkline
 
 COLUMNS = ("Movie", "RMSE", "NDCG@10 full", "Hit rate")
 

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 
 from movierec.comparison.compare import as_csv, as_dict, compare, default_baseline
+from movierec.comparison.differences import seed_groups, setting_diffs
 from movierec.comparison.evidence import Evidence
 from movierec.comparison.metrics import METRICS, PAIRED, values_of
 from movierec.comparison.pairs import compare_all, compare_pair
-from movierec.comparison.sentence import sentence_of
-from movierec.comparison.settings import seed_groups, setting_diffs
+from movierec.comparison.sentences import delta_text, interval_text, sentence_of
 from movierec.comparison.slices import error_by_rating, slice_diffs
-from movierec.comparison.wording import delta_text, interval_text
 from movierec.data.splits import SplitSpec
 from movierec.errors import EvaluationError
 from movierec.evaluation.significance import Difference, Verdict, compare_users
@@ -53,7 +52,7 @@ def all_five(kept: Kept) -> list[Evidence]:
 
 
 def metadata_values(side: Evidence) -> dict[str, float]:
-    return values_of(side.record.metadata["evaluation"])
+    return values_of(side.record.metadata.evaluation)
 
 
 def difference(key: str, delta: float, verdict: Verdict) -> Difference:
@@ -158,7 +157,7 @@ def test_groups_agree_with_metadata_to_the_digit(all_five):
     keys = {"rmse": "rmse", "ndcg_full": "ndcg_at_10", "recall_full": "recall_at_10"}
     for other in (good, silent):
         diffs = slice_diffs(bad, other, DATA, resamples=200)
-        rows = {side: {(r["slice"], r["value"]): r for r in side.record.metadata["slices"]}
+        rows = {side: {(r.slice, r.value): r.as_dict() for r in side.record.metadata.slices}
                 for side in (bad, other)}  # fmt: skip
         assert {(d.slice, d.value) for d in diffs} == set(rows[bad])
         for diff in diffs:
@@ -236,12 +235,11 @@ def test_versions_of_different_splits_that_were_measured_together_are_no_group(k
     together = [
         replace(
             record,
-            metadata={
-                **record.metadata,
-                "split": {"name": "common"},
-                "split_test_sha256": "0" * 64,
-                "measured_together": {"own_split": {"name": "random", "seed": seed}},
-            },
+            metadata=record.metadata.with_facts(
+                split={"name": "common"},
+                split_test_sha256="0" * 64,
+                measured_together={"own_split": {"name": "random", "seed": seed}},
+            ),
         )
         for seed, record in enumerate((one, other))
     ]

@@ -20,6 +20,7 @@ from movierec.data.dataset import Dataset, Interactions
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import EvaluationError, NotFoundError
 from movierec.inference import LoadedVersion
+from movierec.metadata import VersionMetadata
 from movierec.models.factory import make_baseline
 from tests.support.factories import assemble, make_dataset
 
@@ -40,7 +41,8 @@ def versions(dataset: Dataset) -> dict[str, LoadedVersion]:
 def loaded(dataset: Dataset, model: str) -> LoadedVersion:
     known = dataset.ratings.take(make_split(dataset, SPLIT).known)
     fitted = make_baseline(model, {}).fit(dataset, known, seed=1)
-    return LoadedVersion(f"{model} version", fitted, dataset, known, {"split": SPLIT.model_dump()})
+    metadata = VersionMetadata.of({"split": SPLIT.model_dump()})
+    return LoadedVersion(f"{model} version", fitted, dataset, known, metadata)
 
 
 @pytest.mark.parametrize("user", ["u0", "u5", "u39"])
@@ -157,7 +159,7 @@ def test_what_cannot_be_shown_says_why(versions) -> None:
     with pytest.raises(EvaluationError, match="list length"):
         user_lists(versions, held_out, "u1", 0)
     with pytest.raises(EvaluationError, match="how its data was split"):
-        held_out_of(replace(versions["v1.0.0"], metadata={}))
+        held_out_of(replace(versions["v1.0.0"], metadata=VersionMetadata()))
 
 
 def frame(rmse: list[float], ndcg: list[float]) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from movierec.data import steps
 from movierec.data.aggregates import Aggregates, aggregates_of
 from movierec.data.dataset import Dataset
 from tests.support.factories import assemble, make_dataset
@@ -14,7 +13,7 @@ from tests.support.factories import assemble, make_dataset
 
 @pytest.fixture(params=[7, 10**6], ids=["in pieces", "in one piece"])
 def data(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    monkeypatch.setattr(steps, "STEP", request.param)
+    monkeypatch.setattr("movierec.data.arrays.STEP", request.param)
     return make_dataset(60, 45, seed=3)
 
 

@@ -18,8 +18,7 @@ from movierec.data.formats.detect import ColumnChoice, read_raw
 from movierec.data.formats.raw import RawData
 from movierec.data.validation.checks import checked, gathered
 from movierec.data.validation.report import ImportReport
-from movierec.data.validation.rows import CheckedRows, checked_rows
-from movierec.data.validation.staging import Staging
+from movierec.data.validation.rows import CheckedRows, Staging, checked_rows
 from movierec.errors import EmptyDataError, FormatError
 from tests.support import data_files
 from tests.support.data_files import WRITERS, write

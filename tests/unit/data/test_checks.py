@@ -20,8 +20,8 @@ from movierec.data.formats.detect import read_raw
 from movierec.data.formats.raw import RawData
 from movierec.data.formats.text import as_utf8
 from movierec.data.validation.checks import checked
+from movierec.data.validation.convert import WHOLE_STARS, infer_scale, parse_scale
 from movierec.data.validation.report import ImportReport
-from movierec.data.validation.scales import WHOLE_STARS, infer_scale, parse_scale
 from movierec.errors import EmptyDataError, FormatError
 from tests.support import data_files
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from movierec.data.common import common_split, recorded_split
-from movierec.data.splits import CommonSpec, SplitSpec, make_split
+from movierec.data.splits import CommonSpec, SplitSpec, common_split, make_split, recorded_split
+from movierec.metadata import RecordedSplit
 from movierec.workflows.measure import common_test
 from tests.support.factories import make_dataset
 
@@ -73,7 +73,7 @@ def test_a_common_split_is_named_after_its_versions():
 @pytest.mark.parametrize("spec", [*SPECS, spec_of(*SPECS)], ids=lambda spec: spec.name)
 def test_a_recorded_split_is_made_again(spec):
     made = common_split(DATA, spec) if isinstance(spec, CommonSpec) else make_split(DATA, spec)
-    again = recorded_split(DATA, spec.model_dump(mode="json"))
+    again = recorded_split(DATA, RecordedSplit(**spec.model_dump(mode="json")))
     assert again.spec == spec
     assert again.sha256 == made.sha256
     assert np.array_equal(again.known, made.known)
@@ -92,4 +92,4 @@ def test_a_recorded_split_is_made_again(spec):
 )
 def test_what_describes_no_split_is_refused(recorded):
     with pytest.raises((ValidationError, TypeError)):
-        recorded_split(DATA, recorded)
+        recorded_split(DATA, RecordedSplit.model_validate(recorded))

@@ -115,7 +115,7 @@ def test_versions_with_the_same_sample_are_compared(kept, few_cells):
     one, other = kept.evidence(kept.keep(1.0), kept.keep(0.2, seed=2))
     assert not obstacles(one, other)
     diffs = slice_diffs(one, other, DATA, resamples=200)
-    rows = {(r["slice"], r["value"]): r for r in other.record.metadata["slices"]}
+    rows = {(r.slice, r.value): r.as_dict() for r in other.record.metadata.slices}
     assert {diff.metric for diff in diffs} == set(KEYS)
     for diff in diffs:
         expected = rows[diff.slice, diff.value][KEYS[diff.metric]]

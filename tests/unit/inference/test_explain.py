@@ -10,7 +10,7 @@ from movierec.inference import LoadedVersion
 from movierec.inference.newcomers import known_ratings, recommender_for, without
 from movierec.inference.person import Person
 from tests.support.factories import make_dataset
-from tests.unit.inference.test_newcomer import CONFIGS, baseline, version_of
+from tests.unit.inference.test_newcomers import CONFIGS, baseline, version_of
 
 
 def left_out(kept: LoadedVersion, person: Person, movie_ids: list[str], target: str):

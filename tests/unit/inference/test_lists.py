@@ -15,10 +15,10 @@ from movierec.data.dataset import Dataset
 from movierec.errors import EvaluationError, NotFoundError
 from movierec.inference import Filters, LoadedVersion
 from movierec.inference.batch import block_size
-from movierec.inference.diversity import check_diversity, diverse, n_candidates
 from movierec.inference.filters import allowed_movies
-from movierec.inference.topk import best, best_of_rows
+from movierec.inference.topk import best, best_of_rows, check_diversity, diverse, n_candidates
 from movierec.inference.version import MOST_MASKS
+from movierec.metadata import VersionMetadata
 from movierec.models.factors import FactorModel
 from movierec.models.factory import make_baseline
 from tests.support.factories import make_dataset
@@ -37,7 +37,7 @@ def version(dataset: Dataset, name: str, **values: object) -> LoadedVersion:
     ratings = dataset.ratings
     known = ratings.take(np.flatnonzero(~np.isin(ratings.user, UNKNOWN)))
     model = make_baseline(name, values).fit(dataset, known, seed=1)
-    return LoadedVersion("v1.0.0", model, dataset, known, {"model": name})
+    return LoadedVersion("v1.0.0", model, dataset, known, VersionMetadata(model=name))
 
 
 def sorted_all(scores: np.ndarray, popularity: np.ndarray) -> list[int]:

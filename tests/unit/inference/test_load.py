@@ -59,7 +59,7 @@ def test_the_current_version_answers_like_the_fitted_model(planted, settings):
     loaded = load_version(settings=settings)
     users = np.arange(planted.n_users)
     np.testing.assert_array_equal(loaded.recommender.score(users), fitted(planted).score(users))
-    assert (loaded.name, loaded.metadata["model"]) == (record.name, "svd")
+    assert (loaded.name, loaded.metadata.model) == (record.name, "svd")
     assert len(loaded.known) == len(split_of(planted).known)
     assert loaded.recommend("u5")[0].reason == "known"
 

@@ -53,9 +53,9 @@ def fitted_on(data: tuple[Dataset, Split], **request: object) -> Fitted:
 
 
 def test_the_metadata_says_what_the_calibration_was(version):
-    facts = version.metadata["calibration"]
+    facts = version.metadata.calibration.as_dict()
     assert facts["method"] in ("temperature", "cut points")
-    split = version.metadata["evaluation"]["protocol"]
+    split = version.metadata.evaluation.protocol.as_dict()
     assert facts["validation_ratings"] == split["n_validation"]
     assert facts["temperature"] != 1.0
     assert facts["val_nll_after"] < facts["val_nll_before"]
@@ -67,14 +67,14 @@ def test_the_evaluation_is_of_the_calibrated_probabilities_that_are_served(proje
     split = make_split(loaded.dataset, SplitSpec(**HALF))
     test = loaded.dataset.ratings.take(split.test)
     served = measure_calibration(loaded.recommender, loaded.dataset.scale, test)
-    stored = version.metadata["evaluation"]["calibration"]
+    stored = version.metadata.evaluation.calibration.as_dict()
     assert served.numbers == stored
     arrays = loaded.recommender.arrays()
     assert len(arrays.pop("calibration")) == len(loaded.dataset.scale.levels)
     bare = measure_calibration(FactorModel.from_arrays(arrays), loaded.dataset.scale, test)
     assert bare.numbers["nll"] != stored["nll"]
-    rows = version.metadata["reliability"]
-    assert sum(row["count"] for row in rows) == len(test) * (len(loaded.dataset.scale.levels) - 1)
+    rows = version.metadata.reliability
+    assert sum(row.count for row in rows) == len(test) * (len(loaded.dataset.scale.levels) - 1)
 
 
 def test_a_version_kept_before_there_was_a_calibration_still_loads(project, version):
@@ -150,7 +150,7 @@ def test_the_graph_it_is_fitted_on_has_no_validation_rating(data, monkeypatch, c
 
 
 def test_a_graphsage_without_an_ordinal_head_says_nothing_of_it(project):
-    facts = train_version(project, "report").metadata
+    facts = train_version(project, "report").metadata.as_dict()
     assert "calibration" not in facts
     assert facts["evaluation"]["calibration"]["ece"] is None
     assert facts["reliability"] == []
@@ -158,13 +158,13 @@ def test_a_graphsage_without_an_ordinal_head_says_nothing_of_it(project):
 
 def test_evaluate_shows_how_sure_it_is(project, version):
     said = movierec(project, "evaluate", version.name, width=140)
-    stored = version.metadata["evaluation"]["calibration"]
+    stored = version.metadata.evaluation.calibration.as_dict()
     assert "How sure it is, and how rightly" in said.out
     assert f"{stored['ece']:.4f}" in said.out
     assert f"{stored['nll']:.4f}" in said.out
     facts = movierec(project, "evaluate", version.name, "--json").facts
     assert facts["calibration"] == stored
-    assert facts["reliability"] == version.metadata["reliability"]
+    assert facts["reliability"] == [row.as_dict() for row in version.metadata.reliability]
     plain = train_version(project, "ease")
     assert "How sure it is" not in movierec(project, "evaluate", plain.name).out
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.heads import ProjectionHead, make_head
-from movierec.models.graphsage.statistics import GraphContext
+from movierec.models.graphsage.statistics import GraphStatistics
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import RICH, graph_of, make_model, random_graph, small
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("calm_torch")
 LATER = {**RICH, "hiding": "later"}
 
 
-def context_of(graph: RatingGraph) -> GraphContext:
-    return GraphContext(graph, 3.0, 1.0)
+def statistics_of(graph: RatingGraph) -> GraphStatistics:
+    return GraphStatistics(graph, 3.0, 1.0)
 
 
 def trend_of(index: Tensor, n_nodes: int) -> Tensor:
@@ -31,10 +31,10 @@ def trend_of(index: Tensor, n_nodes: int) -> Tensor:
 
 
 def assert_trends(graph: RatingGraph, counts: Tensor) -> None:
-    context = context_of(graph)
+    statistics = statistics_of(graph)
     users, movies = graph.user[counts], graph.movie[counts]
-    torch.testing.assert_close(context.user.trend, trend_of(users, graph.n_users))
-    torch.testing.assert_close(context.movie.trend, trend_of(movies, graph.n_movies))
+    torch.testing.assert_close(statistics.user.trend, trend_of(users, graph.n_users))
+    torch.testing.assert_close(statistics.movie.trend, trend_of(movies, graph.n_movies))
 
 
 @pytest.mark.parametrize("n_edges", [1, 5, 10, 11, 100])
@@ -61,15 +61,15 @@ def test_without_times_every_edge_counts_for_the_trend():
 def test_the_trend_of_a_graph_without_edges_is_zero():
     empty = random_graph(share=0.0)
     for graph in (empty, replace(empty, moment=torch.empty(0, dtype=torch.int64))):
-        context = context_of(graph)
-        assert not context.user.trend.any()
-        assert not context.movie.trend.any()
+        statistics = statistics_of(graph)
+        assert not statistics.user.trend.any()
+        assert not statistics.movie.trend.any()
 
 
 def test_features_hold_the_trend_where_it_is_wanted():
     dataset = make_dataset()
-    context = context_of(graph_of(dataset, dataset.ratings))
-    for side in (context.user, context.movie):
+    statistics = statistics_of(graph_of(dataset, dataset.ratings))
+    for side in (statistics.user, statistics.movie):
         two = torch.stack([side.bias, side.log_degree], dim=1)
         assert torch.equal(side.features(trend=False), two)
         assert torch.equal(side.features(trend=True), torch.column_stack([two, side.trend]))
@@ -79,7 +79,7 @@ def test_the_ranking_head_adds_its_share_of_the_trend():
     made = make_model(small(**LATER))
     head = made.model.ranking_head
     states = made.model.encode(made.graph, *made.features)
-    trend = states.context.movie.trend
+    trend = states.statistics.movie.trend
     before = head(states).movie_bias
     with torch.no_grad():
         head.trend += 0.25

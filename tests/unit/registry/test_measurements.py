@@ -15,6 +15,7 @@ from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import ArtifactError
 from movierec.evaluation import Evaluation, evaluate
 from movierec.evaluation.floors import Floor
+from movierec.metadata import VersionMetadata
 from movierec.registry.measurements import FOLDER, Measurement, Measurements, TestSet, identity
 from movierec.store import VersionRecord
 from tests.support.crash import killed_at
@@ -34,7 +35,8 @@ def version(minor: int, **facts: object) -> VersionRecord:
         name=f"v1.{minor}.0", model="popular", preset="popular", dataset_name="planted",
         fingerprint=DATA.fingerprint, split_label=SPLIT.spec.label,
         created_at=datetime(2026, 1, 1, tzinfo=UTC), is_current=False, run_id=None, size_bytes=1,
-        parameters=0, metadata={"model_version": f"v1.{minor}.0", "files": {}, **facts},
+        parameters=0, 
+        metadata=VersionMetadata.of({"model_version": f"v1.{minor}.0", "files": {}, **facts}),
     )  # fmt: skip
 
 

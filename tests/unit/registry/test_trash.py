@@ -94,7 +94,7 @@ def test_a_name_in_the_trash_stays_taken(store, registry):
     facts = {f.name: getattr(kept, f.name) for f in dataclasses.fields(kept)}
     del facts["is_current"], facts["is_missing"], facts["trashed_at"]
     with pytest.raises(StoreError, match=r"already is a version v1\.1\.0 in the trash"):
-        store.versions.add(**facts)
+        store.versions.add(**facts | {"metadata": kept.metadata.as_dict()})
 
 
 def test_deleting_now_frees_the_disk_at_once(settings, store, registry):
@@ -192,7 +192,7 @@ def test_a_lost_database_finds_the_trash_again(settings, store, registry):
     registry.delete("v1.1.0")
     store.versions.delete("v1.1.0")  # as if the row had never been
     assert registry.reconcile() == ["Found v1.1.0 in the trash."]
-    assert registry.restore("v1.1.0").metadata["evaluation"] == {"rmse": 0.9}
+    assert registry.restore("v1.1.0").metadata.evaluation.as_dict() == {"rmse": 0.9}
     assert registry.reconcile() == []
 
 

@@ -80,7 +80,7 @@ def test_metadata_is_strict_sorted_json_with_a_hash_of_every_file(registry):
     text = (registry.path("v1.0.0") / "metadata.json").read_text()
     facts = json.loads(text)
     assert text == json.dumps(facts, indent=2, sort_keys=True) + "\n"
-    assert facts == record.metadata
+    assert facts == record.metadata.as_dict()
     assert facts["metrics"] == {"val_rmse": 0.5, "ndcg": None}
     assert (facts["model_version"], facts["zeta"]) == ("v1.0.0", 1)
     assert facts["files"]["preprocessor.pkl"] == {
@@ -388,7 +388,7 @@ def test_a_row_for_a_taken_name_is_refused(store, registry):
     facts = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
     del facts["is_current"], facts["is_missing"], facts["trashed_at"]
     with pytest.raises(StoreError, match="already is a version"):
-        store.versions.add(**facts)
+        store.versions.add(**facts | {"metadata": record.metadata.as_dict()})
     with pytest.raises(NotFoundError):
         store.versions.set_current("v7.0.0")
     assert store.versions.current() == record

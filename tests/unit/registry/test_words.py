@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movierec.errors import ArtifactError, NotFoundError, SettingsError
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.annotations import changed_tags, checked_notes
 from movierec.registry.history import previous_of
@@ -253,10 +254,10 @@ def test_summaries_hold_of_the_metadata_what_lists_show(store, registry):
     facts = {"evaluation": {"rmse": 0.5, "full": {"ndcg_at_10": None}}, "slices": [1] * 99}
     registry.save(dataclasses.replace(DRAFT, metadata=facts))
     full, short = registry.list(), registry.summaries()
-    assert short[0].metadata == {"evaluation": facts["evaluation"]}
-    assert [dataclasses.replace(r, metadata={}) for r in full] == [
-        dataclasses.replace(r, metadata={}) for r in short
+    assert short[0].metadata.as_dict() == {"evaluation": facts["evaluation"]}
+    assert [dataclasses.replace(r, metadata=VersionMetadata()) for r in full] == [
+        dataclasses.replace(r, metadata=VersionMetadata()) for r in short
     ]
-    assert short[1].metadata == {}
+    assert short[1].metadata.as_dict() == {}
     picked = store.versions.summaries(["slices", "model_version"])[0].metadata
-    assert picked == {"slices": [1] * 99, "model_version": "v1.3.0"}
+    assert picked.as_dict() == {"slices": [1] * 99, "model_version": "v1.3.0"}

@@ -188,7 +188,7 @@ def test_the_version_says_what_it_is(api):
     assert content["is_current"] is True
     assert content["data"]["fingerprint"] == version.dataset.fingerprint
     rmse = content["metrics"]["val_rmse"]
-    assert rmse == version.metadata["metrics"]["val_rmse"]
+    assert rmse == version.metadata.metrics["val_rmse"]
     assert math.isfinite(rmse)
     other = told(api.get("/version", version="v1.4.0"), responses.VersionReply)
     assert (other["version"], other["is_current"], other["model"]) == ("v1.4.0", False, "biases")

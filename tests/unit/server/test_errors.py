@@ -11,9 +11,8 @@ from movierec.data.catalogue import usable_id
 from movierec.errors import SettingsError
 from movierec.server import responses
 from movierec.server.app import make_app
-from movierec.server.keys import KeyRing, read_keys
-from movierec.server.limits import MOST_CLIENTS, Buckets
-from movierec.server.logs import JsonLines, configure
+from movierec.server.keys import MOST_CLIENTS, Buckets, KeyRing, read_keys
+from movierec.server.middleware import JsonLines, configure
 from movierec.server.requests import ID_PATTERN
 from movierec.server.run import Serving, serve
 from movierec.settings import Settings

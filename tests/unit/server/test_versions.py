@@ -12,8 +12,8 @@ import pytest
 from movierec.errors import SettingsError
 from movierec.registry import Registry
 from movierec.server.ab_split import ABSplit
-from movierec.server.drift import LEAST, Drift, stability_index
 from movierec.server.encoding import Answer, AnswerCache
+from movierec.server.served_version import LEAST, Drift, stability_index
 from movierec.server.versions import MOST
 from movierec.store import open_store
 from tests.support.project import import_tiny, train_version

@@ -64,7 +64,7 @@ def test_versions_of_the_second_revision_are_kept(settings):
     with open_store(settings) as store:
         records = store.versions.list()
         assert [record.name for record in records] == ["v1.1.0", "v1.0.0"]
-        assert {record.metadata["evaluation"]["rmse"] for record in records} == {0.9}
+        assert {record.metadata.evaluation.rmse for record in records} == {0.9}
         assert {(r.tags, r.notes, tuple(r.origin), r.trashed_at) for r in records} == {
             ((), "", (), None)
         }

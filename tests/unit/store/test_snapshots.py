@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from movierec.data.arrays import group
 from movierec.data.dataset import Dataset
-from movierec.data.grouping import group
 from movierec.settings import Settings
 from movierec.store import DatasetRecord, Store, open_store, seals, snapshots
 from movierec.store.snapshots import Snapshots

@@ -16,19 +16,23 @@ from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import NonFiniteError, NotFoundError, SplitError, StoreError
 from movierec.models.factory import make_baseline
 from movierec.store import open_store
-from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.export import html_page, markdown_table
 from movierec.sweeps.identity import stored_request
-from movierec.sweeps.importance import IMPORTANCE, ImportanceKeeper
 from movierec.sweeps.objective import without_test
-from movierec.sweeps.report import delete_sweep, sweep_record, sweep_records
+from movierec.sweeps.report import (
+    IMPORTANCE,
+    ImportanceKeeper,
+    delete_sweep,
+    sweep_record,
+    sweep_records,
+)
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.run import sweep
 from movierec.sweeps.storage import SweepStore
 from movierec.workflows.data import import_data
 from movierec.workflows.fit import fit_model, learnable
-from movierec.workflows.requests import TrainRequest
-from movierec.workflows.train import circumstances_of
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
+from movierec.workflows.train import training_options
 from movierec.workflows.validation import validation_metrics
 from tests.support.factories import make_dataset
 from tests.support.project import project_in, write_csvs
@@ -81,7 +85,7 @@ def test_a_trial_is_worth_what_its_training_says_of_validation(project):
     with open_store(project) as store:
         dataset = store.datasets.load(None)
     split = make_split(dataset, training.split)
-    fitted = fit_model(training, dataset, split, circumstances_of(training, project))
+    fitted = fit_model(training, dataset, split, training_options(training, project))
     assert best.value == fitted.metrics["val_rmse"]
     assert best.metrics["val_ndcg_10"] == fitted.metrics["val_ndcg_10"]
     assert (best.best_epoch, best.epochs) == (fitted.best_epoch, len(fitted.history))

@@ -8,13 +8,16 @@ import pytest
 from movierec.errors import HyperparameterError
 from movierec.models.factory import BASELINES
 from movierec.models.graphsage.hyperparameters import PRESETS, SageHyperparameters
-from movierec.sweeps.command import full_hyperparameters
-from movierec.sweeps.ranges import SEARCH_RANGES
 from movierec.sweeps.request import SweepRequest
-from movierec.sweeps.space import DEFAULT_SEARCH, Choices, Range, fields_of, search_space
-from movierec.workflows.requests import MODELS, TrainRequest
+from movierec.sweeps.space import DEFAULT_SEARCH, SEARCH_RANGES, Choices, Range, search_space
+from movierec.workflows.requests import (
+    MODELS,
+    TrainRequest,
+    full_hyperparameters,
+    hyperparameter_fields,
+)
 
-SEARCHED = [name for name in MODELS if fields_of(name)]
+SEARCHED = [name for name in MODELS if hyperparameter_fields(name)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from movierec.errors import NonFiniteError, TrainingError
-from movierec.models.graphsage.network import GraphSage, NodeStates
+from movierec.models.graphsage.heads import NodeStates
+from movierec.models.graphsage.network import GraphSage
 from movierec.training.fit import fit_sage
 from movierec.training.options import TrainingOptions
 from movierec.training.trainer import FitResult, Trainer
@@ -56,7 +57,7 @@ def run(
         made.graph,
         graph_of(made.dataset, made.validation),
         made.features,
-        circumstances=TrainingOptions(device="cpu"),
+        options=TrainingOptions(device="cpu"),
         validator=validator,
     )
     return trainer.fit(), seen, made.model
@@ -132,7 +133,7 @@ def test_the_average_of_the_weights_is_their_exponential_mean():
 
     trainer = Trainer(
         model, made.graph, None, made.features,
-        circumstances=TrainingOptions(device="cpu"), hooks=[Watch()],
+        options=TrainingOptions(device="cpu"), hooks=[Watch()],
     )  # fmt: skip
     trainer.fit()
     assert len(steps) > 2

@@ -17,9 +17,8 @@ import torch
 import torch.distributed as dist
 
 from movierec.data.dataset import Dataset
-from movierec.process_group import ALONE, Group
+from movierec.training.distributed.group import SINGLE_PROCESS, Group, TorchGroup
 from movierec.training.distributed.shard import Shard
-from movierec.training.distributed.torch_group import TorchGroup
 from movierec.training.fit import _graph, _validator
 from movierec.training.options import TrainingOptions
 from movierec.training.trainer import FitResult, Trainer
@@ -60,7 +59,7 @@ def worker(group: Group, made: Made) -> FitResult:
     own = slice(shard.first_user, shard.last_user)
     trainer = Trainer(
         deepcopy(made.model), *graphs, (made.features[0][own], made.features[1]),
-        circumstances=TrainingOptions(device="cpu"), shard=shard,
+        options=TrainingOptions(device="cpu"), shard=shard,
         validator=_validator(rmse_on(made.validation), made.dataset, group),
     )  # fmt: skip
     return trainer.fit()
@@ -108,14 +107,14 @@ def curve(result: FitResult) -> np.ndarray:
 
 @pytest.mark.parametrize("name", CASES)
 def test_workers_together_train_as_one_does(together, name):
-    alone = worker(ALONE, made_for(name))
+    alone = worker(SINGLE_PROCESS, made_for(name))
     assert len(together[name]) == SIZE
     for found in together[name]:
         np.testing.assert_allclose(curve(found), curve(alone), atol=1e-4)
 
 
 def test_workers_that_keep_their_gradients_to_themselves_would_be_seen(together):
-    alone = worker(ALONE, made_for("rich"))
+    alone = worker(SINGLE_PROCESS, made_for("rich"))
     result = together["planted"][0]
     assert np.abs(curve(result) - curve(alone)).max() > 1e-3
 

@@ -44,12 +44,12 @@ class Seen:
         self.targets: list[set] = []
         self.fits: list[torch.nn.Module] = []
 
-        def watched(model, visible, targets, features, asked=None):
+        def watched(model, visible, targets, features, negatives=None):
             if model.training:
                 self.visible.append(pairs_of(visible))
                 self.targets.append(pairs_of(targets))
                 self.fits.append(model)
-            return step_loss(model, visible, targets, features, asked)
+            return step_loss(model, visible, targets, features, negatives)
 
         monkeypatch.setattr(trainer_module, "step_loss", watched)
 

@@ -9,8 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from movierec.training.muon import ADAM_RMS, MOMENTUM, QUINTIC, ROUNDS, MuonAdamW, orthogonalised
-from movierec.training.optim import make_optimizer, make_schedule
+from movierec.training.optim import (
+    ADAM_RMS,
+    MOMENTUM,
+    QUINTIC,
+    ROUNDS,
+    MuonAdamW,
+    make_optimizer,
+    make_schedule,
+    orthogonalised,
+)
 from tests.support.sage_cases import make_model, small
 
 pytestmark = pytest.mark.usefixtures("calm_torch")

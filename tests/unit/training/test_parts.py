@@ -11,9 +11,9 @@ from movierec.graph import RatingGraph
 from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.graphsage.layers import aggregate
 from movierec.models.graphsage.negative_sampling import NegativeSample
-from movierec.models.graphsage.statistics import GraphContext
-from movierec.training.cost import graph_ratings
-from movierec.training.minibatch import PartDraw
+from movierec.models.graphsage.statistics import GraphStatistics
+from movierec.training.budget import graph_ratings
+from movierec.training.minibatch import MinibatchSampler
 from movierec.training.targets import Step
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import RICH, fit, graph_of, small
@@ -32,12 +32,12 @@ def graph(*, timestamps: bool = True) -> RatingGraph:
     return graph_of(dataset, dataset.ratings)
 
 
-def draw_of(whole: RatingGraph, config: SageHyperparameters) -> PartDraw:
-    return PartDraw(whole, config, torch.Generator().manual_seed(0))
+def draw_of(whole: RatingGraph, config: SageHyperparameters) -> MinibatchSampler:
+    return MinibatchSampler(whole, config, torch.Generator().manual_seed(0))
 
 
-def epoch_of(draw: PartDraw) -> list[Step]:
-    return list(draw.epoch(draw.parts * draw.turns))
+def epoch_of(draw: MinibatchSampler) -> list[Step]:
+    return list(draw.epoch(draw.minibatches * draw.turns))
 
 
 def edges_of(step: Step, part: RatingGraph) -> list[tuple[int, int, float]]:
@@ -55,8 +55,8 @@ def test_every_rating_is_asked_for_once_an_epoch_and_hidden_then():
     whole = graph()
     draw = draw_of(whole, config_of(hiding="random"))
     steps = epoch_of(draw)
-    assert draw.parts > 5
-    assert len(steps) == draw.parts * draw.turns
+    assert draw.minibatches > 5
+    assert len(steps) == draw.minibatches * draw.turns
     asked = [edge for step in steps for edge in edges_of(step, step.targets)]
     assert sorted(asked) == all_edges(whole)
     for step in steps:
@@ -66,11 +66,11 @@ def test_every_rating_is_asked_for_once_an_epoch_and_hidden_then():
 def test_a_part_is_some_users_with_all_their_ratings():
     whole = graph()
     draw = draw_of(whole, config_of())
-    for step in epoch_of(draw)[: draw.parts]:
+    for step in epoch_of(draw)[: draw.minibatches]:
         users = set(step.nodes[0].tolist())
         own = [edge for edge in all_edges(whole) if edge[0] in users]
         assert sorted(edges_of(step, step.targets) + edges_of(step, step.visible)) == own
-    everybody = torch.cat([step.nodes[0] for step in epoch_of(draw)[: draw.parts]])
+    everybody = torch.cat([step.nodes[0] for step in epoch_of(draw)[: draw.minibatches]])
     assert everybody.sort().values.tolist() == list(range(whole.n_users))
 
 
@@ -88,8 +88,8 @@ def moments_of(part: RatingGraph, default: int) -> list[int]:
 def test_what_counts_alone_say_is_that_of_the_whole_graph(hiding):
     whole, config = graph(), config_of(hiding=hiding)
     for step in epoch_of(draw_of(whole, config)):
-        part = GraphContext(step.visible, MEAN, 2.0)
-        full = GraphContext(seen_whole(step, whole), MEAN, 2.0)
+        part = GraphStatistics(step.visible, MEAN, 2.0)
+        full = GraphStatistics(seen_whole(step, whole), MEAN, 2.0)
         users, movies = step.nodes
         for found, expected, nodes in (
             (part.movie, full.movie, movies), (part.user, full.user, users),
@@ -102,15 +102,15 @@ def test_of_later_ratings_nothing_is_visible_and_the_newest_are_counted(monkeypa
     whole, config = graph(), config_of(hiding="later")
     cut = 700
     monkeypatch.setattr(
-        "movierec.training.minibatch.moment_bounds", lambda *_: (cut, cut + 200)
+        "movierec.training.targets.moment_bounds", lambda *_: (cut, cut + 200)
     )  # what is drawn otherwise
     for step in epoch_of(draw_of(whole, config)):
         newest = (whole.moment < cut) & (whole.moment >= 630)
         count = torch.bincount(whole.movie[newest], minlength=whole.n_movies)
-        context = GraphContext(step.visible, MEAN, 2.0)
-        assert context._newest_of_movies().tolist() == count[step.nodes[1]].tolist()
+        statistics = GraphStatistics(step.visible, MEAN, 2.0)
+        assert statistics._newest_of_movies().tolist() == count[step.nodes[1]].tolist()
         before = torch.bincount(whole.movie[whole.moment < cut], minlength=whole.n_movies)
-        assert context.movie.degree.tolist() == before[step.nodes[1]].tolist()
+        assert statistics.movie.degree.tolist() == before[step.nodes[1]].tolist()
         assert max(moments_of(step.visible, default=0)) < cut
         assert min(moments_of(step.targets, default=cut)) >= cut
         assert max(moments_of(step.targets, default=cut)) < cut + 200
@@ -121,17 +121,17 @@ def test_a_mean_over_a_part_is_the_mean_over_its_users_and_a_sum_is_scaled_up():
     step = epoch_of(draw_of(whole, config))[0]
     rows, back = step.visible.by_movie, step.visible.by_user
     ones = torch.ones(step.visible.n_users, 2)
-    heard = rows.degree > 0
+    rated = rows.degree > 0
     mean, total = (aggregate(name, rows, back, ones) for name in ("mean", "sum"))
-    assert (mean[heard] == 1).all()
-    torch.testing.assert_close(total[heard][:, 0], rows.full_degree[heard])
+    assert (mean[rated] == 1).all()
+    torch.testing.assert_close(total[rated][:, 0], rows.full_degree[rated])
     assert (rows.full_degree > rows.degree).any()
 
 
 def test_ranked_movies_are_in_the_step_even_where_nobody_of_it_rated_them():
     whole, config = graph(), config_of(sampled_movies=20)
     for step in epoch_of(draw_of(whole, config)):
-        sample, log_count = step.asked.sample
+        sample, log_count = step.negatives.sample
         assert len(sample) == len(log_count) == 20
         assert 0 <= sample.min() <= sample.max() < step.visible.n_movies
 

@@ -10,7 +10,7 @@ from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.losses import step_loss
-from movierec.training.targets import TargetDraw
+from movierec.training.targets import FullGraphSampler
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import RICH, graph_of, make_model, small
 
@@ -32,19 +32,19 @@ def busy_graph(*, timestamps: bool = True) -> RatingGraph:
     return graph
 
 
-def draw_of(graph: RatingGraph, config: SageHyperparameters, seed: int = 0) -> TargetDraw:
-    return TargetDraw(graph, config, torch.Generator().manual_seed(seed))
+def draw_of(graph: RatingGraph, config: SageHyperparameters, seed: int = 0) -> FullGraphSampler:
+    return FullGraphSampler(graph, config, torch.Generator().manual_seed(seed))
 
 
 Parts = tuple[RatingGraph, RatingGraph]  # what is visible, what is asked for
 
 
-def epoch_of(draw: TargetDraw, steps: int | None = None) -> list[Parts]:
+def epoch_of(draw: FullGraphSampler, steps: int | None = None) -> list[Parts]:
     count = draw.steps if steps is None else steps
     return [(step.visible, step.targets) for step in draw.epoch(count)]
 
 
-def epochs_of(draw: TargetDraw, n_epochs: int = EPOCHS) -> list[Parts]:
+def epochs_of(draw: FullGraphSampler, n_epochs: int = EPOCHS) -> list[Parts]:
     return [parts for _ in range(n_epochs) for parts in epoch_of(draw)]
 
 

@@ -42,10 +42,10 @@ class Spy:
     def __init__(self, monkeypatch, look: Callable[..., object]) -> None:
         self.seen: list[object] = []
 
-        def watched(model, visible, targets, features, asked=None):
+        def watched(model, visible, targets, features, negatives=None):
             if model.training:
                 self.seen.append(look(model, visible, targets))
-            return step_loss(model, visible, targets, features, asked)
+            return step_loss(model, visible, targets, features, negatives)
 
         monkeypatch.setattr(trainer_module, "step_loss", watched)
 
@@ -173,8 +173,8 @@ def test_a_train_loss_is_the_mean_over_the_ratings(monkeypatch):
     """Parts of unequal size weigh by their size, not alike."""
     losses: list[tuple[float, int]] = []
 
-    def watched(model, visible, targets, features, asked=None):
-        parts = step_loss(model, visible, targets, features, asked)
+    def watched(model, visible, targets, features, negatives=None):
+        parts = step_loss(model, visible, targets, features, negatives)
         losses.append((sum(parts.values()).item(), targets.n_edges))
         return parts
 
@@ -182,7 +182,7 @@ def test_a_train_loss_is_the_mean_over_the_ratings(monkeypatch):
     dataset = make_dataset()
     made = make_model(small(epochs=1, batch_size=100), dataset)
     trainer = Trainer(
-        made.model, made.graph, None, made.features, circumstances=TrainingOptions(device="cpu")
+        made.model, made.graph, None, made.features, options=TrainingOptions(device="cpu")
     )
     found = trainer.fit().history[0].train_loss
     sizes = [size for _, size in losses]
@@ -212,8 +212,8 @@ def following(calls: list[tuple]) -> tuple[int, int]:
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_the_part_of_the_loss_that_broke_is_named(monkeypatch, bad):
-    def poisoned(model, visible, targets, features, asked=None):
-        parts = step_loss(model, visible, targets, features, asked)
+    def poisoned(model, visible, targets, features, negatives=None):
+        parts = step_loss(model, visible, targets, features, negatives)
         return {**parts, "ranking": parts["ranking"] * bad}
 
     monkeypatch.setattr(trainer_module, "step_loss", poisoned)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from movierec.metadata import ReliabilityBin
 from movierec.settings import Settings
 from movierec.store import Store
 from movierec.ui.components.theme import version_style
@@ -77,7 +78,7 @@ def test_a_version_without_probabilities_shows_none(store: Store, changes) -> No
 
 
 def test_the_chart_shows_every_threshold_against_the_diagonal() -> None:
-    table = charts.reliability_frame(rows())
+    table = charts.reliability_frame([ReliabilityBin(**row) for row in rows()])
     figure = charts.reliability(table, 0.0213, STYLE)
     diagonal, *thresholds = figure.data
     assert list(diagonal.x) == list(diagonal.y) == [0, 100]
@@ -90,7 +91,8 @@ def test_the_chart_shows_every_threshold_against_the_diagonal() -> None:
 
 
 def test_of_many_thresholds_as_many_are_drawn_as_there_are_symbols() -> None:
-    figure = charts.reliability(charts.reliability_frame(rows(9)), 0.02, STYLE)
+    table = charts.reliability_frame([ReliabilityBin(**row) for row in rows(9)])
+    figure = charts.reliability(table, 0.02, STYLE)
     names = [trace.name for trace in figure.data[1:]]
     assert len(names) == 7
     assert (names[0], names[-1]) == ("above 1", "above 9")

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from movierec.metadata import EpochSummary
 from movierec.ui.components import frames, leaderboard, rating_charts
 from movierec.ui.components.theme import version_style
 from movierec.ui.components.versions import charts as model_charts
@@ -74,20 +75,20 @@ def test_the_kept_epoch_is_the_last_best_one() -> None:
 
 
 def test_history_of_mappings_with_gaps_is_read() -> None:
-    rows = [vars(e) | {"val_ndcg_10": None} for e in epochs(3)]
+    rows = [EpochSummary(**vars(e) | {"val_ndcg_10": None}) for e in epochs(3)]
     history = model_charts.history_frame(rows[::-1])
     assert list(history["epoch"]) == [1, 2, 3]
     assert history["val_ndcg_10"].isna().all()
 
 
 def test_only_measured_curves_are_offered() -> None:
-    rows = [vars(e) | {"val_rmse": None} for e in epochs(3)]
+    rows = [EpochSummary(**vars(e) | {"val_rmse": None}) for e in epochs(3)]
     assert model_charts.measured(model_charts.history_frame(rows)) == ["NDCG@10", "Loss"]
     assert model_charts.measured(model_charts.history_frame([])) == []
 
 
 def test_without_a_best_epoch_the_lowest_loss_is_marked() -> None:
-    rows = [vars(e) | {"is_best": False} for e in epochs(20, best=14)]
+    rows = [EpochSummary(**vars(e) | {"is_best": False}) for e in epochs(20, best=14)]
     history = model_charts.history_frame(rows)
     assert model_charts.learning_curve(history).data[-1].x[0] == history["val_loss"].argmin() + 1
     assert model_charts.learning_curve(history.assign(val_loss=np.nan)).data[-1].x[0] == 1

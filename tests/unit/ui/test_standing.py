@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from movierec.metadata import VersionMetadata
 from movierec.store import VersionRecord
 from movierec.ui.components import leaderboard
 from tests.support.states import metadata
@@ -14,7 +15,7 @@ from tests.support.states import metadata
 def version(facts: dict[str, Any], dataset: str = "ml-100k") -> VersionRecord:
     return VersionRecord(
         "v1.0.0", "sage", "default", dataset, "f", "random 80/20, seed 42",
-        datetime.now(UTC), True, None, 1, 1, facts,
+        datetime.now(UTC), True, None, 1, 1, VersionMetadata.of(facts),
     )  # fmt: skip
 
 

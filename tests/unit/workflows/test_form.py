@@ -13,11 +13,14 @@ from movierec.data.splits import SPLIT_NAMES, SplitName, SplitSpec, make_split
 from movierec.errors import HyperparameterError, NotFoundError, SplitError
 from movierec.models.factory import make_baseline
 from movierec.models.graphsage.hyperparameters import AGGREGATORS, PRESETS, hyperparameters
-from movierec.sweeps.command import full_hyperparameters
-from movierec.sweeps.space import fields_of
 from movierec.workflows import form
 from movierec.workflows.form import FormField
-from movierec.workflows.requests import MODELS, TrainRequest
+from movierec.workflows.requests import (
+    MODELS,
+    TrainRequest,
+    full_hyperparameters,
+    hyperparameter_fields,
+)
 from tests.support.factories import assemble, make_dataset
 
 
@@ -40,7 +43,7 @@ NUMBERS = [
 @pytest.mark.parametrize("preset", MODELS)
 def test_every_hyperparameter_is_in_exactly_one_group(preset: str) -> None:
     names = [field.name for group in form.groups(preset) for field in group.fields]
-    assert sorted(names) == sorted(fields_of(preset))
+    assert sorted(names) == sorted(hyperparameter_fields(preset))
     assert all(group.fields for group in form.groups(preset))
 
 
@@ -52,7 +55,7 @@ def test_a_hyperparameter_that_no_group_names_is_asked_as_well(
     made = form.groups.__wrapped__("default")
     assert [group.title for group in made] == ["", "Steps", "More"]
     names = [field.name for group in made for field in group.fields]
-    assert sorted(names) == sorted(fields_of("default"))
+    assert sorted(names) == sorted(hyperparameter_fields("default"))
 
 
 @pytest.mark.parametrize("preset", MODELS)

@@ -73,13 +73,13 @@ def metadata_file(settings: Settings, record: VersionRecord) -> dict:
 
 def test_metadata_has_the_fields_of_the_first_report_and_those_beyond(project, version):
     facts = metadata_file(project, version)
-    assert facts == version.metadata
+    assert facts == version.metadata.as_dict()
     assert set(facts) >= FIRST_REPORT | BEYOND
     assert set(facts["metrics"]) == METRICS
 
 
 def test_metadata_describes_this_training(project, sage):
-    facts, dataset = sage.metadata, load_dataset("tiny", project)
+    facts, dataset = sage.metadata.as_dict(), load_dataset("tiny", project)
     split = make_split(dataset, SplitSpec())
     assert facts["model_version"] == sage.name == "v1.0.0"
     assert facts["num_movies"] == 40
@@ -96,7 +96,7 @@ def test_metadata_describes_this_training(project, sage):
 
 
 def test_the_metrics_are_those_of_the_best_epoch(sage):
-    facts = sage.metadata
+    facts = sage.metadata.as_dict()
     best = facts["training_history"][facts["best_epoch"] - 1]
     assert facts["metrics"]["val_rmse"] == pytest.approx(best["val_rmse"], abs=1e-6)
     assert facts["metrics"]["val_ndcg_10"] == pytest.approx(best["val_ndcg_10"], abs=1e-6)
@@ -107,7 +107,7 @@ def test_the_metrics_are_those_of_the_best_epoch(sage):
 
 
 def test_a_baseline_says_that_it_has_no_validation_and_what_its_settings_are(kept):
-    facts = kept["ease", "random"].metadata
+    facts = kept["ease", "random"].metadata.as_dict()
     assert facts["metrics"] == dict.fromkeys(METRICS)
     assert facts["training_history"] == []
     assert facts["epochs_trained"] == 0
@@ -120,7 +120,7 @@ def test_the_history_is_the_runs_epochs(project, sage):
         run, epochs = store.runs.get(sage.run_id), store.runs.epochs(sage.run_id)
     rows = [asdict(epoch) for epoch in epochs]
     assert all(row.pop("memory_mb") > 0 for row in rows)  # the run's, not the version's
-    assert sage.metadata["training_history"] == rows
+    assert [epoch.as_dict() for epoch in sage.metadata.training_history] == rows
     assert (run.state, run.version, run.progress) == ("succeeded", sage.name, 1.0)
     assert not Path(run.log_path).with_name("checkpoint.pt").exists()
 
@@ -134,14 +134,14 @@ def test_every_version_is_whole_and_the_first_is_current(project, kept):
 
 
 def test_the_files_of_a_graphsage(sage):
-    files = {name for name in sage.metadata["files"] if not name.startswith("serving/")}
+    files = {name for name in sage.metadata.files if not name.startswith("serving/")}
     assert files == {
         "graphsage_model.pth", "preprocessor.pkl", "per_user.parquet", "per_rating.parquet",
     }  # fmt: skip
 
 
 def test_evaluating_again_gives_the_stored_numbers(project, version):
-    stored = version.metadata["evaluation"]
+    stored = version.metadata.evaluation.as_dict()
     again = plain_dict(evaluate_version(version.name, project).as_dict())
     assert again == stored
 
@@ -156,7 +156,7 @@ def test_what_is_served_is_what_was_measured(project, version):
     user, movie = rows["user_index"].to_numpy(), rows["movie_index"].to_numpy()
     predicted = loaded.recommender.predict(user, movie)
     np.testing.assert_array_equal(predicted, rows["prediction"].to_numpy())
-    stored = version.metadata["evaluation"]
+    stored = version.metadata.evaluation.as_dict()
     if stored["rmse"] is not None:
         assert rmse(predicted, rows["rating"]) == pytest.approx(stored["rmse"], abs=1e-6)
         assert mae(predicted, rows["rating"]) == pytest.approx(stored["mae"], abs=1e-6)
@@ -193,7 +193,7 @@ def test_the_network_comes_back_from_its_files(project, kept, split, calm_torch)
 
 
 def test_floors_stand_beside_every_version(version):
-    assert set(version.metadata["floors"]) == {"random", "constant", "popular", "biases"}
+    assert set(version.metadata.floors) == {"random", "constant", "popular", "biases"}
 
 
 def test_floors_are_measured_once_and_again_when_their_file_is_broken(project, kept):
@@ -221,8 +221,8 @@ def test_floors_are_given_even_where_they_cannot_be_kept(project, tmp_path):
 def test_the_same_request_gives_the_same_numbers(project, sage):
     again = train_version(project, "report", seed=3)
     other = train_version(project, "report", seed=4)
-    assert again.metadata["evaluation"] == sage.metadata["evaluation"]
-    assert other.metadata["evaluation"] != sage.metadata["evaluation"]
+    assert again.metadata.evaluation == sage.metadata.evaluation
+    assert other.metadata.evaluation != sage.metadata.evaluation
     for record in (again, other):
         assert not record.is_current
 
@@ -265,8 +265,8 @@ def test_epochs_that_were_not_measured_stay_so(project):
     record = train_version(
         project, "report", hyperparameters={"loss_type": "bpr", "monitor": "val_ndcg_10"}
     )
-    assert record.metadata["metrics"]["val_rmse"] is None
-    assert record.metadata["evaluation"]["rmse"] is None
+    assert record.metadata.metrics["val_rmse"] is None
+    assert record.metadata.evaluation.rmse is None
     with open_store(project) as store:
         epochs = store.runs.epochs(record.run_id)
     assert all(math.isnan(asdict(epoch)["val_rmse"]) for epoch in epochs)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from movierec.cli.output import JsonOption, emit, progress_bar
-from movierec.cli.versions.common import Name, opened
 from movierec.cli.versions.shared import tell_what_waits
-from movierec.cli.versions.tables import mib
+from movierec.cli.versions.tables import Name, mib, opened
 from movierec.errors import SettingsError
 from movierec.settings import load_settings
 

@@ -10,17 +10,65 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from movierec.cli.output import JsonOption, emit, number, table
-from movierec.cli.summary import headline, metrics_table
+from movierec.cli.output import JsonOption, emit, headline, metrics_table, number, table
 from movierec.cli.versions import files as version_files
-from movierec.cli.versions import promotion, shared
-from movierec.cli.versions.common import Name, Yes, opened
+from movierec.cli.versions import main, shared
 from movierec.cli.versions.measure import measure
-from movierec.cli.versions.tables import mib, moment, trash_table
+from movierec.cli.versions.tables import Name, Yes, history_table, mib, moment, opened, trash_table
 from movierec.registry.lineage import lineage
+from movierec.settings import load_settings
 from movierec.store import VersionRecord
 
-__all__ = ["app"]
+__all__ = [
+    "add_to",
+    "app",
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give a group the commands that move `current`."""
+    for command in (promote, rollback, history):
+        app.command()(command)
+
+
+def promote(
+    name: Name,
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(help="A metric that may not get worse; repeatable. Default: the settings'."),
+    ] = None,
+    override: Annotated[
+        str | None,
+        typer.Option(
+            help="Promote it whatever the checks find, for this reason.", metavar="REASON"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a version the current one, unless it is worse for sure or its files are not whole."""
+    from movierec.workflows.promote import promote as promote_checked
+
+    guards = guard or load_settings().promotion_guards
+    with opened() as (registry, _):
+        record = promote_checked(registry, name, guards=guards, override=override)
+        moves = registry.history()
+    facts = {"current": record.name, "move": moves[0] if moves else None}
+    emit(as_json, facts, lambda: f"{record.name} is current.")
+
+
+def rollback(as_json: JsonOption = False) -> None:
+    """Make the version current again that was so before; once more leads further back."""
+    with opened() as (registry, _):
+        record = registry.rollback()
+    emit(as_json, {"current": record.name}, lambda: f"{record.name} is current again.")
+
+
+def history(as_json: JsonOption = False) -> None:
+    """List how current moved, newest first: when, to what, by whom and why."""
+    with opened() as (registry, _):
+        moves = registry.history()
+    emit(as_json, moves, lambda: history_table(moves))
+
 
 app = typer.Typer(
     name="versions",
@@ -51,7 +99,7 @@ def show(name: Name = "current", as_json: JsonOption = False) -> None:
         record = registry.get(name)
         problems, origin = registry.verify(record.name), lineage(store, record)
         place = registry.where(record.name)
-    sizes = {file: int(facts["bytes"]) for file, facts in record.metadata["files"].items()}
+    sizes = {file: facts.bytes for file, facts in record.metadata.files.items()}
     facts = {
         "version": record, "problems": problems, "lineage": origin, "files": sizes, "place": place,
     }  # fmt: skip
@@ -148,7 +196,7 @@ def empty_trash(
     emit(as_json, {"deleted": gone, "freed_bytes": freed}, lambda: said)
 
 
-promotion.add_to(app)
+main.add_to(app)
 version_files.add_to(app)
 shared.add_to(app)
 app.command()(measure)
@@ -178,14 +226,14 @@ def _listed(records: list[VersionRecord], *, is_filtered: bool) -> RenderableTyp
 
 
 def _cells(record: VersionRecord) -> Iterable[str | Text]:
-    facts = record.metadata.get("evaluation") or {}
+    evaluation = record.metadata.evaluation
     return (
         f"{record.name}{' current' if record.is_current else ''}",
         record.preset,
         Text(record.dataset_name),
         record.split_label,
-        number(facts.get("rmse")),
-        number((facts.get("full") or {}).get("ndcg_at_10")),
+        number(evaluation.rmse),
+        number(evaluation.full.get("ndcg_at_10")),
         f"{record.parameters:,}",
         moment(record.created_at),
     )
@@ -199,7 +247,7 @@ def _shown(
 ) -> RenderableType:
     whole = "All files are whole." if not problems else "Problems: " + " ".join(problems)
     settings = table("Hyperparameters", "Name", "Value")
-    for name, value in (record.metadata.get("hyperparameters") or {}).items():
+    for name, value in record.metadata.hyperparameters.items():
         settings.add_row(name, str(value))
     files = table(f"Files, {mib(record.size_bytes)}", "File", "Bytes", right=("Bytes",))
     for file, size in sizes.items():

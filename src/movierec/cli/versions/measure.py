@@ -12,6 +12,7 @@ from movierec.cli.output import JsonOption, console, emit, number, progress_bar,
 from movierec.comparison.metrics import METRICS, values_of
 from movierec.jobs import submit_measure
 from movierec.jobs.measures import measure_run, queue_measure
+from movierec.metadata import EvaluationSummary
 from movierec.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _drawn(found: Measurement) -> RenderableType:
     labels = tuple(metric.label for metric in shown)
     drawn = table(title, "Version", *labels, right=labels)
     for name, each in found.versions.items():
-        values = values_of(each.evaluation)
+        values = values_of(EvaluationSummary.model_validate(each.evaluation))
         drawn.add_row(name, *(number(values[metric.key], metric.digits) for metric in shown))
     names = " ".join(found.versions)
     after = Text(f"Which is better, and how surely: movierec compare {names}")

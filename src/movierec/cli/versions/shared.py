@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from movierec.cli.output import JsonOption, console, emit, progress_bar
-from movierec.cli.versions.common import opened
+from movierec.cli.versions.tables import opened
 from movierec.registry import Registry
 from movierec.registry.names import listed
 from movierec.settings import Settings

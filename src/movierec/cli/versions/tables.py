@@ -1,17 +1,43 @@
-"""Versions for the terminal: the trash, how `current` moved, and what a gate found."""
+"""What the commands of `movierec versions` share: arguments, the open registry, tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Annotated
 
+import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from movierec.cli.output import table
-from movierec.store import PromotionRecord, VersionRecord
+from movierec.registry import Registry
+from movierec.settings import load_settings
+from movierec.store import PromotionRecord, Store, VersionRecord, open_store
 
-__all__ = ["history_table", "mib", "moment", "trash_table"]
+__all__ = [
+    "Name",
+    "Yes",
+    "history_table",
+    "mib",
+    "moment",
+    "opened",
+    "trash_table",
+]
+
+Name = Annotated[str, typer.Argument(help="A version such as v1.2.0, or current.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@contextmanager
+def opened() -> Iterator[tuple[Registry, Store]]:
+    """Open the versions in force, with whatever a killed process left put right."""
+    settings = load_settings()
+    with open_store(settings) as store:
+        registry = Registry(settings, store)
+        registry.reconcile()
+        yield registry, store
 
 
 def mib(size: int) -> str:

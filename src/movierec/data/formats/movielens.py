@@ -18,10 +18,16 @@ from movierec.data.formats.delimited import (
     read_headed,
 )
 from movierec.data.formats.files import Files
-from movierec.data.formats.raw import RawData, RawRatings, RawTable
+from movierec.data.formats.raw import (
+    NO_GENRES,
+    RawData,
+    RawRatings,
+    RawTable,
+    join_genres,
+    split_titles,
+)
 from movierec.data.formats.text import as_utf8
-from movierec.data.formats.titles import NO_GENRES, join_genres, split_titles
-from movierec.data.validation.scales import HALF_STARS, WHOLE_STARS
+from movierec.data.validation.convert import HALF_STARS, WHOLE_STARS
 from movierec.errors import FormatError
 
 __all__ = [

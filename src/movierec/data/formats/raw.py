@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from movierec.data.dataset import IntArray, RatingScale
 
 __all__ = [
+    "NO_GENRES",
     "START",
     "ColumnChoice",
     "Place",
@@ -20,8 +22,38 @@ __all__ = [
     "RawData",
     "RawRatings",
     "RawTable",
+    "join_genres",
     "no_lines",
+    "split_titles",
+    "years_of",
 ]
+
+NO_GENRES = ("(no genres listed)", "unknown")
+FIRST_YEAR, LAST_YEAR = 1870, 2100  # the oldest film kept is of 1878
+# "Seven (1995)", "The Office (2005–2013)", "Land Before Time III (1995) (V)" (for video)
+_TITLE = r"^(?P<title>.*?)\s*\((?P<year>\d{4})(?:[-–]\d{0,4})?\)\s*(?:\(T?V\))?$"
+
+
+def split_titles(titles: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return titles without the year at their end, and the years (NaN where there is none)."""
+    stripped = titles.fillna("").astype(str).str.strip()
+    parts = stripped.str.extract(_TITLE)
+    years = years_of(parts["year"])
+    bare = parts["title"].where(years.notna() & (parts["title"] != ""), stripped)
+    return bare, years
+
+
+def years_of(texts: pd.Series) -> pd.Series:
+    """Return years as floats; NaN for what is no year of film."""
+    years = pd.to_numeric(texts, errors="coerce").astype(float)
+    return years.where(years.between(FIRST_YEAR, LAST_YEAR))
+
+
+def join_genres(genres: pd.Series, separator: str = "|") -> pd.Series:
+    """Return genres joined by "|"; empty where the source says that it knows none."""
+    texts = genres.fillna("").astype(str).str.strip()
+    texts = texts.mask(texts.isin(NO_GENRES), "")
+    return texts if separator == "|" else texts.str.split().str.join("|")
 
 
 def no_lines() -> IntArray:

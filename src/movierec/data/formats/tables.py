@@ -17,9 +17,8 @@ from movierec.data.formats.delimited import (
 from movierec.data.formats.files import Files, open_files
 from movierec.data.formats.movielens import with_movies
 from movierec.data.formats.parquet import is_parquet, parquet_names, parquet_ratings, read_parquet
-from movierec.data.formats.raw import ColumnChoice, RawData, RawTable
+from movierec.data.formats.raw import ColumnChoice, RawData, RawTable, join_genres, years_of
 from movierec.data.formats.text import as_utf8, first_line
-from movierec.data.formats.titles import join_genres, years_of
 from movierec.errors import FormatError
 
 __all__ = ["TABLE_ENDINGS", "read_any", "read_own", "with_catalogue"]

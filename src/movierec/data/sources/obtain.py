@@ -16,9 +16,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from movierec.data.formats.files import open_files
-from movierec.data.sources.checksums import PACKAGE_SHA256, ZIP_SHA256, sha256_of, verify_ml_100k
 from movierec.data.sources.download import PartialFile, UnavailableError, download
-from movierec.data.sources.package_copy import download_package_copy
+from movierec.data.sources.ml_100k import (
+    PACKAGE_SHA256,
+    ZIP_SHA256,
+    download_package_copy,
+    sha256_of,
+    verify_ml_100k,
+)
 from movierec.errors import DataError, NotFoundError, SourceError
 from movierec.progress import Progress
 from movierec.settings import Settings

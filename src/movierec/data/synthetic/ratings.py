@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from movierec.data.dataset import IntArray, RatingScale
-from movierec.data.validation.scales import HALF_STARS, WHOLE_STARS
+from movierec.data.validation.convert import HALF_STARS, WHOLE_STARS
 
 __all__ = ["GENRES", "SHAPES", "Block", "Shape", "World"]
 

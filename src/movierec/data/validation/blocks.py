@@ -15,8 +15,7 @@ from movierec.columns import Columns
 from movierec.data.catalogue import usable_id
 from movierec.data.dataset import RatingScale
 from movierec.data.formats.raw import Place, RawTable
-from movierec.data.validation.convert import combined, is_missing, numbers, times, trimmed
-from movierec.data.validation.scales import on_scale
+from movierec.data.validation.convert import combined, is_missing, numbers, on_scale, times, trimmed
 
 __all__ = ["Array", "Block", "BlockFacts", "Ids", "Reason", "check_block", "drop"]
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from movierec.columns import Columns
+from movierec.data.arrays import steps
 from movierec.data.catalogue import catalogue_ids, catalogue_rows, natural_order
 from movierec.data.dataset import (
     Dataset,
@@ -20,12 +21,10 @@ from movierec.data.dataset import (
     fingerprint_of,
 )
 from movierec.data.formats.raw import RawData, RawTable
-from movierec.data.steps import steps
 from movierec.data.validation.blocks import Array, Ids, Reason, drop
-from movierec.data.validation.convert import are_milliseconds, to_seconds
+from movierec.data.validation.convert import WHOLE_STARS, are_milliseconds, infer_scale, to_seconds
 from movierec.data.validation.report import DroppedRows, ImportReport, describe
 from movierec.data.validation.rows import CheckedRows, checked_rows
-from movierec.data.validation.scales import WHOLE_STARS, infer_scale
 from movierec.errors import EmptyDataError
 
 __all__ = ["FIRST_LINES", "checked", "gathered"]

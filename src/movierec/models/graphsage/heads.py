@@ -1,9 +1,9 @@
-"""From node states to scores: always a product of two vectors and two biases."""
+"""From the states of nodes to scores: always a product of two vectors and two biases."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,17 +12,31 @@ from torch.nn import functional as F
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.sparse import edge_dot
+from movierec.models.graphsage.statistics import GraphStatistics
 
-if TYPE_CHECKING:
-    from movierec.models.graphsage.network import NodeStates
-
-__all__ = ["DotHead", "Factors", "OrdinalLink", "ProjectionHead", "make_head"]
+__all__ = ["DotHead", "Factors", "NodeStates", "OrdinalLink", "ProjectionHead", "make_head"]
 
 Purpose = Literal["rating", "ranking"]
 # gaps between the first cut points: most ratings lie in the upper half of the scale
 FIRST_CUT, CUT_GAP = -2.5, 1.2
 ORDINAL_SLOPE = 2.0
 BIAS_TRUST = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class NodeStates:
+    """States of every node with the statistics of the graph they were made in.
+
+    `movie_inputs` are the movies' states before each aggregation: the messages to their users.
+
+    Shapes: user: (n_users, width); movie: (n_movies, width); movie_inputs: (n_movies, d) per
+    layer.
+    """
+
+    user: Tensor
+    movie: Tensor
+    statistics: GraphStatistics
+    movie_inputs: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +103,13 @@ class ProjectionHead(nn.Module):
         )
 
     def _facts(self, states: NodeStates) -> tuple[Tensor, Tensor]:
-        context = states.context
+        user, movie = states.statistics.user, states.statistics.movie
         if self.purpose == "rating":
-            return context.user.bias, context.movie.bias
-        popularity = context.movie.degree.log1p()
+            return user.bias, movie.bias
+        popularity = movie.degree.log1p()
         if self.trend is not None:
-            popularity = popularity + self.trend * context.movie.trend
-        return torch.zeros_like(context.user.bias), popularity
+            popularity = popularity + self.trend * movie.trend
+        return torch.zeros_like(user.bias), popularity
 
 
 class OrdinalLink(nn.Module):

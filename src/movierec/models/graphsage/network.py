@@ -14,16 +14,14 @@ from torch.nn import functional as F
 
 from movierec.data.dataset import RatingScale
 from movierec.errors import HyperparameterError
-from movierec.graph import CSR, RatingGraph
-from movierec.models.graphsage.dropout import dropout
-from movierec.models.graphsage.heads import Factors, OrdinalLink, make_head
+from movierec.graph import RatingGraph
+from movierec.models.graphsage.heads import Factors, NodeStates, OrdinalLink, make_head
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
-from movierec.models.graphsage.layers import aggregate
-from movierec.models.graphsage.statistics import GraphContext, SideContext
+from movierec.models.graphsage.layers import SageLayer, dropout
+from movierec.models.graphsage.statistics import GraphStatistics
 
-__all__ = ["GraphSage", "NodeStates", "SageLayer", "Sizes"]
+__all__ = ["GraphSage", "Sizes"]
 
-CONTEXT_WIDTH, TREND_WIDTH = 2, 1
 LINEAR_AGGREGATORS = {"mean", "sum"}
 
 
@@ -49,58 +47,6 @@ class Sizes:
             n_levels=len(scale.levels),
             mean_rating=mean_rating,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class NodeStates:
-    """States of every node with the context they were made in.
-
-    `sent` are the movies' states before each aggregation: what users hear of them.
-
-    Shapes: user: (n_users, width); movie: (n_movies, width); sent: (n_movies, d) per layer.
-    """
-
-    user: Tensor
-    movie: Tensor
-    context: GraphContext
-    sent: tuple[Tensor, ...]
-
-
-class SageLayer(nn.Module):
-    """One aggregate-and-update step for one node type.
-
-    With plain messages and one aggregator it computes torch-geometric's `SAGEConv`.
-    """
-
-    def __init__(self, config: SageHyperparameters) -> None:
-        super().__init__()
-        width = config.hidden_dim
-        self.aggregators = config.aggregators
-        self.uses_ratings = config.messages == "rating"
-        self.uses_trend = config.uses_trend
-        self.liking_exponent = config.liking_exponent
-        n_messages = len(self.aggregators) + self.uses_ratings
-        extra = CONTEXT_WIDTH + TREND_WIDTH * self.uses_trend if self.uses_ratings else 0
-        self.neighbour = nn.Linear(n_messages * width + extra, width)
-        self.own = nn.Linear(width, width, bias=False)
-        self.norm = nn.LayerNorm(width) if config.normalisation == "layer" else nn.Identity()
-
-    def forward(
-        self, rows: CSR, back: CSR, side: SideContext | None, own: Tensor, other: Tensor
-    ) -> Tensor:
-        """Return the updated states of the row nodes, before the activation.
-
-        `side` is needed for rating messages alone.
-        Shapes: own: (rows.n_rows, d); other: (rows.n_columns, d) -> (rows.n_rows, d).
-        """
-        messages = [aggregate(name, rows, back, other) for name in self.aggregators]
-        if side is not None:
-            messages += [
-                side.liking(rows, back, other, self.liking_exponent),
-                side.features(trend=self.uses_trend),
-            ]
-        update: Tensor = self.norm(self.own(own) + self.neighbour(torch.cat(messages, dim=1)))
-        return update
 
 
 class GraphSage(nn.Module):
@@ -133,12 +79,12 @@ class GraphSage(nn.Module):
 
         Shapes: users: (n_users, n_user_features); movies: (n_movies, n_movie_features).
         """
-        context = GraphContext(graph, self.sizes.mean_rating, self.config.shrinkage)
+        statistics = GraphStatistics(graph, self.sizes.mean_rating, self.config.shrinkage)
         user, movie = self._drop(*self._inputs(users, movies), depth=0)
         states = [(user, movie)]
         last = self.config.num_layers - 1
         for depth in range(self.config.num_layers):
-            user, movie = self._update(depth, graph, context, user, movie)
+            user, movie = self._update(depth, graph, statistics, user, movie)
             # a product of two ReLUs could not be negative: the plain dot head reads raw states
             if depth < last or self.config.head == "projection":
                 user, movie = F.relu(user), F.relu(movie)
@@ -146,8 +92,8 @@ class GraphSage(nn.Module):
             states.append((user, movie))
         kept = states if self.config.readout == "all" else states[-1:]
         joined_user, joined_movie = (torch.cat(part, dim=1) for part in zip(*kept, strict=True))
-        sent = tuple(movie for _, movie in states[:-1])
-        return NodeStates(joined_user, joined_movie, context, sent)
+        movie_inputs = tuple(movie for _, movie in states[:-1])
+        return NodeStates(joined_user, joined_movie, statistics, movie_inputs)
 
     def _drop(self, user: Tensor, movie: Tensor, depth: int) -> tuple[Tensor, Tensor]:
         """Drop entries of the states after `depth` aggregations.
@@ -166,13 +112,18 @@ class GraphSage(nn.Module):
         return user, dropout(self.movie_input(movies), rate, self.training)
 
     def _update(
-        self, depth: int, graph: RatingGraph, context: GraphContext, user: Tensor, movie: Tensor
+        self,
+        depth: int,
+        graph: RatingGraph,
+        statistics: GraphStatistics,
+        user: Tensor,
+        movie: Tensor,
     ) -> tuple[Tensor, Tensor]:
         by_user, by_movie = graph.by_user, graph.by_movie
         rated = self.config.messages == "rating"
-        user_side, movie_side = (context.user, context.movie) if rated else (None, None)
-        new_user = self.user_layers[depth](by_user, by_movie, user_side, user, movie)
-        new_movie = self.movie_layers[depth](by_movie, by_user, movie_side, movie, user)
+        of_user, of_movie = (statistics.user, statistics.movie) if rated else (None, None)
+        new_user = self.user_layers[depth](by_user, by_movie, of_user, user, movie)
+        new_movie = self.movie_layers[depth](by_movie, by_user, of_movie, movie, user)
         return new_user, new_movie
 
     def rating_factors(self, states: NodeStates) -> Factors | None:

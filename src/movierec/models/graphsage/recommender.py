@@ -16,12 +16,11 @@ from movierec.models.calibration import Calibration
 from movierec.models.ensemble import average
 from movierec.models.factors import FactorModel
 from movierec.models.graphsage.features import FeaturePreprocessor
-from movierec.models.graphsage.heads import ORDINAL_SLOPE, Factors
-from movierec.models.graphsage.network import GraphSage, NodeStates
+from movierec.models.graphsage.heads import ORDINAL_SLOPE, Factors, NodeStates
+from movierec.models.graphsage.network import GraphSage
 from movierec.models.graphsage.user_encoder import user_encoder_arrays
 from movierec.models.protocol import Arrays
 from movierec.models.residuals import ResidualKernel, ResidualModel, fit_residuals
-from movierec.process_group import Group
 
 __all__ = [
     "SageRecommender",
@@ -29,7 +28,6 @@ __all__ = [
     "export_factors",
     "factors_of",
     "feature_tensors",
-    "shared_factors",
 ]
 
 
@@ -46,7 +44,7 @@ class SageRecommender:
     """One model, or the average of several, over the graph of the ratings it may know.
 
     Args:
-        members: trained; they are put into evaluation mode. See `models.members.average`.
+        members: trained; they are put into evaluation mode. See `models.ensemble.average`.
         features: of all users and movies, see `feature_tensors`.
         known: the ratings in the graph; not necessarily those they were trained on.
         scale: of the data set.
@@ -188,24 +186,6 @@ def factors_of(model: GraphSage, states: NodeStates, scale: RatingScale) -> Fact
         offset = model.sizes.mean_rating
     n_users, n_movies = len(states.user), len(states.movie)
     return FactorModel(n_users, n_movies, scale, offset=offset, slope=slope, **arrays)
-
-
-def shared_factors(factors: FactorModel, group: Group) -> FactorModel:
-    """Return the serving form for the users of all workers, made of each worker's own."""
-    if group.size == 1:
-        return factors
-
-    def gathered(rows: FloatArray) -> FloatArray:
-        whole: FloatArray = group.gather(torch.from_numpy(rows)).numpy()
-        return whole
-
-    return replace(
-        factors,
-        n_users=int(group.sum(torch.tensor(factors.n_users))),
-        rating_user=gathered(factors.rating_user),
-        rating_user_bias=gathered(factors.rating_user_bias),
-        ranking_user=gathered(factors.ranking_user),
-    )
 
 
 def _named(side: str, factors: Factors | None) -> dict[str, FloatArray]:

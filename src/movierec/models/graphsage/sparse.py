@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.autograd import Function
 
 from movierec.graph import CSR
-from movierec.process_group import shared_sum
 
 __all__ = ["edge_dot", "neighbour_max", "neighbour_sum", "row_sum"]
 
@@ -45,7 +44,7 @@ def neighbour_sum(rows: CSR, back: CSR, value: Tensor, back_value: Tensor, x: Te
         the two layouts of one graph; x: (rows.n_columns, d) -> (rows.n_rows, d).
     """
     total: Tensor = _NeighbourSum.apply(x.float(), rows, back, value, back_value)
-    return shared_sum(total, rows.group)
+    return rows.total(total)
 
 
 def neighbour_max(rows: CSR, x: Tensor) -> Tensor:
@@ -54,7 +53,7 @@ def neighbour_max(rows: CSR, x: Tensor) -> Tensor:
     The gradient goes to one winner. Shapes: x: (rows.n_columns, d) -> (rows.n_rows, d).
     """
     best: Tensor = _NeighbourMax.apply(x.float(), rows)
-    return best
+    return rows.maximum(best)
 
 
 def edge_dot(rows: CSR, back: CSR, back_order: Tensor, left: Tensor, right: Tensor) -> Tensor:
@@ -71,7 +70,7 @@ def edge_dot(rows: CSR, back: CSR, back_order: Tensor, left: Tensor, right: Tens
 def row_sum(rows: CSR, value: Tensor) -> Tensor:
     """Return the sum of the edges' values per row, (n_edges,) -> (n_rows,); no gradient."""
     ones = value.new_ones(rows.n_columns, 1)
-    return rows.group.sum(_spmm(rows.pointer, rows.column, value, ones)[:, 0])
+    return rows.total(_spmm(rows.pointer, rows.column, value, ones)[:, 0])
 
 
 class _NeighbourSum(Function):
@@ -92,32 +91,16 @@ class _NeighbourMax(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: CSR) -> Tensor:
         best, winner = torch.ops.movierec.spmax(rows.pointer, rows.column, x)
-        if rows.group.size > 1:
-            best, winner = _best_of_all(rows, best, winner)
         ctx.save_for_backward(winner)
         ctx.n_nodes = x.shape[0]
-        ctx.group = rows.group
         return best  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (winner,) = ctx.saved_tensors
-        gradient = ctx.group.sum(gradient).masked_fill(winner < 0, 0.0)
+        gradient = gradient.masked_fill(winner < 0, 0.0)
         total = gradient.new_zeros(ctx.n_nodes, gradient.shape[1])
         return total.scatter_add(0, winner.clamp(min=0), gradient), None
-
-
-def _best_of_all(rows: CSR, best: Tensor, winner: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the greatest values of all workers' neighbours; -1 where the winner is elsewhere.
-
-    Of several workers with the same value the last one's neighbour wins.
-    """
-    group, lowest = rows.group, float("-inf")
-    own = best.masked_fill((rows.pointer.diff() == 0)[:, None], lowest)
-    greatest = group.maximum(own)
-    claim = torch.where(own == greatest, float(group.rank), -1.0)
-    winner = winner.masked_fill(claim < group.maximum(claim), -1)
-    return greatest.masked_fill(greatest == lowest, 0.0), winner
 
 
 class _EdgeDot(Function):

@@ -10,39 +10,32 @@ import torch
 from torch import Tensor
 
 from movierec.graph import CSR, RatingGraph
+from movierec.models.graphsage.formulas import LOG_DEGREE_SCALE, first_newest
 from movierec.models.graphsage.sparse import neighbour_sum, row_sum
 
-__all__ = ["GraphContext", "SideContext", "first_newest"]
-
-LOG_DEGREE_SCALE = 5.0  # brings log(1 + degree) near 1
-# the newest tenth of the ratings: of several windows the one whose popularity ranked the
-# temporal split's validation part best (docs/LOG.md)
-NEWEST_SHARE = 0.1
-
-
-def first_newest(n_edges: int) -> int:
-    """Return how many of so many ratings are older than the newest tenth."""
-    return min(int(n_edges * (1 - NEWEST_SHARE)), n_edges - 1)
+__all__ = ["GraphStatistics", "NodeStatistics"]
 
 
 @dataclass(frozen=True, eq=False)
-class SideContext:
+class NodeStatistics:
     """Facts about the nodes of one type.
 
-    `degree` and `bias` are of all visible ratings, those outside the graph too, of which `heard`
-    are in it.
+    `degree` and `bias` are of all visible ratings, those outside the graph too; of these
+    `degree_in_graph` are in it.
 
     Shapes:
-        degree, heard, bias: (n_nodes,); residual: (n_edges,) in this side's edge order,
-        back_residual: the same in the other side's order.
+        degree, degree_in_graph, bias: (n_nodes,); residual: (n_edges,) in this type's edge order,
+        back_residual: the same in the other type's order.
     """
 
     degree: Tensor
-    heard: Tensor
+    degree_in_graph: Tensor
     bias: Tensor
     residual: Tensor
     back_residual: Tensor
-    share_newest: Callable[[], Tensor]  # most models never ask, and every step would pay
+    share_newest: Callable[
+        [], Tensor
+    ]  # a function: most models never ask, and every step would pay
 
     @cached_property
     def trend(self) -> Tensor:
@@ -62,7 +55,7 @@ class SideContext:
         facts = [self.bias, self.log_degree, *([self.trend] if trend else [])]
         return torch.stack(facts, dim=1)
 
-    def liking(self, rows: CSR, back: CSR, other: Tensor, exponent: float) -> Tensor:
+    def rating_weighted_sum(self, rows: CSR, back: CSR, other: Tensor, exponent: float) -> Tensor:
         """Return the sum of the neighbours' states times the rating's residual, over n^exponent.
 
         A neighbour rated higher than expected counts positively, one rated lower negatively.
@@ -72,14 +65,16 @@ class SideContext:
 
         Shapes: other: (rows.n_columns, d) -> (rows.n_rows, d).
         """
+        # (n_rows, d): the sparse matrix of residuals, in both layouts, times the states
         total = neighbour_sum(rows, back, self.residual, self.back_residual, other)
-        if self.heard is not self.degree:
-            total = total * (self.degree / self.heard.clamp(min=1))[:, None]
+        if self.degree_in_graph is not self.degree:
+            # a sample of the raters: as many of them as are missing are taken to be like it
+            total = total * (self.degree / self.degree_in_graph.clamp(min=1))[:, None]
         return total / self.degree.clamp(min=1).pow(exponent)[:, None]
 
 
-class GraphContext:
-    """Context of both sides, from the edges of one graph alone; computed when first asked for."""
+class GraphStatistics:
+    """Statistics of users and movies, from the edges of one graph; computed at first use."""
 
     def __init__(self, graph: RatingGraph, mean_rating: float, shrinkage: float) -> None:
         self._graph = graph
@@ -87,35 +82,37 @@ class GraphContext:
         self._shrinkage = shrinkage
 
     @property
-    def user(self) -> SideContext:
+    def user(self) -> NodeStatistics:
         """Facts about the users."""
-        return self._sides[0]
+        return self._both[0]
 
     @property
-    def movie(self) -> SideContext:
+    def movie(self) -> NodeStatistics:
         """Facts about the movies."""
-        return self._sides[1]
+        return self._both[1]
 
     @cached_property
-    def _sides(self) -> tuple[SideContext, SideContext]:
+    def _both(self) -> tuple[NodeStatistics, NodeStatistics]:
         """b_i = sum(r - mean) / (n_i + shrinkage), then b_u of what b_i leaves unexplained."""
         graph, order = self._graph, self._graph.to_movie_order
-        users, movies, elsewhere = graph.by_user, graph.by_movie, graph.elsewhere
+        users, movies, outside = graph.by_user, graph.by_movie, graph.outside
+        # edge values are (n_edges,) in user order; [order] brings them into the movies' order
         left = graph.rating - self._mean_rating
-        total = row_sum(movies, left[order])
-        if elsewhere is not None:
-            total = total + elsewhere.stars - self._mean_rating * elsewhere.count
+        total = row_sum(movies, left[order])  # (n_movies,)
+        if outside is not None:
+            total = total + outside.stars - self._mean_rating * outside.count
         movie_bias = self._shrunk(total, movies)
         left = left - movie_bias[graph.movie]
+        # a user's ratings are all in the graph: nothing is missing from this sum
         user_bias = self._shrunk(row_sum(users, left), users)
         residual = left - user_bias[graph.user]
         by_movie = residual[order]
         return (
-            SideContext(
+            NodeStatistics(
                 users.degree, users.degree, user_bias, residual, by_movie,
                 lambda: self._share(row_sum(users, self._newest), of_users=True),
             ),
-            SideContext(
+            NodeStatistics(
                 movies.full_degree, movies.degree, movie_bias, by_movie, residual,
                 lambda: self._share(self._newest_of_movies(), of_users=False),
             ),
@@ -124,24 +121,24 @@ class GraphContext:
     def _newest_of_movies(self) -> Tensor:
         graph = self._graph
         count = row_sum(graph.by_movie, self._newest[graph.to_movie_order])
-        return count if graph.elsewhere is None else count + graph.elsewhere.newest
+        return count if graph.outside is None else count + graph.outside.newest
 
     def _share(self, count: Tensor, *, of_users: bool) -> Tensor:
-        """Return counts over their mean among the nodes of the whole graph."""
-        whole = self._graph.whole
-        if whole is None or whole.n_newest is None:
+        """Return counts over their mean among the nodes of the full graph, (n_nodes,)."""
+        full = self._graph.full_graph
+        if full is None or full.n_newest is None:
             return count / count.sum().clamp(min=1) * len(count)
-        return count / max(whole.n_newest, 1) * (whole.n_users if of_users else whole.n_movies)
+        return count / max(full.n_newest, 1) * (full.n_users if of_users else full.n_movies)
 
     @cached_property
     def _newest(self) -> Tensor:
-        """1 for the newest tenth of the edges and 0 for the others; without times all 1."""
+        """1 for the newest tenth of the edges, 0 for the others, (n_edges,); without times 1."""
         graph = self._graph
         if graph.moment is None or not graph.n_edges:
             return torch.ones_like(graph.rating)
-        if graph.whole is not None and graph.whole.newest_from is not None:
-            return (graph.moment >= graph.whole.newest_from).to(graph.rating.dtype)
-        older = first_newest(graph.n_edges) + 1
+        if graph.full_graph is not None and graph.full_graph.newest_from is not None:
+            return (graph.moment >= graph.full_graph.newest_from).to(graph.rating.dtype)
+        older = first_newest(graph.n_edges) + 1  # kthvalue counts from 1
         return (graph.moment >= graph.moment.kthvalue(older).values).to(graph.rating.dtype)
 
     def _shrunk(self, total: Tensor, rows: CSR) -> Tensor:

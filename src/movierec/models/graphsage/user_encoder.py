@@ -1,43 +1,49 @@
 """A GraphSAGE's users without torch: anybody's vectors from their ratings and features.
 
-A user's state at a layer comes from their own state and from what they hear of the movies they
-rated. With the movies' states kept, the user's half of the network is a handful of products over
-that user's ratings alone (Hamilton, Ying and Leskovec, 2017, arXiv:1706.02216, section 3.1: the
+A user's state at a layer comes from their own state and from the states of the movies they rated.
+With the movies' states kept, the user's half of the network is a handful of products over that
+user's ratings alone (Hamilton, Ying and Leskovec, 2017, arXiv:1706.02216, section 3.1: the
 embeddings of nodes that training never saw). For a user of the graph it gives the vectors that the
-whole forward pass gives; a newcomer hears the movies, and the movies have not heard the newcomer.
+whole forward pass gives; a newcomer's ratings change their own vectors and no movie's.
+
+Letters in shapes: n ratings of the user; v variants of them, 1 or n (`NeighbourSums`); d numbers of
+a state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from movierec.data.arrays import steps
 from movierec.data.dataset import FloatArray, IntArray, Interactions
-from movierec.data.steps import steps
 from movierec.errors import ArtifactError
+from movierec.metadata import VersionMetadata
+from movierec.models.graphsage.formulas import (
+    AGGREGATORS,
+    LOG_DEGREE_SCALE,
+    NeighbourSums,
+    first_newest,
+)
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.protocol import Arrays
 from movierec.models.serving import NamedArrays, floats
 
 if TYPE_CHECKING:
-    from movierec.models.graphsage.network import GraphSage, NodeStates
+    from movierec.models.graphsage.heads import NodeStates
+    from movierec.models.graphsage.network import GraphSage
 
 __all__ = ["Ratings", "UserEncoder", "UserVectors", "newest_ratings", "user_encoder_arrays"]
 
 Float64Array = npt.NDArray[np.float64]
 
-PREFIX = "inductive"
-# as in models.context, models.aggregators and torch's layers
-LOG_DEGREE_SCALE = 5.0
-NEWEST_SHARE = 0.1
-POWER, POWER_RANGE = 2.0, (1e-4, 100.0)
-LOWEST_EXPONENT = -80.0
-SMALLEST_VARIANCE = 1e-5
-NORM_EPSILON = 1e-5
+# names of the arrays in a version's file: `inductive0_sent` are the first member's movie states
+PREFIX, MOVIE_STATES = "inductive", "sent"
+NORM_EPSILON = 1e-5  # torch's LayerNorm
 _USER_PARTS = ("user_input", "user_layers", "rating_head", "ranking_head")
 _MOVIE_ONLY = ("movie", "movie_bias")
 
@@ -77,57 +83,41 @@ class UserVectors:
 
 
 @dataclass(frozen=True, eq=False)
-class _Variants:
-    """A user's ratings, or all the ways to leave one of them out, as sums over the ratings."""
+class _Inputs:
+    """What every layer reads of the user's ratings.
 
-    ratings: Ratings
-    leaving: bool
+    Shapes: movie: (n,) indices; left: (n, 1) stars over the mean and the movie's bias; bias: (v, 1)
+    the user's shrunk bias; trend: (v, 1), None where the model learns none.
+    """
 
-    def sum(self, values: npt.NDArray[Any]) -> Float64Array:
-        """Return the sum over the ratings of each variant, (n, d) -> (1 or n, d)."""
-        total: Float64Array = values.sum(axis=0, dtype=np.float64, keepdims=True)
-        return total - values if self.leaving else total
-
-    def max(self, values: Float64Array) -> Float64Array:
-        """Return the maximum over the ratings of each variant; 0 without ratings."""
-        if len(values) <= self.leaving:
-            return np.zeros((1, values.shape[1]))
-        if not self.leaving:
-            return np.asarray(values.max(axis=0, keepdims=True))
-        second, first = np.sort(values, axis=0)[-2:]
-        # of equal largest values one stays, so that second is the same
-        return np.asarray(np.where(values == first, second, first))
-
-    @property
-    def count(self) -> Float64Array:
-        """Number of ratings in each variant, (1 or n, 1)."""
-        return self.sum(np.ones((len(self.ratings), 1)))
+    sums: NeighbourSums
+    movie: IntArray
+    left: Float64Array
+    bias: Float64Array
+    trend: Float64Array | None
 
 
 @dataclass(frozen=True, eq=False)
 class _Member:
-    """The user's half of one network."""
+    """The user's half of one network; movie_states: (num_layers, n_movies, d)."""
 
     config: SageHyperparameters
     weights: Mapping[str, FloatArray]
-    sent: FloatArray  # (num_layers, n_movies, d)
+    movie_states: FloatArray
 
-    def vectors(
-        self, features: FloatArray, left: Float64Array, variants: _Variants, newest: float
-    ) -> UserVectors:
-        """Return the vectors; `left`: (n,) stars over the mean and the movie's bias."""
+    def vectors(self, features: FloatArray, inputs: _Inputs) -> UserVectors:
+        """Return the vectors of every variant of the ratings."""
         config = self.config
-        bias = variants.sum(left[:, None]) / np.maximum(variants.count + config.shrinkage, 1)
-        states = [self._input(features)]
+        states = [self._input(features)]  # (1, d): before the first layer all variants are alike
         for depth in range(config.num_layers):
-            state = self._layer(depth, states[-1], left, bias, variants, newest)
+            state = self._layer(depth, states[-1], inputs)
             if depth < config.num_layers - 1 or config.head == "projection":
                 state = np.maximum(state, 0)
             states.append(state)
         kept = states if config.readout == "all" else states[-1:]
         rows = max(len(state) for state in kept)
         joined = np.concatenate([np.broadcast_to(s, (rows, s.shape[1])) for s in kept], axis=1)
-        return self._heads(joined, bias[:, 0])
+        return self._heads(joined, inputs.bias[:, 0])
 
     def _input(self, features: FloatArray) -> Float64Array:
         state = np.maximum(self._linear("user_input.0", features.astype(np.float64)), 0)
@@ -135,32 +125,26 @@ class _Member:
             state = self._linear("user_input.2", state)
         return state
 
-    def _layer(
-        self,
-        depth: int,
-        own: Float64Array,
-        left: Float64Array,
-        bias: Float64Array,
-        variants: _Variants,
-        newest: float,
-    ) -> Float64Array:
-        config, name = self.config, f"user_layers.{depth}"
-        sent = self.sent[depth]
-        heard = sent[variants.ratings.movie].astype(np.float64)
-        messages = [_AGGREGATORS[a](variants, heard, sent) for a in config.aggregators]
+    def _layer(self, depth: int, own: Float64Array, inputs: _Inputs) -> Float64Array:
+        """Return the user's state after one layer, (1 or v, d) -> (v, d)."""
+        config, name, sums = self.config, f"user_layers.{depth}", inputs.sums
+        movies = self.movie_states[depth]  # (n_movies, d)
+        rated = movies[inputs.movie].astype(np.float64)  # (n, d)
+        messages = [AGGREGATORS[each](sums, rated, movies) for each in config.aggregators]
         if config.messages == "rating":
             # residuals are left - bias, and the bias differs between the variants
-            total = variants.sum(left[:, None] * heard) - bias * variants.sum(heard)
-            spread = np.maximum(variants.count, 1) ** config.liking_exponent
-            messages += [total / spread, bias, np.log1p(variants.count) / LOG_DEGREE_SCALE]
-            if config.uses_trend:
-                is_newest = variants.ratings.is_newest[:, None].astype(np.float64)
-                messages.append(np.log1p(variants.sum(is_newest) * newest))
+            total = sums.sum(inputs.left * rated) - inputs.bias * sums.sum(rated)
+            divisor = np.maximum(sums.count, 1) ** config.liking_exponent
+            log_degree = np.log1p(sums.count) / LOG_DEGREE_SCALE
+            messages += [total / divisor, inputs.bias, log_degree]
+            if inputs.trend is not None:
+                messages.append(inputs.trend)
         joined = np.concatenate(messages, axis=1)
         update = self._linear(f"{name}.neighbour", joined) + self._linear(f"{name}.own", own)
         return self._normal(f"{name}.norm", update)
 
     def _heads(self, states: Float64Array, bias: Float64Array) -> UserVectors:
+        """Return the vectors that the heads read off the states, (v, width) and (v,)."""
         none, zero = np.zeros((len(states), 0), np.float32), np.zeros(len(states), np.float32)
         ranking = none
         if self.config.ranks:
@@ -209,7 +193,7 @@ class UserEncoder:
     def of(
         cls,
         arrays: NamedArrays,
-        metadata: Mapping[str, Any],
+        metadata: VersionMetadata,
         known: Interactions,
         sizes: tuple[int, int],
     ) -> UserEncoder | None:
@@ -221,12 +205,12 @@ class UserEncoder:
             ArtifactError: the arrays and the metadata do not fit together.
 
         """
-        if f"{PREFIX}0_sent" not in arrays:
+        if f"{PREFIX}0_{MOVIE_STATES}" not in arrays:
             return None
         try:
-            config = SageHyperparameters(**metadata["hyperparameters"])
-            mean, count = float(metadata["mean_rating"]), int(metadata.get("members", 1))
-            members = tuple(_member(arrays, place, config) for place in range(count))
+            config = SageHyperparameters.model_validate(metadata.hyperparameters)
+            mean, count = metadata.required_mean_rating, metadata.members or 1
+            members = tuple(_member(arrays, number, config) for number in range(count))
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"What a version keeps for newcomers does not fit its metadata: {error}.",
@@ -249,9 +233,8 @@ class UserEncoder:
 
         With `leave_out` there is one row per rating: the vectors without it, exactly.
         """
-        left = ratings.stars.astype(np.float64) - self.mean_rating - self.movie_bias[ratings.movie]
-        variants = _Variants(ratings, leave_out)
-        found = [each.vectors(features, left, variants, self.newest) for each in self.members]
+        inputs = self._inputs(ratings, NeighbourSums(len(ratings), leave_out))
+        found = [member.vectors(features, inputs) for member in self.members]
         rating = np.concatenate([each.rating for each in found], axis=1)
         ranking = np.concatenate([each.ranking for each in found], axis=1)
         bias = np.mean([each.rating_bias for each in found], axis=0)
@@ -261,21 +244,33 @@ class UserEncoder:
             np.asarray(ranking / len(found), np.float32),
         )
 
+    def _inputs(self, ratings: Ratings, sums: NeighbourSums) -> _Inputs:
+        movie_bias = self.movie_bias[ratings.movie]
+        left = (ratings.stars.astype(np.float64) - self.mean_rating - movie_bias)[:, None]
+        shrinkage = self.members[0].config.shrinkage
+        bias = sums.sum(left) / np.maximum(sums.count + shrinkage, 1)
+        trend = None
+        if self.uses_trend:
+            is_newest = ratings.is_newest[:, None].astype(np.float64)
+            trend = np.log1p(sums.sum(is_newest) * self.newest)
+        return _Inputs(sums, ratings.movie, left, bias, trend)
 
-def user_encoder_arrays(place: int, model: GraphSage, states: NodeStates) -> Arrays:
+
+def user_encoder_arrays(number: int, model: GraphSage, states: NodeStates) -> Arrays:
     """Return what `UserEncoder.of` needs of one network, from its states over the whole graph."""
     import torch
 
-    sent = torch.stack(states.sent) if states.sent else torch.zeros(0, len(states.movie), 0)
+    layers = states.movie_inputs
+    movie_states = torch.stack(layers) if layers else torch.zeros(0, len(states.movie), 0)
     weights = {
         name: weight.float().cpu().numpy()
         for name, weight in model.state_dict().items()
         if (parts := name.split("."))[0] in _USER_PARTS and parts[1] not in _MOVIE_ONLY
     }
     shapes = [(*weight.shape, 0)[:2] for weight in weights.values()]
-    start = f"{PREFIX}{place}_"
+    start = f"{PREFIX}{number}_"
     return {
-        f"{start}sent": sent.float().cpu().numpy(),
+        f"{start}{MOVIE_STATES}": movie_states.float().cpu().numpy(),
         f"{start}names": np.array([*weights]),
         f"{start}shapes": np.array(shapes, np.int64),
         f"{start}weights": np.concatenate([weight.ravel() for weight in weights.values()]),
@@ -283,7 +278,7 @@ def user_encoder_arrays(place: int, model: GraphSage, states: NodeStates) -> Arr
 
 
 def newest_ratings(known: Interactions) -> npt.NDArray[np.bool_]:
-    """Return which ratings are the newest tenth, (n,), as `models.context` has it."""
+    """Return which ratings are the newest tenth, (n,), as `statistics` has it."""
     times, n = known.timestamp, len(known)
     if times is None or not n:
         return np.ones(n, np.bool_)
@@ -300,17 +295,16 @@ def newest_ratings(known: Interactions) -> npt.NDArray[np.bool_]:
 def n_newest(known: Interactions) -> int:
     """Return how many `newest_ratings` there are."""
     n = len(known)
-    if known.timestamp is None or not n:
-        return n
-    return n - min(int(n * (1 - NEWEST_SHARE)) + 1, n) + 1
+    return n if known.timestamp is None or not n else n - first_newest(n)
 
 
-def _member(arrays: NamedArrays, place: int, config: SageHyperparameters) -> _Member:
-    start = f"{PREFIX}{place}_"
-    sent, flat = floats(arrays, f"{start}sent"), floats(arrays, f"{start}weights")
+def _member(arrays: NamedArrays, number: int, config: SageHyperparameters) -> _Member:
+    start = f"{PREFIX}{number}_"
+    movie_states = floats(arrays, f"{start}{MOVIE_STATES}")
     names, shapes = arrays[f"{start}names"].tolist(), arrays[f"{start}shapes"].tolist()
-    if sent.ndim != 3 or len(sent) != config.num_layers:
-        raise ValueError(f"{start}sent has the shape {sent.shape}")
+    flat = floats(arrays, f"{start}weights")
+    if movie_states.ndim != 3 or len(movie_states) != config.num_layers:
+        raise ValueError(f"{start}{MOVIE_STATES} has the shape {movie_states.shape}")
     sizes = [rows * (columns or 1) for rows, columns in shapes]
     if sum(sizes) != len(flat) or len(names) != len(shapes):
         raise ValueError(f"{start}weights has {len(flat)} numbers, not {sum(sizes)}")
@@ -320,7 +314,7 @@ def _member(arrays: NamedArrays, place: int, config: SageHyperparameters) -> _Me
             names, shapes, np.split(flat, np.cumsum(sizes)[:-1]), strict=True
         )
     }
-    return _Member(config, weights, sent)
+    return _Member(config, weights, movie_states)
 
 
 def _shrunk_biases(
@@ -331,42 +325,3 @@ def _shrunk_biases(
         left = known.rating[step].astype(np.float64) - mean
         total += np.bincount(known.movie[step], left, n_movies)
     return np.asarray(total / np.maximum(count + shrinkage, 1))
-
-
-def _sum(variants: _Variants, heard: Float64Array, sent: FloatArray) -> Float64Array:  # noqa: ARG001
-    return variants.sum(heard)
-
-
-def _mean(variants: _Variants, heard: Float64Array, sent: FloatArray) -> Float64Array:  # noqa: ARG001
-    return np.asarray(variants.sum(heard) / np.maximum(variants.count, 1))
-
-
-def _max(variants: _Variants, heard: Float64Array, sent: FloatArray) -> Float64Array:  # noqa: ARG001
-    return variants.max(heard)
-
-
-def _softmax(variants: _Variants, heard: Float64Array, sent: FloatArray) -> Float64Array:
-    weight = np.exp(np.maximum(heard - sent.max(axis=0), LOWEST_EXPONENT))
-    norm = np.maximum(variants.sum(weight), np.finfo(np.float32).tiny)
-    return np.asarray(variants.sum(weight * heard) / norm)
-
-
-def _power_mean(variants: _Variants, heard: Float64Array, sent: FloatArray) -> Float64Array:
-    mean = _mean(variants, np.clip(heard, *POWER_RANGE) ** POWER, sent)
-    return np.asarray(np.clip(mean, *POWER_RANGE) ** (1 / POWER))
-
-
-def _std(variants: _Variants, heard: Float64Array, sent: FloatArray) -> Float64Array:
-    mean, square = _mean(variants, heard, sent), _mean(variants, heard**2, sent)
-    variance = square - mean**2
-    return np.where(variance <= SMALLEST_VARIANCE, 0.0, np.sqrt(np.maximum(variance, 0)))
-
-
-_AGGREGATORS: dict[str, Callable[[_Variants, Float64Array, FloatArray], Float64Array]] = {
-    "max": _max,
-    "mean": _mean,
-    "sum": _sum,
-    "softmax": _softmax,
-    "powermean": _power_mean,
-    "std": _std,
-}

@@ -225,7 +225,7 @@ class SharedStorage(LocalStorage):
         found = None
         with suppress(ArtifactError):
             found = read_manifest(folder).metadata
-        if found == record.metadata:
+        if found == record.metadata.as_dict():
             return
         if found is None:
             raise ArtifactError(

@@ -125,7 +125,7 @@ def _described(location: Location, record: VersionRecord) -> tuple[Manifest, byt
             f"`movierec versions push {record.name}` there.",
         )
     manifest = parse_manifest(content, record.name)
-    if manifest.metadata != record.metadata:
+    if manifest.metadata != record.metadata.as_dict():
         raise _changed(location, record.name, METADATA)
     return manifest, content
 

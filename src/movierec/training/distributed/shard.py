@@ -1,4 +1,4 @@
-"""Which users one worker of a group trains on."""
+"""Which users one worker of a group trains on, and the part of a graph that it holds."""
 
 from __future__ import annotations
 
@@ -6,13 +6,44 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from movierec.data.dataset import IntArray, Interactions
-from movierec.graph import FullGraph, RatingGraph
-from movierec.models.graphsage.statistics import first_newest
-from movierec.process_group import ALONE, Group
+from movierec.data.dataset import FloatArray, IntArray, Interactions
+from movierec.graph import CSR, FullGraph, RatingGraph
+from movierec.models.factors import FactorModel
+from movierec.models.graphsage.formulas import first_newest
+from movierec.training.distributed.group import (
+    SINGLE_PROCESS,
+    Group,
+    shared_maximum,
+    shared_sum,
+)
 
-__all__ = ["Shard"]
+__all__ = ["Shard", "SharedCSR", "shared_factors"]
+
+
+@dataclass(frozen=True, eq=False)
+class SharedCSR(CSR):
+    """Rows whose edges the workers of a group divide among them: a movie's raters.
+
+    What is reduced over the edges at hand is completed by the other workers'. Of the columns, the
+    users, each worker has its own.
+    """
+
+    group: Group = SINGLE_PROCESS
+
+    def total(self, part: Tensor) -> Tensor:
+        """Return the sum of all workers' sums."""
+        return shared_sum(part, self.group)
+
+    def maximum(self, part: Tensor) -> Tensor:
+        """Return the greatest of all workers' maxima."""
+        return shared_maximum(part, self.pointer.diff() == 0, self.group)
+
+    def peak(self, part: Tensor) -> Tensor:
+        """Return the greatest of all workers' values at each place."""
+        return self.group.maximum(part)
 
 
 @dataclass(frozen=True)
@@ -30,9 +61,9 @@ class Shard:
     n_edges: int
 
     @classmethod
-    def whole(cls, n_users: int, n_edges: int) -> Self:
-        """Return all users, for a worker that is alone."""
-        return cls(ALONE, 0, n_users, 0, n_users, n_edges)
+    def full(cls, n_users: int, n_edges: int) -> Self:
+        """Return all users, for a single process."""
+        return cls(SINGLE_PROCESS, 0, n_users, 0, n_users, n_edges)
 
     @classmethod
     def of(cls, group: Group, user: IntArray, n_users: int) -> Self:
@@ -54,13 +85,23 @@ class Shard:
         part = ratings.take(np.flatnonzero(own))
         return Interactions(part.user - self.first_user, part.movie, part.rating, part.timestamp)
 
+    def share(self, graph: RatingGraph) -> RatingGraph:
+        """Return a graph of these users' ratings as this worker's part of its group's."""
+        if self.group.size == 1:
+            return graph
+        rows = graph.by_movie
+        shared = SharedCSR(
+            rows.pointer, rows.column, rows.n_columns, rows.outside_degree, self.group
+        )
+        return replace(graph, by_movie=shared)
+
     def timed(self, graph: RatingGraph, ratings: Interactions) -> RatingGraph:
-        """Return this worker's graph with the places in time among the ratings of all workers."""
+        """Return this worker's graph with the ranks in time among the ratings of all workers."""
         own = slice(self.first_edge, self.first_edge + graph.n_edges)
         return replace(
             graph,
             moment=RatingGraph.moments(ratings)[own].clone(),
-            whole=self.before(self.n_edges, graph.n_movies),
+            full_graph=self.before(self.n_edges, graph.n_movies),
         )
 
     def before(self, cut: int | None, n_movies: int) -> FullGraph:
@@ -69,3 +110,21 @@ class Shard:
             return FullGraph(self.n_users, n_movies)
         first = first_newest(cut)
         return FullGraph(self.n_users, n_movies, first, cut - first)
+
+
+def shared_factors(factors: FactorModel, group: Group) -> FactorModel:
+    """Return the serving form for the users of all workers, made of each worker's own."""
+    if group.size == 1:
+        return factors
+
+    def gathered(rows: FloatArray) -> FloatArray:
+        found: FloatArray = group.gather(torch.from_numpy(rows)).numpy()
+        return found
+
+    return replace(
+        factors,
+        n_users=int(group.sum(torch.tensor(factors.n_users))),
+        rating_user=gathered(factors.rating_user),
+        rating_user_bias=gathered(factors.rating_user_bias),
+        ranking_user=gathered(factors.ranking_user),
+    )

@@ -168,10 +168,8 @@ def parallel(
 
 def _settings(found: Comparison, records: Mapping[str, VersionRecord]) -> pd.DataFrame:
     """Return preset and hyperparameters, a row for each version; missing where it has none."""
-    rows = [(records[name], records[name].metadata) for name in found.versions]
-    return pd.DataFrame(
-        [{"preset": r.preset, **(facts.get("hyperparameters") or {})} for r, facts in rows]
-    )
+    rows = [records[name] for name in found.versions]
+    return pd.DataFrame([{"preset": r.preset, **r.metadata.hyperparameters} for r in rows])
 
 
 def _goes_by_factors(column: pd.Series) -> bool:

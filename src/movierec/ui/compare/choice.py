@@ -159,6 +159,6 @@ def _row(record: VersionRecord) -> dict[str, object]:
         "Split": record.split_label,
         **headline_metrics(record, _SHOWN),
         "Parameters": integer(record.parameters),
-        "Took": duration((record.metadata.get("durations") or {}).get("total")),
+        "Took": duration(record.metadata.durations.total),
         "Trained": ago(record.created_at),
     }

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import plotly.graph_objects as go
 
-from movierec.comparison.costs import pareto_front
+from movierec.comparison.differences import pareto_front
 from movierec.comparison.metrics import BY_KEY, Metric
 from movierec.comparison.results import Cost
 from movierec.ui.components.drawing import finish, is_wide

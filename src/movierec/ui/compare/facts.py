@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from movierec.comparison.metrics import BY_KEY, METRICS
 from movierec.comparison.results import Comparison, Cost, Pair, SettingDiff, SliceDiff
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.evaluation.significance import Verdict
+from movierec.metadata import Number
 from movierec.store.records import VersionRecord
 from movierec.ui.compare.slice_charts import SLICES
 from movierec.ui.components.tables import Cell, Column, html_table
@@ -130,29 +130,26 @@ def _group(diff: SliceDiff) -> list[Cell | str]:
 
 def protocol(record: VersionRecord) -> dict[str, str]:
     """Return under which rules a version was measured, in words by their names."""
-    evaluation = record.metadata.get("evaluation") or {}
-    rules: Mapping[str, Any] = evaluation.get("protocol") or {}
-    thresholds = rules.get("thresholds") or {}
-    candidates = rules.get("candidates") or {}
+    rules = record.metadata.evaluation.protocol
     facts = {
-        "Data": f"{rules.get('dataset', record.dataset_name)}, fingerprint {record.fingerprint}",
+        "Data": f"{rules.dataset or record.dataset_name}, fingerprint {record.fingerprint}",
         "Split": record.split_label,
-        "Held-out ratings": integer(rules.get("n_test")),
-        "Users": integer(rules.get("n_test_users")),
-        **({"Users ranked": str(rules["users_ranked"])} if "users_ranked" in rules else {}),
-        "Length of lists": str(rules.get("k", "–")),
-        **{f"Candidates, {name}": str(said) for name, said in candidates.items()},
+        "Held-out ratings": integer(rules.n_test),
+        "Users": integer(rules.n_test_users),
+        **({"Users ranked": rules.users_ranked} if rules.users_ranked else {}),
+        "Length of lists": "–" if rules.k is None else str(rules.k),
+        **{f"Candidates, {name}": str(said) for name, said in rules.candidates.items()},
         **{
             f"Relevant, {_THRESHOLDS.get(name, name)}": _relevant(value)
-            for name, value in thresholds.items()
+            for name, value in rules.thresholds.items()
         },
-        "Predictions": str(rules.get("predictions", "–")),
-        "Equal scores": str(rules.get("ties", "–")),
+        "Predictions": rules.predictions or "–",
+        "Equal scores": rules.ties or "–",
     }
     return facts | {metric.label: metric.hint for metric in METRICS}
 
 
-def _relevant(threshold: float) -> str:
+def _relevant(threshold: Number) -> str:
     return (
         f"held-out ratings of {threshold:g} stars or more" if threshold else "every held-out rating"
     )

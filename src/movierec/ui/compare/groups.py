@@ -60,9 +60,7 @@ def stars(side: Compared) -> None:
         else:
             widgets.mute("None of these versions predicts stars.")
     with right:
-        tables = {
-            name: side.evidence[name].record.metadata.get("reliability") or [] for name in alike
-        }
+        tables = {name: side.evidence[name].record.metadata.reliability for name in alike}
         drawn = {name: rows for name, rows in tables.items() if rows}
         if drawn:
             widgets.figure(charts.reliability(drawn, styles), "reliability-of-all")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from movierec.comparison.lists import ListLine, UserChange, UserLists
 from movierec.comparison.metrics import BY_KEY
-from movierec.comparison.wording import delta_text
+from movierec.comparison.sentences import delta_text
 from movierec.ui.compare import charts
 from movierec.ui.compare.data import LISTED, Compared, pick
 from movierec.ui.components import widgets

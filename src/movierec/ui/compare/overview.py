@@ -133,7 +133,7 @@ def _is_measuring() -> bool:
 def _curves(side: Compared) -> None:
     records = side.records
     histories = {
-        name: model_charts.history_frame(record.metadata.get("training_history") or [])
+        name: model_charts.history_frame(record.metadata.training_history)
         for name, record in records.items()
     }
     drawn = {name: frame for name, frame in histories.items() if not frame.empty}

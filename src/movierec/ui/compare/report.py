@@ -131,7 +131,7 @@ def _metrics(found: Comparison, styles: Styles) -> str:
 
 def _training(found: Comparison, records: Records, styles: Styles, figures: Figures) -> str:
     histories = {
-        name: model_charts.history_frame(records[name].metadata.get("training_history") or [])
+        name: model_charts.history_frame(records[name].metadata.training_history)
         for name in found.versions
     }
     drawn = {name: frame for name, frame in histories.items() if not frame.empty}
@@ -211,7 +211,7 @@ def _stars(
     found: Comparison, records: Records, errors: Errors, styles: Styles, figures: Figures
 ) -> str:
     alike = [found.baseline, *[p.version for p in found.pairs.values() if p.is_comparable]]
-    tables = {name: records[name].metadata.get("reliability") or [] for name in alike}
+    tables = {name: records[name].metadata.reliability for name in alike}
     known = {name: rows for name, rows in tables.items() if rows}
     by_rating = {name: errors[name] for name in alike if name in errors}
     charts = []

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from movierec.errors import MovierecError
+from movierec.metadata import RecordedSplit
 from movierec.store.records import VersionRecord
 from movierec.ui.components import cache
 from movierec.ui.components.fields import key_of
@@ -27,20 +28,20 @@ def link(version: VersionRecord, *, on: VersionRecord) -> None:
         "pages/Train.py",
         label=literal(f"Train {version.name}'s settings again on {on.name}'s data and split"),
         icon=":material/model_training:",
-        query_params=address(version, data.name, on.metadata.get("split") or {}),
+        query_params=address(version, data.name, on.metadata.split),
     )
 
 
-def address(version: VersionRecord, dataset: str, split: Mapping[str, Any]) -> dict[str, str]:
+def address(version: VersionRecord, dataset: str, split: RecordedSplit) -> dict[str, str]:
     """Return the Train page's address whose form trains these settings on this data and split."""
     facts = version.metadata
     asked: dict[str, Any] = {
         "preset": version.preset, "train-data": dataset,
-        "split": split.get("name", "random"),
-        "seed": facts.get("seed"), "members": facts.get("members"), "refit": facts.get("refit"),
+        "split": split.name or "random",
+        "seed": facts.seed, "members": facts.members, "refit": facts.refit,
     }  # fmt: skip
-    asked |= {f"split_{name}": value for name, value in split.items() if name != "name"}
-    changed = _changes(version.preset, facts.get("hyperparameters") or {})
+    asked |= {f"split_{name}": value for name, value in split.as_dict().items() if name != "name"}
+    changed = _changes(version.preset, facts.hyperparameters)
     asked |= {key_of(version.preset, name): value for name, value in changed.items()}
     return {key: _text(value) for key, value in asked.items() if value is not None}
 

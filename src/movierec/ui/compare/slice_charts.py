@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 from movierec.comparison.metrics import BY_KEY, Metric
 from movierec.comparison.results import SliceDiff
 from movierec.evaluation.significance import Verdict
+from movierec.metadata import ReliabilityBin
 from movierec.ui.components.drawing import finish, row_of
 from movierec.ui.components.text import decimal, plotly_text, signed
 from movierec.ui.components.theme import NEUTRAL, VersionStyle
@@ -180,7 +181,7 @@ def expected_error(table: pd.DataFrame) -> float:
     return float((gap.groupby(by).sum() / table["count"].groupby(by).sum()).mean())
 
 
-def reliability(tables: Mapping[str, Sequence[Mapping[str, Any]]], styles: Styles) -> go.Figure:
+def reliability(tables: Mapping[str, Sequence[ReliabilityBin]], styles: Styles) -> go.Figure:
     """Draw predicted probability against observed frequency for several versions.
 
     `tables`: the stored reliability rows by version, none of them empty; all thresholds of one

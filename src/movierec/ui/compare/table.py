@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from movierec.comparison.metrics import BEYOND, FLOORS, PAIRED, Metric
 from movierec.comparison.results import Comparison, Pair, SeedGroup
-from movierec.comparison.wording import NOT_MEASURED, delta_text, interval_text, value_text
+from movierec.comparison.sentences import NOT_MEASURED, delta_text, interval_text, value_text
 from movierec.evaluation.significance import Difference
 from movierec.ui.components.tables import Bar, Cell, Change, Column, Tone, html_table
 from movierec.ui.components.theme import VersionStyle

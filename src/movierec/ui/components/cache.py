@@ -19,7 +19,7 @@ from movierec.data.aggregates import AGGREGATES, Aggregates, aggregates_of
 from movierec.data.dataset import Dataset
 from movierec.inference import LoadedVersion
 from movierec.inference.load import data_record_of, load_from
-from movierec.inference.search import MovieSearch
+from movierec.inference.movies import MovieSearch
 from movierec.registry import Registry
 from movierec.registry.measurements import Measurement
 from movierec.settings import Settings, load_settings

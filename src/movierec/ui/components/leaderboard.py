@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
-from movierec.comparison.metrics import BY_KEY, FLOORS, Metric, dig
+from movierec.comparison.metrics import BY_KEY, FLOORS, Metric
+from movierec.metadata import EvaluationSummary
 from movierec.store.records import VersionRecord
 
 __all__ = [
@@ -71,8 +72,7 @@ class Row:
 
 def rows(version: VersionRecord) -> list[Row]:
     """Return the version, its floors on the same split, then published numbers that apply."""
-    evaluation = version.metadata.get("evaluation") or {}
-    own = Row(version.name, "version", _values(evaluation))
+    own = Row(version.name, "version", _values(version.metadata.evaluation))
     return [own, *_floor_rows(version), *_published_rows(version)]
 
 
@@ -101,9 +101,9 @@ def rungs(table: Sequence[Row], key: str) -> pd.DataFrame:
 
 def protocol(version: VersionRecord) -> str:
     """Say in one sentence under which protocol the version was measured."""
-    evaluation = version.metadata.get("evaluation") or {}
-    count = evaluation.get("n_ratings")
-    ratings = f"{count:,} held-out ratings" if isinstance(count, int) else "held-out ratings"
+    evaluation = version.metadata.evaluation
+    count = evaluation.n_ratings
+    ratings = "held-out ratings" if count is None else f"{count:,} held-out ratings"
     return (
         f"{ratings} of {version.dataset_name}, split {version.split_label}, scored once at the end"
         f"{_told(evaluation)}{_ranked(evaluation)}"
@@ -112,43 +112,43 @@ def protocol(version: VersionRecord) -> str:
 
 def same_test_part(one: VersionRecord, other: VersionRecord) -> bool:
     """Return whether two versions were measured on the same ratings, as far as their rows tell."""
-    parts = [version.metadata.get("split_test_sha256") for version in (one, other)]
+    parts = [version.metadata.split_test_sha256 for version in (one, other)]
     return one.fingerprint == other.fingerprint and parts[0] is not None and parts[0] == parts[1]
 
 
-def _told(evaluation: Mapping[str, Any]) -> str:
+def _told(evaluation: EvaluationSummary) -> str:
     """Say that predicted ratings knew their time, and what the RMSE is where they do not."""
-    without = dig(evaluation, ("without_time", "rmse"))
-    if math.isnan(without) or without == dig(evaluation, ("rmse",)):
+    without = evaluation.without_time.rmse
+    if without is None or without == evaluation.rmse:
         return ""
     return (
         f"; each prediction knew when the rating was given (RMSE {without:.4f} where it does not)"
     )
 
 
-def _ranked(evaluation: Mapping[str, Any]) -> str:
+def _ranked(evaluation: EvaluationSummary) -> str:
     """Say that only a sample of the test users was ranked, where it was."""
-    who = (evaluation.get("protocol") or {}).get("users_ranked")
+    who = evaluation.protocol.users_ranked
     return f"; ranking measured on {who}" if who else ""
 
 
-def _values(evaluation: Mapping[str, Any]) -> dict[str, float]:
-    return {metric.key: dig(evaluation, metric.path) for metric in METRICS}
+def _values(evaluation: EvaluationSummary) -> dict[str, float]:
+    return {metric.key: metric.value_in(evaluation) for metric in METRICS}
 
 
 def _floor_rows(version: VersionRecord) -> list[Row]:
-    floors = version.metadata.get("floors") or {}
+    floors = version.metadata.floors
     return [
         Row(label, "floor", _values(floors[name]))
         for name, label in FLOORS.items()
-        if isinstance(floors.get(name), Mapping)
+        if name in floors
     ]
 
 
 def _published_rows(version: VersionRecord) -> list[Row]:
     if version.dataset_name != "ml-100k":
         return []
-    split = (version.metadata.get("split") or {}).get("name")
+    split = version.metadata.split.name
     if split == "u1":
         return [Row(name, "published", {"rmse": v}, note) for name, v, note in _PUBLISHED_U1]
     if split == "random":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
+from movierec.metadata import CalibrationSummary, FittedCalibration
 from movierec.store.records import VersionRecord
 from movierec.ui.components import leaderboard, widgets
 from movierec.ui.components.leaderboard import METRICS, Metric, Row
@@ -80,24 +80,24 @@ def comparison(table: Sequence[Row], style: VersionStyle) -> None:
 
 def certainty(version: VersionRecord, style: VersionStyle) -> None:
     """Draw whether the version's probabilities come true, where they were measured."""
-    table = charts.reliability_frame(version.metadata.get("reliability") or [])
-    numbers = (version.metadata.get("evaluation") or {}).get("calibration") or {}
-    if table.empty or numbers.get("ece") is None:
+    table = charts.reliability_frame(version.metadata.reliability)
+    numbers = version.metadata.evaluation.calibration
+    if table.empty or numbers.ece is None:
         return
     widgets.section("How sure it is")
     left, right = st.columns([3, 2], gap="large")
     with left:
         note = "Measured on the test part: how often a rating had more stars than the threshold."
-        figure = charts.reliability(table, numbers["ece"], style)
+        figure = charts.reliability(table, numbers.ece, style)
         widgets.figure(figure, "reliability", note=note)
     with right:
         widgets.html('<h3 class="mr-chart-title">What its probabilities are worth</h3>')
-        widgets.facts(_certainty_facts(numbers, version.metadata.get("calibration") or {}))
+        widgets.facts(_certainty_facts(numbers, version.metadata.calibration))
 
 
 def training(version: VersionRecord, style: VersionStyle) -> None:
     """Draw how training went and the facts of the version."""
-    history = charts.history_frame(version.metadata.get("training_history") or [])
+    history = charts.history_frame(version.metadata.training_history)
     left, right = st.columns([3, 2], gap="large")
     with right:
         widgets.html('<h3 class="mr-chart-title">What it is</h3>')
@@ -153,44 +153,41 @@ def _table_row(row: Row, bests: dict[str, float], style: VersionStyle | None) ->
     return cells
 
 
-def _certainty_facts(numbers: Mapping[str, Any], fitted: Mapping[str, Any]) -> dict[str, str]:
-    inside, claimed = percent(numbers.get("coverage_80")), percent(numbers.get("claimed_80"))
+def _certainty_facts(numbers: CalibrationSummary, fitted: FittedCalibration) -> dict[str, str]:
+    inside, claimed = percent(numbers.coverage_80), percent(numbers.claimed_80)
     return {
-        "Calibration error": f"{decimal(numbers['ece'])} (ECE, 0–1)",
-        "Negative log-likelihood": f"{decimal(numbers.get('nll'))} nats per rating",
-        "80 % interval": f"{decimal(numbers.get('width_80'), 1)} stars wide",
+        "Calibration error": f"{decimal(numbers.ece)} (ECE, 0–1)",
+        "Negative log-likelihood": f"{decimal(numbers.nll)} nats per rating",
+        "80 % interval": f"{decimal(numbers.width_80, 1)} stars wide",
         "Ratings in it": f"{inside}; {claimed} expected",
         "Calibration": _calibration(fitted),
     }
 
 
-def _calibration(fitted: Mapping[str, Any]) -> str:
-    method = fitted.get("method", "none")
-    if method == "none":
-        return f"none: {fitted.get('reason') or 'not recorded'}"
-    before, after = decimal(fitted.get("val_ece_before")), decimal(fitted.get("val_ece_after"))
+def _calibration(fitted: FittedCalibration) -> str:
+    if fitted.method in (None, "none"):
+        return f"none: {fitted.reason or 'not recorded'}"
+    before, after = decimal(fitted.val_ece_before), decimal(fitted.val_ece_after)
     return (
-        f"{method}, temperature {decimal(fitted.get('temperature'), 2)}; "
+        f"{fitted.method}, temperature {decimal(fitted.temperature, 2)}; "
         f"ECE {before} before and {after} after, "
-        f"on {integer(fitted.get('validation_ratings'))} validation ratings"
+        f"on {integer(fitted.validation_ratings)} validation ratings"
     )
 
 
 def _facts(version: VersionRecord) -> dict[str, str]:
     facts = version.metadata
-    seconds = (facts.get("durations") or {}).get("total")
-    commit = (facts.get("git") or {}).get("commit") or ""
-    dirty = " (with local changes)" if (facts.get("git") or {}).get("dirty") else ""
-    memory = facts.get("peak_memory_mb")
+    commit = (facts.git.commit or "")[:10]
+    dirty = " (with local changes)" if facts.git.dirty else ""
+    memory = facts.peak_memory_mb
     return {
         "Data set": version.dataset_name,
         "Split": version.split_label,
         "Parameters": integer(version.parameters),
-        "Epochs": f"{facts.get('epochs_trained', NOT_MEASURED)}, "
-        f"kept {facts.get('best_epoch', NOT_MEASURED)}",
-        "Trained": f"{ago(version.created_at)} on {facts.get('device', 'an unknown device')}",
-        "Whole run": duration(seconds),
+        "Epochs": f"{integer(facts.epochs_trained)}, kept {integer(facts.best_epoch)}",
+        "Trained": f"{ago(version.created_at)} on {facts.device or 'an unknown device'}",
+        "Whole run": duration(facts.durations.total),
         "Peak memory": f"{integer(memory)} MB" if memory else NOT_MEASURED,
         "Size on disk": size(version.size_bytes),
-        "Code": f"{commit[:10] or 'not recorded'}{dirty}",
+        "Code": f"{commit or 'not recorded'}{dirty}",
     }

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pandas as pd
 import plotly.graph_objects as go
 
-from movierec.inference.projection import MovieMap
+from movierec.inference.movie_map import MovieMap
 from movierec.ui.components.drawing import finish
 from movierec.ui.components.text import integer, percent, plotly_text
 from movierec.ui.components.theme import NEUTRAL, OKABE_ITO, SYMBOLS

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from movierec.inference.projection import MovieMap, movie_map
+from movierec.inference.movie_map import MovieMap, movie_map
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.drawing import bare
 from movierec.ui.components.tables import Cell, Column, html_table

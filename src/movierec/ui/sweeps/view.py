@@ -206,7 +206,7 @@ def _charts(record: SweepRecord) -> None:
 
 
 def _importance(record: SweepRecord, done: int) -> None:
-    from movierec.sweeps.importance import IMPORTANT_FROM
+    from movierec.sweeps.report import IMPORTANT_FROM
 
     if not record.importance:
         widgets.html('<h3 class="mr-chart-title">What mattered</h3>')

@@ -14,13 +14,13 @@ from movierec.errors import MovierecError
 from movierec.registry.names import listed
 from movierec.store.queue import Where
 from movierec.store.records import EpochRecord, RunRecord
-from movierec.sweeps.command import train_command
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.fields import kept_as
 from movierec.ui.components.runs import facts as run_facts
 from movierec.ui.components.runs import live, outcome
 from movierec.ui.components.runs.strip import why
 from movierec.ui.components.text import ago, literal, percent
+from movierec.workflows.command import train_command
 from movierec.workflows.requests import MODELS, TrainRequest
 
 __all__ = ["queue", "view"]

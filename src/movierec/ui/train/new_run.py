@@ -10,12 +10,12 @@ from movierec import jobs
 from movierec.errors import MovierecError
 from movierec.jobs.estimate import estimate
 from movierec.store.records import DatasetRecord, RunRecord
-from movierec.sweeps.command import train_command
 from movierec.ui.components import cache, engine_form, fields, widgets
 from movierec.ui.components.text import literal
 from movierec.ui.train import form as train_form
 from movierec.ui.train.form import Draft
 from movierec.workflows import form
+from movierec.workflows.command import train_command
 from movierec.workflows.requests import MODELS as KNOWN
 
 __all__ = ["fill_in", "view"]

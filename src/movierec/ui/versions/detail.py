@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from html import escape
 
 import streamlit as st
 
-from movierec.comparison.metrics import BY_KEY, dig
+from movierec.comparison.metrics import BY_KEY
 from movierec.errors import MovierecError
 from movierec.registry import Registry
 from movierec.store.records import VersionRecord
@@ -43,12 +42,12 @@ def detail(registry: Registry, record: VersionRecord, known_tags: list[str]) -> 
 
 
 def _numbers(record: VersionRecord) -> None:
-    evaluation = record.metadata.get("evaluation") or {}
+    evaluation = record.metadata.evaluation
     with st.container(key="numbers-version"):
         cells = st.columns(len(_HERO))
     for cell, key in zip(cells, _HERO, strict=True):
         metric = BY_KEY[key]
-        value = dig(evaluation, metric.path)
+        value = metric.value_in(evaluation)
         cell.metric(metric.label, decimal(value, metric.digits), border=True, help=metric.hint)
 
 
@@ -97,24 +96,23 @@ def _origin(record: VersionRecord) -> None:
 
 def _made(record: VersionRecord) -> dict[str, str]:
     facts = record.metadata
-    commit = str((facts.get("git") or {}).get("commit") or "")
     return {
         "Kept": f"{ago(record.created_at)}, {record.created_at:%Y-%m-%d %H:%M} UTC",
         "Parameters": integer(record.parameters),
-        "Members": str(facts.get("members") or 1),
-        "Device": str(facts.get("device") or "not recorded"),
-        "Code": commit[:10] or "not recorded",
+        "Members": str(facts.members or 1),
+        "Device": facts.device or "not recorded",
+        "Code": (facts.git.commit or "")[:10] or "not recorded",
     }
 
 
 def _files(record: VersionRecord) -> None:
-    files = record.metadata.get("files") or {}
+    files = record.metadata.files
     total = size(record.size_bytes)
     with st.expander(f"{len(files) + 1} files, {total}", key=f"files-{record.name}"):
         columns = [Column("File"), Column("Size", numeric=True), Column("SHA-256")]
         rows: list[list[Cell | str]] = [
-            [name, size(facts.get("bytes", math.nan)), str(facts.get("sha256", ""))[:16]]
-            for name, facts in sorted(files.items(), key=lambda item: -item[1].get("bytes", 0))
+            [name, size(facts.bytes), facts.sha256[:16]]
+            for name, facts in sorted(files.items(), key=lambda item: -item[1].bytes)
         ]
         widgets.html(html_table(f"Files of {record.name}", columns, rows))
         widgets.mute("The first 16 digits of each checksum; metadata.json has them whole.")

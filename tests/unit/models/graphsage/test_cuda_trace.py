@@ -108,7 +108,7 @@ def imagined_graph(graph: RatingGraph, empty: Callable[[Tensor], Tensor]) -> Rat
 
 def trainer_for(made: Made, graph: RatingGraph, features, device: str) -> Trainer:
     model = GraphSage(made.model.config, made.model.sizes)
-    return Trainer(model, graph, None, features, circumstances=TrainingOptions(device=device))
+    return Trainer(model, graph, None, features, options=TrainingOptions(device=device))
 
 
 Spoil = Callable[[Trainer], None]
@@ -177,7 +177,7 @@ def move_features(trainer: Trainer) -> None:
 
 
 def give_graph(trainer: Trainer, **parts: Tensor | CSR) -> None:
-    trainer.draw.graph = dataclasses.replace(trainer.graph, **parts)
+    trainer.sampler.graph = dataclasses.replace(trainer.graph, **parts)
 
 
 def move_stars(trainer: Trainer) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from movierec.models.graphsage.dropout import LEVELS, dropout
+from movierec.models.graphsage.layers import DROPOUT_LEVELS as LEVELS
+from movierec.models.graphsage.layers import dropout
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
 

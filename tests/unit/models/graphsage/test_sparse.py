@@ -12,9 +12,8 @@ from torch_geometric.nn import SAGEConv, aggr
 from movierec.graph import CSR, RatingGraph
 from movierec.models.graphsage import sparse
 from movierec.models.graphsage.hyperparameters import AGGREGATORS
-from movierec.models.graphsage.layers import aggregate
-from movierec.models.graphsage.network import SageLayer
-from movierec.models.graphsage.statistics import GraphContext
+from movierec.models.graphsage.layers import SageLayer, aggregate
+from movierec.models.graphsage.statistics import GraphStatistics
 from tests.support.sage_cases import random_graph, small
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
@@ -210,7 +209,7 @@ def test_a_layer_with_plain_messages_is_sageconv(side, names):
 
 def test_context_is_the_shrunk_biases_and_what_they_leave():
     graph, mean, shrinkage = random_graph(), 3.2, 2.0
-    context = GraphContext(graph, mean, shrinkage)
+    statistics = GraphStatistics(graph, mean, shrinkage)
     movie_bias = torch.zeros(graph.n_movies)
     for movie in range(graph.n_movies):
         stars = graph.rating[graph.movie == movie]
@@ -220,30 +219,30 @@ def test_context_is_the_shrunk_biases_and_what_they_leave():
         mine = left[graph.user == user]
         user_bias[user] = mine.sum() / (len(mine) + shrinkage)
     residual = left - user_bias[graph.user]
-    torch.testing.assert_close(context.movie.bias, movie_bias)
-    torch.testing.assert_close(context.user.bias, user_bias)
-    torch.testing.assert_close(context.user.residual, residual)
-    assert torch.equal(context.movie.back_residual, context.user.residual)
-    assert torch.equal(context.user.back_residual, context.movie.residual)
-    assert torch.equal(context.movie.residual, context.user.residual[graph.to_movie_order])
+    torch.testing.assert_close(statistics.movie.bias, movie_bias)
+    torch.testing.assert_close(statistics.user.bias, user_bias)
+    torch.testing.assert_close(statistics.user.residual, residual)
+    assert torch.equal(statistics.movie.back_residual, statistics.user.residual)
+    assert torch.equal(statistics.user.back_residual, statistics.movie.residual)
+    assert torch.equal(statistics.movie.residual, statistics.user.residual[graph.to_movie_order])
 
 
 @pytest.mark.parametrize("exponent", [1.0, 0.5, 0.0])
 @pytest.mark.parametrize("name", ["by_user", "by_movie"])
 def test_liking_is_the_sum_of_states_times_residuals_over_a_power_of_the_degree(name, exponent):
     graph = random_graph()
-    side, context = side_of(graph, name), GraphContext(graph, 3.0, 1.0)
-    facts = context.user if name == "by_user" else context.movie
+    side, statistics = side_of(graph, name), GraphStatistics(graph, 3.0, 1.0)
+    facts = statistics.user if name == "by_user" else statistics.movie
     x = states(side.rows.n_columns)
     total = dense(side, facts.residual) @ x
     divisor = {1.0: side.rows.degree, 0.5: side.rows.degree.sqrt(), 0.0: torch.ones(len(total))}
     expected = total / divisor[exponent].clamp(min=1)[:, None]
-    found = facts.liking(side.rows, side.back, x, exponent)
+    found = facts.rating_weighted_sum(side.rows, side.back, x, exponent)
     assert_same(with_gradients(found, x), with_gradients(expected, x))
     torch.testing.assert_close(facts.log_degree, torch.log(1 + side.rows.degree) / 5)
 
 
 def test_no_rating_and_no_shrinkage_is_a_bias_of_zero():
-    context = GraphContext(random_graph(share=0.0), 3.0, 0.0)
-    assert not context.user.bias.any()
-    assert not context.movie.bias.any()
+    statistics = GraphStatistics(random_graph(share=0.0), 3.0, 0.0)
+    assert not statistics.user.bias.any()
+    assert not statistics.movie.bias.any()

@@ -12,8 +12,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from movierec.comparison.costs import pareto_front
+from movierec.comparison.differences import pareto_front
 from movierec.comparison.results import Cost, SliceDiff
+from movierec.metadata import ReliabilityBin, VersionMetadata
 from movierec.ui.compare import charts, slice_charts
 from movierec.ui.components.text import decimal
 from movierec.ui.components.theme import NEUTRAL, version_style
@@ -178,7 +179,7 @@ def test_of_many_versions_those_on_the_front_are_named() -> None:
 
 
 def record(preset: str = "default", **settings: object) -> SimpleNamespace:
-    return SimpleNamespace(preset=preset, metadata={"hyperparameters": settings})
+    return SimpleNamespace(preset=preset, metadata=VersionMetadata(hyperparameters=settings))
 
 
 def test_parallel_axes_are_what_differs_then_the_metrics() -> None:
@@ -336,19 +337,20 @@ def test_a_forest_of_nothing() -> None:
 
 
 RELIABLE = [
-    {"threshold": t, "bin": b, "predicted": b / 10 + 0.05, "observed": b / 10 + 0.05 + gap,
-     "count": n}
+    ReliabilityBin(
+        threshold=t, bin=b, predicted=b / 10 + 0.05, observed=b / 10 + 0.05 + gap, count=n
+    )
     for t, gap, n in ((1.0, 0.02, 100), (2.0, 0.0, 100))
     for b in range(10)
 ]  # fmt: skip
-OFF = [{**row, "observed": row["predicted"] - 0.03} for row in RELIABLE]
+OFF = [row.model_copy(update={"observed": row.predicted - 0.03}) for row in RELIABLE]
 
 
 def test_reliability_pools_the_thresholds_by_their_counts() -> None:
     pooled = slice_charts.pooled(reliability_frame(RELIABLE))
     assert list(pooled["observed"] - pooled["predicted"]) == pytest.approx([0.01] * 10)
     assert list(pooled["count"]) == [200] * 10
-    uneven = [*RELIABLE[:1], {**RELIABLE[10], "count": 300}]
+    uneven = [*RELIABLE[:1], RELIABLE[10].model_copy(update={"count": 300})]
     (observed,) = slice_charts.pooled(reliability_frame(uneven))["observed"]
     assert observed == pytest.approx((100 * 0.07 + 300 * 0.05) / 400)
 

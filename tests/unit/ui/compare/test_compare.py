@@ -13,7 +13,7 @@ import pytest
 from movierec.comparison.compare import compare
 from movierec.comparison.evidence import read_evidence
 from movierec.comparison.results import Comparison
-from movierec.comparison.wording import interval_text, value_text
+from movierec.comparison.sentences import interval_text, value_text
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import Store, open_store

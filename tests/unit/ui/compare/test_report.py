@@ -19,8 +19,9 @@ import pytest
 
 from movierec.comparison.metrics import METRICS
 from movierec.comparison.results import Comparison, SettingDiff
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.errors import SettingsError
+from movierec.metadata import VersionMetadata
 from movierec.ui.compare.facts import command, headline
 from movierec.ui.compare.report import report_html, write_report
 from movierec.ui.compare.table import LEGEND, metrics_table
@@ -171,7 +172,9 @@ def test_a_comparison_of_next_to_nothing() -> None:
         floors={}, slices={}, groups=(), settings=(), costs=(),
         pairs={n: replace(p, differences=(), deltas={}) for n, p in found.pairs.items()},
     )  # fmt: skip
-    plain = {name: replace(record, metadata={}) for name, record in records().items()}
+    plain = {
+        name: replace(record, metadata=VersionMetadata()) for name, record in records().items()
+    }
     html = report_html(bare, plain)
     assert figures_of(html) == []
     assert "No headline metric was measured" in text_of(html)

@@ -10,7 +10,7 @@ from html import unescape
 import pytest
 
 from movierec.comparison.metrics import BEYOND, BY_KEY, METRICS, PAIRED
-from movierec.comparison.wording import delta_text, interval_text, value_text
+from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.ui.compare.table import LEGEND, best_of, metrics_table
 from movierec.ui.components.tables import Bar, Cell, Change, Column, html_table
 from tests.support.comparisons import NAMES, STYLES, apart, comparison, difference, values

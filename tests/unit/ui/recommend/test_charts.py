@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import pytest
 
 from movierec.data.dataset import RatingScale
-from movierec.inference.projection import MovieMap
+from movierec.inference.movie_map import MovieMap
 from movierec.inference.results import Cause, Explanation
 from movierec.inference.user_profile import HistoryLine, Profile
 from movierec.ui.components.text import plotly_text

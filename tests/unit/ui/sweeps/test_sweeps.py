@@ -10,13 +10,12 @@ from streamlit.testing.v1 import AppTest
 
 from movierec.settings import Settings
 from movierec.store import RunRecord, open_store
-from movierec.sweeps.command import full_hyperparameters
 from movierec.sweeps.identity import begin
 from movierec.sweeps.report import sweep_record, sweep_records
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.run import sweep
 from movierec.sweeps.storage import SweepStore
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from tests.support.project import import_tiny, process_environment
 
 BIASES = {"training": {"preset": "biases"}}

@@ -229,7 +229,7 @@ def test_the_card_and_the_files_are_there(store: Store) -> None:
     (card,) = [each.value for each in at.markdown if "v1" in each.value]
     assert card.startswith("### v1")
     assert "\n# " not in card
-    assert f"{len(record.metadata['files']) + 1} files" in " ".join(e.label for e in at.expander)
+    assert f"{len(record.metadata.files) + 1} files" in " ".join(e.label for e in at.expander)
 
 
 def test_every_button_label_is_unique(registry: Registry) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from movierec.metadata import EpochSummary, ReliabilityBin
 from movierec.store.records import EpochRecord
 from movierec.ui.components.drawing import finish, mark, row_of, thin
 from movierec.ui.components.text import decimal, plotly_text
@@ -49,11 +50,12 @@ CURVES: dict[CurveName, Curve] = {
 }
 
 
-def history_frame(rows: Sequence[EpochRecord | Mapping[str, Any]]) -> pd.DataFrame:
-    """Return epochs (records, or rows of a version's metadata) as a frame, in order of epoch."""
-    plain = [vars(row) if isinstance(row, EpochRecord) else row for row in rows]
+def history_frame(rows: Sequence[EpochRecord | EpochSummary]) -> pd.DataFrame:
+    """Return epochs as a frame, in order of epoch."""
     columns = ["epoch", "train_loss", "val_loss", "val_rmse", "val_ndcg_10", "seconds", "is_best"]
-    frame = pd.DataFrame(plain, columns=columns).astype(dict.fromkeys(columns[1:-1], float))
+    frame = pd.DataFrame([vars(row) for row in rows], columns=columns).astype(
+        dict.fromkeys(columns[1:-1], float)
+    )
     return frame.sort_values("epoch", ignore_index=True)
 
 
@@ -122,10 +124,10 @@ def ladder(
     return finish(figure, f"{axis}: {_ladder_title(known, lower_is_better)}", alt, x=axis, y="")
 
 
-def reliability_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def reliability_frame(rows: Sequence[ReliabilityBin]) -> pd.DataFrame:
     """Return a version's stored reliability table as a frame; empty where there is none."""
     columns = ["threshold", "bin", "predicted", "observed", "count"]
-    return pd.DataFrame(rows, columns=columns).astype(float)
+    return pd.DataFrame([vars(row) for row in rows], columns=columns).astype(float)
 
 
 def reliability(table: pd.DataFrame, ece: float, style: VersionStyle) -> go.Figure:

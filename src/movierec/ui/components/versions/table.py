@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from movierec.comparison.metrics import BY_KEY, dig
+from movierec.comparison.metrics import BY_KEY
 from movierec.store.records import VersionRecord
 
 __all__ = ["distinct", "headline_metrics", "version_table"]
@@ -48,8 +48,8 @@ def version_table(
 
 def headline_metrics(record: VersionRecord, keys: Sequence[str]) -> dict[str, float]:
     """Return a version's metrics by the names of their columns."""
-    evaluation = record.metadata.get("evaluation") or {}
-    return {BY_KEY[key].label: dig(evaluation, BY_KEY[key].path) for key in keys}
+    evaluation = record.metadata.evaluation
+    return {BY_KEY[key].label: BY_KEY[key].value_in(evaluation) for key in keys}
 
 
 def distinct(records: Sequence[VersionRecord], field: str) -> list[str]:

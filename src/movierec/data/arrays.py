@@ -1,16 +1,28 @@
-"""Which ratings belong to each user, or to each movie: positions in compressed rows."""
+"""Long arrays: the positions of each user's or movie's ratings, and reading a piece at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from movierec.data.steps import steps
+__all__ = [
+    "STEP",
+    "Grouping",
+    "group",
+    "steps",
+]
 
-__all__ = ["Grouping", "group"]
+STEP = 1 << 20  # elements
+
+
+def steps(size: int) -> Iterator[slice]:
+    """Yield slices that cover so many elements."""
+    for start in range(0, size, STEP):
+        yield slice(start, min(start + STEP, size))
 
 
 @dataclass(frozen=True, eq=False)

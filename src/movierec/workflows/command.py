@@ -1,4 +1,4 @@
-"""The command that trains what a sweep has found."""
+"""The command line of a training."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from movierec.data.splits import SplitSpec
-from movierec.models.factory import BASELINES, make_baseline
-from movierec.models.graphsage.hyperparameters import hyperparameters
 from movierec.workflows.engines import Engine
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
-__all__ = ["best_training", "full_hyperparameters", "train_command"]
+__all__ = ["best_training", "train_command"]
 
 
 def train_command(
@@ -46,20 +44,6 @@ def best_training(
     values = _named_values(training, full, params)
     here = {"device": None, "engine": Engine()}
     return training.model_copy(update={"hyperparameters": values, **here})
-
-
-def full_hyperparameters(training: TrainRequest) -> dict[str, Any]:
-    """Return every hyperparameter of a training, those of the preset included.
-
-    Raises:
-        HyperparameterError: one is unknown or out of bounds, or two contradict each other.
-
-    """
-    changes = training.hyperparameters
-    if training.is_graphsage:
-        return hyperparameters(training.preset, **changes).model_dump()
-    make_baseline(training.preset, changes)
-    return BASELINES[training.preset].hyperparameters(**changes).model_dump()
 
 
 def _named_values(

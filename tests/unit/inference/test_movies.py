@@ -15,11 +15,11 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import EvaluationError, NotFoundError
 from movierec.inference import LoadedVersion
-from movierec.inference.movies import groups_of
-from movierec.inference.projection import _plane, movie_map
-from movierec.inference.search import MovieSearch
-from movierec.inference.similar import Likeness
+from movierec.inference.movie_map import _plane, movie_map
+from movierec.inference.movies import MovieSearch, groups_of
+from movierec.inference.similarity import Likeness
 from movierec.inference.user_profile import hard_cases, held_out_of, profile
+from movierec.metadata import VersionMetadata
 from movierec.models.factory import make_baseline
 from tests.support.factories import assemble, make_dataset
 from tests.support.states import NASTY
@@ -160,7 +160,9 @@ def split_version() -> LoadedVersion:
     data, spec = make_dataset(), SplitSpec(name="random", seed=3)
     known = data.ratings.take(make_split(data, spec).known)
     model = make_baseline("popular").fit(data, known, seed=1)
-    return LoadedVersion("v1.0.0", model, data, known, {"split": spec.model_dump()})
+    return LoadedVersion(
+        "v1.0.0", model, data, known, VersionMetadata.of({"split": spec.model_dump()})
+    )
 
 
 def test_held_out_ratings_are_those_of_the_test_part():
@@ -174,7 +176,7 @@ def test_held_out_ratings_are_those_of_the_test_part():
     assert expected
     assert not {line.movie_id for line in facts.history} & {*expected}
     with pytest.raises(EvaluationError, match=r"v1\.0\.0 does not say"):
-        held_out_of(replace(version, metadata={}))
+        held_out_of(replace(version, metadata=VersionMetadata()))
 
 
 def test_hard_cases_are_two_for_each_reason_and_nobody_twice():

@@ -12,9 +12,9 @@ from typer.main import get_command
 from movierec.cli.options import given
 from movierec.cli.train import RENAMED, hyperparameters_of, train
 from movierec.data.splits import SplitSpec
-from movierec.sweeps.command import full_hyperparameters, train_command
+from movierec.workflows.command import train_command
 from movierec.workflows.engines import Engine
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
 FIELDS = ("preset", "dataset", "seed")
 

@@ -10,6 +10,7 @@ import pytest
 from movierec.data.dataset import Dataset, Interactions
 from movierec.errors import ArtifactError, EvaluationError, NotFoundError
 from movierec.inference import LoadedVersion, Recommendation
+from movierec.metadata import VersionMetadata
 from movierec.models.factors import FactorModel
 from movierec.models.factory import make_baseline
 from tests.support.factories import assemble, make_dataset
@@ -26,7 +27,7 @@ def version(dataset: Dataset, name: str = "svd", **values: object) -> LoadedVers
     ratings = dataset.ratings
     known = ratings.take(np.flatnonzero(ratings.user != NEW))
     model = make_baseline(name, values).fit(dataset, known, seed=1)
-    return LoadedVersion("v1.0.0", model, dataset, known, {"model": name})
+    return LoadedVersion("v1.0.0", model, dataset, known, VersionMetadata(model=name))
 
 
 def test_a_known_user_gets_the_models_best_unseen_movies_with_facts(dataset):

@@ -235,4 +235,7 @@ def test_metadata_of_another_make_are_no_crash(kept):
         name = kept.keep(evaluation=odd)
         assert obstacles(*kept.evidence("v1.0.0", name))
     record = kept.evidence("v1.0.0")[0].record
-    assert json.loads((kept.folder("v1.0.0") / "metadata.json").read_text()) == record.metadata
+    assert (
+        json.loads((kept.folder("v1.0.0") / "metadata.json").read_text())
+        == record.metadata.as_dict()
+    )

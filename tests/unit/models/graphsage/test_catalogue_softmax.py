@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from movierec.models.graphsage.softmax import _Softmax, catalogue_softmax
+from movierec.models.graphsage.losses import _CatalogueSoftmax, catalogue_softmax
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
 
@@ -45,7 +45,7 @@ def by_autograd(user: Tensor, movie: Tensor, bias: Tensor, seen: Places, targets
 
 
 def in_double(user: Tensor, movie: Tensor, bias: Tensor, seen: Places, targets: Places) -> Tensor:
-    return _Softmax.apply(user, movie, bias, *seen, *targets)
+    return _CatalogueSoftmax.apply(user, movie, bias, *seen, *targets)
 
 
 def found(formula, given: list[Tensor], seen: Places, targets: Places) -> list[Tensor]:

@@ -1,21 +1,102 @@
-"""How MovieLens 100K is recognised, whatever way it came.
-
-GroupLens' own files and the copy inside the RecBole 1.2.1 package hold the same ratings:
-RecBole's .inter without its header is u.data to the byte, and so is .user with "|" for tabs.
-"""
+"""MovieLens 100K: how it is recognised, and its copy in the Python package RecBole 1.2.1."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from movierec.columns import Columns
-from movierec.data.formats.files import Files
+from movierec.data.formats.files import Files, open_files
 from movierec.data.formats.movielens import ML_100K_GENRES, read_ml_100k
 from movierec.data.formats.raw import RawTable
-from movierec.errors import DataError, SourceError
+from movierec.errors import DataError, FormatError, SourceError
 
-__all__ = ["PACKAGE_SHA256", "ZIP_SHA256", "catalogue_sha256", "sha256_of", "verify_ml_100k"]
+__all__ = [
+    "PACKAGE",
+    "PACKAGE_SHA256",
+    "ZIP_SHA256",
+    "catalogue_sha256",
+    "download_package_copy",
+    "sha256_of",
+    "unpack_wheel",
+    "verify_ml_100k",
+]
+
+PACKAGE = "recbole==1.2.1"
+MEMBERS = "recbole/dataset_example/ml-100k/"
+TIMEOUT = 300  # seconds; the wheel is 2 MB
+DOWNLOAD = (
+    "download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet",
+    "--disable-pip-version-check", "--dest", ".", PACKAGE,
+)  # fmt: skip
+
+
+def download_package_copy(folder: Path) -> None:
+    """Fill `folder` with ml-100k.inter, .item and .user, unchecked, and nothing else.
+
+    Raises:
+        SourceError: there is no pip, or its index does not have the package.
+
+    """
+    answer = _run([*_pip(), *DOWNLOAD], folder)
+    wheels = list(folder.glob("*.whl"))
+    if answer.returncode or not wheels:
+        raise SourceError(
+            f"pip cannot download {PACKAGE}: {_last_error(answer.stderr)}",
+            hint="Check which package index pip is configured for: pip config list",
+        )
+    unpack_wheel(wheels[0], folder)
+    wheels[0].unlink()
+
+
+def unpack_wheel(wheel: Path, folder: Path) -> None:
+    """Copy the data set's three files from the wheel into the folder.
+
+    Raises:
+        SourceError: the wheel is damaged or does not carry them.
+
+    """
+    try:
+        files = open_files(wheel)
+        for name in PACKAGE_SHA256:
+            (folder / name).write_bytes(files.read(MEMBERS + name))
+    except FormatError as error:
+        raise SourceError(f"The package copy is damaged: {error.message}") from error
+
+
+def _pip() -> list[str]:
+    """Return a pip that runs: this environment's, else the base Python's, else PATH's."""
+    base = [str(Path(sys.base_prefix) / "bin" / "python3"), "-m", "pip"]
+    own = [sys.executable, "-m", "pip"]
+    candidates = [own] if importlib.util.find_spec("pip") else []
+    candidates += [base, *([found] for name in ("pip3", "pip") if (found := shutil.which(name)))]
+    for command in candidates:
+        if _run([*command, "--version"], Path(sys.base_prefix)).returncode == 0:
+            return command
+    raise SourceError(
+        "No pip was found to obtain MovieLens 100K with.",
+        hint="Install pip, or put GroupLens' ml-100k.zip into the data folder.",
+    )
+
+
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 1, "", f"ERROR: {error}")
+
+
+def _last_error(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    return (errors or lines or ["no reason given"])[-1]
+
 
 # GroupLens publishes the MD5 0e33842e24a9c977be4e0107933c0723 beside this archive
 ZIP_SHA256 = "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"

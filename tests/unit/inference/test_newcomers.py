@@ -12,6 +12,7 @@ from movierec.errors import ArtifactError, EvaluationError, NotFoundError
 from movierec.inference import LoadedVersion
 from movierec.inference.newcomers import FEATURES, can_answer, known_ratings, recommender_for
 from movierec.inference.person import Person
+from movierec.metadata import VersionMetadata
 from movierec.models.factory import GRAPHSAGE, load_recommender, make_baseline
 from movierec.models.graphsage.recommender import SageRecommender
 from movierec.models.graphsage.user_encoder import UserEncoder
@@ -40,12 +41,14 @@ def version_of(config: dict[str, object], *, members: int = 1, kernel: bool = Tr
         KERNEL if kernel and rates else None,
     )  # fmt: skip
     arrays = network.arrays()
-    metadata = {
-        "model": GRAPHSAGE,
-        "hyperparameters": made.model.config.model_dump(),
-        "mean_rating": made.model.sizes.mean_rating,
-        "members": members,
-    }
+    metadata = VersionMetadata.of(
+        {
+            "model": GRAPHSAGE,
+            "hyperparameters": made.model.config.model_dump(),
+            "mean_rating": made.model.sizes.mean_rating,
+            "members": members,
+        }
+    )
     sizes = (made.dataset.n_users, made.dataset.n_movies)
     kept = LoadedVersion(
         "v1.0.0", load_recommender(GRAPHSAGE, arrays), made.dataset, made.train, metadata,
@@ -149,7 +152,7 @@ def test_arrays_that_do_not_fit_are_refused():
 
 def baseline(name: str, dataset: Dataset) -> LoadedVersion:
     model = make_baseline(name).fit(dataset, dataset.ratings, seed=1)
-    metadata = {"model": name, "hyperparameters": {"user_regularization": 2.1}}
+    metadata = VersionMetadata(model=name, hyperparameters={"user_regularization": 2.1})
     return LoadedVersion("v1.0.0", model, dataset, dataset.ratings, metadata)
 
 
