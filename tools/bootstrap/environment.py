@@ -142,8 +142,8 @@ def run_poetry(root: Path, arguments: Sequence[str]) -> None:
     python = str(folder / "bin/python")
     pip = read_pip_config(python, environ)
     if not there:
-        quiet = {**environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        _call([python, "-m", "pip", "install", "--quiet", *POETRY], root, quiet, pip)
+        quiet = ["--quiet", "--disable-pip-version-check"]
+        _call([python, "-m", "pip", "install", *quiet, *POETRY], root, environ, pip)
         stamp.write_text(wanted, "utf-8")
     command = [str(folder / "bin/poetry"), *arguments, "--no-interaction"]
     _call(command, root, poetry_environment(pip, environ), pip)
@@ -152,9 +152,8 @@ def run_poetry(root: Path, arguments: Sequence[str]) -> None:
 def _call(command: Sequence[str], root: Path, environ: Mapping[str, str], pip: PipConfig) -> None:
     """Run a command that nobody answers questions for."""
     sys.stdout.flush()
-    if not subprocess.run(
-        command, cwd=root, env=environ, stdin=subprocess.DEVNULL, check=False
-    ).returncode:
+    done = subprocess.run(command, cwd=root, env=environ, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode == 0:
         return
     if free_bytes(root) < GIB // 2:
         raise SetupError(f"The disk of {root} is full: free some space and run it again.")
