@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
-from movierec.models.graphsage.hyperparameters import bounds
+from movierec.models.fields import bounds_text
 from movierec.workflows.engines import EngineName
 
 __all__ = ["AddressOption", "EngineOption", "WorkersOption", "accept", "assignment", "given"]
@@ -103,5 +103,5 @@ def _parameter(name: str, field: FieldInfo, alias: str | None) -> inspect.Parame
 
 def _help(field: FieldInfo) -> str:
     text = field.description or ""
-    limits = bounds(field)
+    limits = bounds_text(field)
     return f"{text} ({limits})" if limits else text

@@ -116,7 +116,7 @@ def _but_the_seed(record: VersionRecord) -> str:
 
 def _training(record: VersionRecord) -> dict[str, Any]:
     names = _known(record, _TRAINING)
-    split = {_SPLIT.get(name, name): value for name, value in _own_split(record).items()}
+    split = {_SPLIT.get(name, name): value for name, value in sorted(_own_split(record).items())}
     return {"model": record.model, "data set": record.dataset_name, **split, **names}
 
 

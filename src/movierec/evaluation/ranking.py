@@ -17,7 +17,7 @@ import numpy.typing as npt
 from movierec.data.dataset import FloatArray, IntArray
 from movierec.errors import EvaluationError
 from movierec.evaluation.ratings import Float64Array
-from movierec.models.topk import below_kth
+from movierec.models.arrays import below_kth
 
 __all__ = [
     "METRICS",

@@ -13,7 +13,7 @@ from movierec.inference.content import VersionContent
 from movierec.inference.filters import EVERYTHING, Filters, RankBy
 from movierec.inference.results import Recommendation
 from movierec.inference.topk import best_of_rows
-from movierec.models.serving import RatingLists
+from movierec.models.arrays import RatingLists
 
 __all__ = ["Options", "TopK", "block_size", "from_lines", "top_lists"]
 

@@ -17,10 +17,10 @@ from movierec.inference.parts import SplitParts
 from movierec.inference.person import Person, stars_of
 from movierec.inference.similarity import Likeness
 from movierec.metadata import VersionMetadata
+from movierec.models.arrays import RatingLists
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.user_encoder import UserEncoder, newest_ratings
 from movierec.models.protocol import Recommender
-from movierec.models.serving import RatingLists
 
 __all__ = ["VersionContent"]
 

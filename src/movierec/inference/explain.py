@@ -19,13 +19,13 @@ from movierec.inference.newcomers import (
 )
 from movierec.inference.person import Person
 from movierec.inference.results import Basis, Cause, Explanation, sentence
+from movierec.models.arrays import one_thread
 from movierec.models.baselines.ease import EASEModel
 from movierec.models.factors import FactorModel
 from movierec.models.factory import GRAPHSAGE
 from movierec.models.graphsage.user_encoder import Ratings, UserVectors
 from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualModel
-from movierec.models.threads import one_thread
 
 __all__ = ["explain"]
 

@@ -7,10 +7,10 @@ from movierec.data.splits import CommonSpec, Split, SplitSpec, make_split
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.inference.parts import SplitParts, parts_of
 from movierec.inference.version import LoadedVersion
+from movierec.models.arrays import NamedArrays
 from movierec.models.factory import GRAPHSAGE, load_recommender
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.user_encoder import UserEncoder
-from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
 from movierec.registry.safe_pickle import safe_load
 from movierec.settings import Settings, load_settings

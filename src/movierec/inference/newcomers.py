@@ -14,6 +14,7 @@ from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.errors import EvaluationError
 from movierec.inference.content import VersionContent
 from movierec.inference.person import Person
+from movierec.models.arrays import RatingLists
 from movierec.models.baselines.ease import EASEModel
 from movierec.models.baselines.knn import NeighbourModel
 from movierec.models.factors import FactorModel
@@ -21,7 +22,6 @@ from movierec.models.factory import GRAPHSAGE
 from movierec.models.graphsage.user_encoder import Ratings, UserVectors
 from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualModel, fit_residuals
-from movierec.models.serving import RatingLists
 
 __all__ = [
     "FEATURES",

@@ -10,10 +10,10 @@ from scipy import sparse
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.inference.results import SimilarityBasis
+from movierec.models.arrays import one_thread
 from movierec.models.factors import FactorModel
 from movierec.models.protocol import Recommender
 from movierec.models.residuals import ResidualModel
-from movierec.models.threads import one_thread
 
 __all__ = ["Likeness"]
 

@@ -11,8 +11,7 @@ from scipy.special import expit
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions, RatingScale
 from movierec.errors import ArtifactError, EvaluationError
-from movierec.models.protocol import Arrays
-from movierec.models.serving import (
+from movierec.models.arrays import (
     NamedArrays,
     floats,
     integers,
@@ -20,6 +19,7 @@ from movierec.models.serving import (
     scale_array,
     scale_from,
 )
+from movierec.models.protocol import Arrays
 
 __all__ = ["FactorModel", "Link"]
 

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from movierec.errors import ArtifactError, HyperparameterError, NotFoundError
-from movierec.models.baselines.biases import Biases
-from movierec.models.baselines.config import (
-    ALSHyperparameters,
-    BaselineHyperparameters,
-    BiasesHyperparameters,
-    BPRHyperparameters,
-    EASEHyperparameters,
-    LightGCNHyperparameters,
-    MyFMHyperparameters,
-    NeighboursHyperparameters,
-    SVDHyperparameters,
-    SVDppHyperparameters,
-)
-from movierec.models.baselines.ease import EASE, EASEModel
-from movierec.models.baselines.implicit import ALS, BPR
-from movierec.models.baselines.knn import NeighbourModel
-from movierec.models.baselines.lightgcn import LightGCN
-from movierec.models.baselines.myfm import MyFM
-from movierec.models.baselines.simple import GlobalMean, MostPopular, RandomModel, RandomOrder
-from movierec.models.baselines.surprise import SVD, NearestNeighbours, SVDpp
+from movierec.models.arrays import NamedArrays
+from movierec.models.baselines import ease, implicit, knn, lightgcn, myfm, simple, surprise
+from movierec.models.baselines.base import BaselineKind
 from movierec.models.factors import FactorModel
 from movierec.models.protocol import Estimator, Recommender
 from movierec.models.residuals import ResidualModel
-from movierec.models.serving import NamedArrays
-from movierec.models.table import RatingTable
 
 __all__ = [
     "BASELINES",
@@ -48,131 +28,11 @@ __all__ = [
 GRAPHSAGE = "graphsage"
 
 
-@dataclass(frozen=True)
-class BaselineKind:
-    """One baseline: how it is called, what can be set, how it is made and brought back."""
-
-    name: str
-    label: str
-    description: str
-    hyperparameters: type[BaselineHyperparameters]
-    estimator: Callable[[Any], Estimator]  # takes an instance of `hyperparameters`
-    from_arrays: Callable[[NamedArrays], Recommender]
-    predicts_ratings: bool
-
-
-_KINDS = (
-    BaselineKind(
-        "mean",
-        "Global mean",
-        "Predicts the mean training rating for everything.",
-        BaselineHyperparameters,
-        GlobalMean,
-        FactorModel.from_arrays,
-        predicts_ratings=True,
-    ),
-    BaselineKind(
-        "biases",
-        "Biases",
-        "Mean rating plus how generous the user and how liked the movie is.",
-        BiasesHyperparameters,
-        Biases,
-        FactorModel.from_arrays,
-        predicts_ratings=True,
-    ),
-    BaselineKind(
-        "popular",
-        "Most popular",
-        "Ranks movies by their number of ratings, the same for everybody.",
-        BaselineHyperparameters,
-        MostPopular,
-        FactorModel.from_arrays,
-        predicts_ratings=False,
-    ),
-    BaselineKind(
-        "random",
-        "Random order",
-        "Ranks movies at random: the floor of every ranking metric.",
-        BaselineHyperparameters,
-        RandomOrder,
-        RandomModel.from_arrays,
-        predicts_ratings=False,
-    ),
-    BaselineKind(
-        "svd",
-        "SVD",
-        "Biased matrix factorization by gradient descent (Surprise).",
-        SVDHyperparameters,
-        SVD,
-        FactorModel.from_arrays,
-        predicts_ratings=True,
-    ),
-    BaselineKind(
-        "svdpp",
-        "SVD++",
-        "SVD that also learns from which movies a user rated at all (Surprise).",
-        SVDppHyperparameters,
-        SVDpp,
-        FactorModel.from_arrays,
-        predicts_ratings=True,
-    ),
-    BaselineKind(
-        "knn",
-        "kNN-Baseline",
-        "Biases plus what the user gave to the most similar movies (Surprise).",
-        NeighboursHyperparameters,
-        NearestNeighbours,
-        NeighbourModel.from_arrays,
-        predicts_ratings=True,
-    ),
-    BaselineKind(
-        "ease",
-        "EASE",
-        "Every rated movie votes for the others; linear, solved in closed form.",
-        EASEHyperparameters,
-        EASE,
-        EASEModel.from_arrays,
-        predicts_ratings=False,
-    ),
-    BaselineKind(
-        "als",
-        "ALS",
-        "Weighted matrix factorization of who rated what (implicit).",
-        ALSHyperparameters,
-        ALS,
-        FactorModel.from_arrays,
-        predicts_ratings=False,
-    ),
-    BaselineKind(
-        "bpr",
-        "BPR",
-        "Matrix factorization that ranks rated movies above others (implicit).",
-        BPRHyperparameters,
-        BPR,
-        FactorModel.from_arrays,
-        predicts_ratings=False,
-    ),
-    BaselineKind(
-        "lightgcn",
-        "LightGCN",
-        "Embeddings averaged over neighbours, trained to rank (torch-geometric).",
-        LightGCNHyperparameters,
-        LightGCN,
-        FactorModel.from_arrays,
-        predicts_ratings=False,
-    ),
-    BaselineKind(
-        "myfm",
-        "myFM",
-        "Bayesian factorization machine with all side information (myfm).",
-        MyFMHyperparameters,
-        MyFM,
-        RatingTable.from_arrays,
-        predicts_ratings=True,
-    ),
+# a new baseline is a file with `BASELINES` of its own and its name here, in the order of lists
+_FILES = (simple, surprise, knn, ease, implicit, lightgcn, myfm)
+BASELINES: Mapping[str, BaselineKind] = MappingProxyType(
+    {kind.name: kind for file in _FILES for kind in file.BASELINES}
 )
-
-BASELINES: Mapping[str, BaselineKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
 
 
 def baseline_kind(name: str) -> BaselineKind:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from movierec.data.dataset import FloatArray, IntArray
 from movierec.errors import ArtifactError
-from movierec.models.serving import NamedArrays, floats
+from movierec.models.arrays import NamedArrays, floats
 
 __all__ = ["KERNEL", "ResidualKernel"]
 

@@ -13,11 +13,10 @@ from scipy.linalg import cho_factor, cho_solve
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError
+from movierec.models.arrays import NamedArrays, RatingLists, floats, integers, one_thread
 from movierec.models.factors import FactorModel
 from movierec.models.protocol import Arrays
 from movierec.models.residual_kernel import KERNEL, ResidualKernel
-from movierec.models.serving import NamedArrays, RatingLists, floats, integers
-from movierec.models.threads import one_thread
 
 __all__ = ["KERNEL", "ResidualKernel", "ResidualModel", "fit_residuals", "most_ratings"]
 

@@ -13,80 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
-from movierec.models.baselines import config as baselines
 from movierec.models.factory import BASELINES
-from movierec.models.graphsage.hyperparameters import PRESETS, SageHyperparameters
-from movierec.workflows.requests import hyperparameter_class, hyperparameter_fields
+from movierec.models.fields import search_range
+from movierec.models.graphsage.hyperparameters import PRESETS
+from movierec.workflows.requests import hyperparameter_fields
 
 __all__ = [
     "DEFAULT_SEARCH",
-    "SEARCH_RANGES",
     "Choices",
     "Dimension",
     "Range",
     "search_space",
 ]
-
-# Where a sweep looks unless it is told. The bounds of a field say what is allowed, these what is
-# worth the time: about a factor of three to ten around the defaults and what papers use.
-SEARCH_RANGES: Mapping[type[BaseModel], Mapping[str, str]] = {
-    SageHyperparameters: {
-        "hidden_dim": "24..128:log",
-        "num_layers": "1..3",
-        "aggregator": "mean,max,mean+max",
-        "dropout": "0..0.5",
-        "feature_dropout": "0..0.5",
-        "shrinkage": "1..30:log",
-        "ordinal_weight": "0.3..3:log",
-        "ranking_weight": "0.5..10:log",
-        "liking_exponent": "0.4..1",
-        "ranking_dim": "32..192:log",
-        "learning_rate": "0.0005..0.05:log",
-        "weight_decay": "0.01..2:log",
-        "gradient_clip": "0.5..10:log",
-        "batch_size": "256..8192:log",
-        "target_fraction": "0.1..0.5",
-        "weight_average": "0.9..0.995",
-        "epochs": "30..200:log",
-    },
-    baselines.BiasesHyperparameters: {
-        "user_regularization": "1..50:log",
-        "movie_regularization": "1..50:log",
-    },
-    baselines.SVDHyperparameters: {
-        "factors": "10..200:log",
-        "epochs": "10..80:log",
-        "learning_rate": "0.001..0.02:log",
-        "regularization": "0.01..0.2:log",
-    },
-    baselines.NeighboursHyperparameters: {
-        "neighbours": "10..120:log",
-        "min_neighbours": "1..10",
-        "shrinkage": "10..500:log",
-    },
-    baselines.EASEHyperparameters: {"regularization": "50..2000:log"},
-    baselines.ALSHyperparameters: {
-        "factors": "16..256:log",
-        "epochs": "5..50:log",
-        "regularization": "0.01..100:log",
-        "confidence": "0.5..40:log",
-    },
-    baselines.BPRHyperparameters: {
-        "factors": "16..256:log",
-        "epochs": "20..500:log",
-        "learning_rate": "0.001..0.1:log",
-        "regularization": "0.001..0.1:log",
-    },
-    baselines.LightGCNHyperparameters: {
-        "factors": "16..256:log",
-        "num_layers": "1..4",
-        "epochs": "20..200:log",
-        "learning_rate": "0.001..0.05:log",
-        "regularization": "1e-6..0.001:log",
-    },
-    baselines.MyFMHyperparameters: {"factors": "4..32:log", "samples": "100..1000:log"},
-}
-
 
 _PLAIN = ConfigDict(frozen=True, extra="forbid")
 _SAYS = "Write it as --search NAME, NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,C."
@@ -214,7 +152,8 @@ def _check(preset: str, space: Mapping[str, Dimension], fixed: Mapping[str, Any]
 def _usual(preset: str) -> Sequence[str]:
     if preset in PRESETS:
         return DEFAULT_SEARCH.get(preset, _ANY_PRESET)
-    return [name for name in hyperparameter_fields(preset) if _range_of(preset, name)]
+    fields = hyperparameter_fields(preset)
+    return [name for name, field in fields.items() if search_range(field)]
 
 
 def _field(preset: str, name: str) -> FieldInfo:
@@ -228,18 +167,10 @@ def _field(preset: str, name: str) -> FieldInfo:
     return fields[name]
 
 
-def _range_of(preset: str, name: str) -> str | None:
-    """Return the usual range; a baseline has those of the baselines it extends."""
-    for kind in hyperparameter_class(preset).__mro__:
-        if name in SEARCH_RANGES.get(kind, {}):
-            return SEARCH_RANGES[kind][name]
-    return None
-
-
 def _dimension(preset: str, name: str, values: str | None) -> Dimension:
     field = _field(preset, name)
     if values is None:
-        return _usual_dimension(preset, name, field)
+        return _usual_dimension(name, field)
     try:
         return _read(field, values)
     except ValidationError as error:
@@ -249,8 +180,8 @@ def _dimension(preset: str, name: str, values: str | None) -> Dimension:
         raise _unusable(name, values, str(error)) from error
 
 
-def _usual_dimension(preset: str, name: str, field: FieldInfo) -> Dimension:
-    usual, kind = _range_of(preset, name), _kind(field)
+def _usual_dimension(name: str, field: FieldInfo) -> Dimension:
+    usual, kind = search_range(field), _kind(field)
     if usual is not None:
         return _read(field, usual)
     if kind is bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.graph import RatingGraph
+from movierec.models.arrays import require_ratings
 from movierec.models.factors import FactorModel
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.heads import NodeStates
@@ -19,7 +20,6 @@ from movierec.models.graphsage.recommender import (
     factors_of,
     feature_tensors,
 )
-from movierec.models.serving import require_ratings
 from movierec.runtime import seed_everything
 from movierec.training.budget import StepBudget
 from movierec.training.callbacks import Hook, Stage

@@ -14,7 +14,9 @@ from pydantic.fields import FieldInfo
 
 from movierec.data.splits import SplitName, SplitSpec
 from movierec.models.factory import BASELINES
-from movierec.models.graphsage.hyperparameters import AGGREGATORS, PRESETS, bounds
+from movierec.models.fields import bounds, bounds_text, unit
+from movierec.models.graphsage.formulas import AGGREGATORS
+from movierec.models.graphsage.hyperparameters import PRESETS
 from movierec.workflows.requests import (
     TrainRequest,
     full_hyperparameters,
@@ -38,14 +40,9 @@ __all__ = [
 Kind = Literal["int", "float", "bool", "choice", "several"]
 _TYPES: Mapping[Any, Kind] = {int: "int", float: "float", bool: "bool"}
 
-UNITS: Mapping[str, str] = {
-    "hidden_dim": "numbers", "ranking_dim": "numbers", "factors": "numbers", "num_layers": "hops",
-    "dropout": "share", "feature_dropout": "share", "target_fraction": "share",
-    "batch_size": "ratings", "sampled_movies": "movies", "epochs": "passes",
-    "early_stopping_patience": "epochs", "shrinkage": "ratings", "min_delta": "loss",
+_SPLIT_UNITS: Mapping[str, str] = {
     "test_fraction": "share", "validation_fraction": "share", "last_n": "ratings",
-    "given": "ratings", "user_regularization": "ratings", "movie_regularization": "ratings",
-    "samples": "draws", "burn_in": "draws",
+    "given": "ratings",
 }  # fmt: skip
 _LABELS: Mapping[str, str] = {
     "early_stopping_patience": "Patience", "test_fraction": "Test part",
@@ -94,13 +91,13 @@ class FormField:
     low: float = -math.inf
     high: float = math.inf
     options: tuple[Any, ...] = ()
+    unit: str = ""
     title: str = ""
 
     @property
     def label(self) -> str:
         """What the input is called, with its unit."""
-        unit = UNITS.get(self.name)
-        return (self.title or label(self.name)) + (f" ({unit})" if unit else "")
+        return (self.title or label(self.name)) + (f" ({self.unit})" if self.unit else "")
 
 
 @dataclass(frozen=True)
@@ -195,23 +192,17 @@ def _start(preset: str) -> dict[str, Any]:
 
 
 def _field(name: str, field: FieldInfo, default: Any) -> FormField:
-    limits = bounds(field)
+    limits = bounds_text(field)
     text = (field.description or "") + (f" ({limits})" if limits else "")
     text = f"{text[:1].upper()}{text[1:]}. In commands and files: {name}."
     if name == "aggregator":
-        return FormField(name, "several", default, text, options=AGGREGATORS)
+        return FormField(name, "several", default, text, options=tuple(AGGREGATORS))
     if get_origin(field.annotation) is Literal:
         return FormField(name, "choice", default, text, options=get_args(field.annotation))
-    low, high = _limit(field, "ge", "gt", -math.inf), _limit(field, "le", "lt", math.inf)
-    return FormField(name, _TYPES[field.annotation], default, text, low, high)
-
-
-def _limit(field: FieldInfo, closed: str, opened: str, none: float) -> float:
-    for item in field.metadata:
-        for name in (closed, opened):
-            if getattr(item, name, None) is not None:
-                return float(getattr(item, name))
-    return none
+    measured_in = unit(field) or _SPLIT_UNITS.get(name, "")
+    return FormField(
+        name, _TYPES[field.annotation], default, text, *bounds(field), unit=measured_in
+    )
 
 
 def _named_in(message: str, values: Mapping[str, Any]) -> list[str]:

@@ -10,13 +10,13 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import recorded_split
 from movierec.errors import ArtifactError
 from movierec.inference.load import data_of, load_version
+from movierec.models.arrays import NamedArrays
 from movierec.models.ensemble import as_one_module
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.network import GraphSage, Sizes
 from movierec.models.graphsage.recommender import SageRecommender, feature_tensors
 from movierec.models.residuals import ResidualKernel
-from movierec.models.serving import NamedArrays
 from movierec.registry import Registry
 from movierec.registry.safe_pickle import read_weights, safe_load
 from movierec.settings import Settings

@@ -64,18 +64,55 @@ def test_newcomers_get_the_genre_they_rate(version, place):
     assert sum(GENRES[place] in each for each in genres) >= 9
 
 
-def test_the_explanation_names_the_genre_and_ratings_of_it(version):
+def above_mean(version: LoadedVersion, ratings: dict[str, float], movie_id: str) -> float:
+    """Score above the mean movie's of somebody who comes with these ratings."""
+    scores = version.scores_of(version.newcomer(ratings)).astype(np.float64)
+    return float(scores[version.dataset.movies.index(movie_id)] - scores.mean())
+
+
+def effects_of(version: LoadedVersion, user: str, movie_id: str) -> dict[str, float]:
+    """What each rating of a user adds to a movie's score: asked again without it."""
+    person = version.person(user)
+    rated = [str(movie) for movie in version.dataset.movies.ids[person.seen]]
+    ratings = dict(zip(rated, person.stars.tolist(), strict=True))
+    whole = above_mean(version, ratings, movie_id)
+    rest = {movie: {m: s for m, s in ratings.items() if m != movie} for movie in ratings}
+    return {movie: whole - above_mean(version, rest[movie], movie_id) for movie in ratings}
+
+
+def test_the_explanation_names_the_genre_and_ratings_with_their_exact_effects(version):
+    # Which ratings raise a score is up to the training: where all say the same, the others stand
+    # in for the one left out. With 3 seeds, 3 to 9 of 100 explanations name none, the same ones
+    # with AVX-512, AVX2 and neither. What is named is exact: rounding moved effects of 1e-4 to
+    # 3e-2 by 7e-7 at most.
     for user in ("u0", "u1", "u2", "u3"):
         for line in version.recommend(user, 3):
             found = version.explain(user, line.movie_id)
             assert found.shared_genres[0] == (genre_of(user), 1.0)
             assert f"100% of what they liked is {genre_of(user)} too" in found.sentence
-            assert found.causes
-            assert {cause.shared_genres for cause in found.causes} == {(genre_of(user),)}
+            effects = effects_of(version, user, line.movie_id)
+            named = (*found.causes, *found.against)
+            assert named
+            assert {cause.shared_genres for cause in named} == {(genre_of(user),)}
+            assert {c.movie_id: c.effect for c in named} == pytest.approx(
+                {c.movie_id: effects[c.movie_id] for c in named}, rel=0, abs=1e-5
+            )
+            largest = sum(sorted(effects.values(), reverse=True)[: len(found.causes)])
+            assert sum(c.effect for c in found.causes) == pytest.approx(largest, abs=1e-4)
+            assert found.causes or max(effects.values()) < 1e-5
+            assert all(cause.title in found.sentence for cause in found.causes[:3])
 
 
-def test_without_their_ratings_the_movie_would_not_lead(version):
-    line = version.recommend("u2", 1)[0]
-    found = version.explain("u2", line.movie_id)
-    assert found.rank == 1
-    assert found.rank_without > 10
+def test_without_their_ratings_the_movies_would_not_lead(version):
+    # A list for nobody has one of the four genres at its top, and which one is up to the training:
+    # with 3 seeds the movie of that one stood at 1 or 2, the last of the four at 121 or 122.
+    nobody = version.scores_of(version.newcomer({}))
+    places = []
+    for user in ("u0", "u1", "u2", "u3"):
+        found = version.explain(user, version.recommend(user, 1)[0].movie_id)
+        better = nobody > nobody[version.dataset.movies.index(found.movie_id)]
+        better[version.person(user).seen] = False
+        assert found.rank == 1
+        assert found.rank_without == better.sum() + 1
+        places.append(found.rank_without)
+    assert max(places) > 40

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from movierec.models.graphsage.hyperparameters import AGGREGATORS, PRESETS, hyperparameters
+from movierec.models.graphsage.formulas import AGGREGATORS
+from movierec.models.graphsage.hyperparameters import PRESETS, hyperparameters
 from movierec.models.graphsage.losses import step_loss
 from tests.support.sage_cases import RICH, Recorder, fit, make_model, small
 

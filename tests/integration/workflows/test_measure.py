@@ -34,7 +34,7 @@ from movierec.jobs.execute import execute
 from movierec.jobs.foreground import take_up
 from movierec.jobs.measures import measure_run, queue_measure, submit_measure
 from movierec.metadata import RecordedSplit
-from movierec.models.table import RatingTable
+from movierec.models.baselines.myfm import RatingTable
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.measurements import Measurements
 from movierec.settings import Settings

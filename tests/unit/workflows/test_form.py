@@ -12,7 +12,8 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import SPLIT_NAMES, SplitName, SplitSpec, make_split
 from movierec.errors import HyperparameterError, NotFoundError, SplitError
 from movierec.models.factory import make_baseline
-from movierec.models.graphsage.hyperparameters import AGGREGATORS, PRESETS, hyperparameters
+from movierec.models.graphsage.formulas import AGGREGATORS
+from movierec.models.graphsage.hyperparameters import PRESETS, hyperparameters
 from movierec.workflows import form
 from movierec.workflows.form import FormField
 from movierec.workflows.requests import (
@@ -171,7 +172,7 @@ def test_every_option_is_one_the_model_takes(preset: str) -> None:
 
 def test_several_aggregators_are_offered_one_by_one() -> None:
     field = fields("default")["aggregator"]
-    assert (field.kind, field.options) == ("several", AGGREGATORS)
+    assert (field.kind, field.options) == ("several", tuple(AGGREGATORS))
     joined = {**defaults("default"), "aggregator": "+".join(AGGREGATORS)}
     assert form.complaints("default", joined) == {}
 

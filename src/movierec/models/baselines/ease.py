@@ -9,13 +9,26 @@ from scipy import linalg, sparse
 
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError, TrainingError
-from movierec.models.baselines.config import EASEHyperparameters
+from movierec.models.arrays import NamedArrays, RatingLists, floats, require_ratings
+from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind
+from movierec.models.fields import setting
 from movierec.models.protocol import Arrays
-from movierec.models.serving import NamedArrays, RatingLists, floats, require_ratings
 
-__all__ = ["EASE", "EASE_MAX_MOVIES", "EASEModel"]
+__all__ = ["BASELINES", "EASE", "EASE_MAX_MOVIES", "EASEHyperparameters", "EASEModel"]
 
 EASE_MAX_MOVIES = 20_000  # three float32 matrices of movies x movies: 4.8 GB while fitting
+
+
+class EASEHyperparameters(BaselineHyperparameters):
+    """The one number of Steck's shallow autoencoder."""
+
+    regularization: float = setting(
+        500.0,
+        "L2 penalty on the movie-to-movie weights (lambda)",
+        gt=0,
+        le=1e9,
+        search="50..2000:log",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,3 +120,17 @@ def _require_size(n_movies: int) -> None:
             f"the {EASE_MAX_MOVIES:,} it is limited to.",
             hint="Use a smaller data set or another model.",
         )
+
+
+BASELINES = (
+    BaselineKind(
+        "ease",
+        "EASE",
+        "Every rated movie votes for the others; linear, solved in closed form.",
+        EASEHyperparameters,
+        EASE,
+        EASEModel.from_arrays,
+        predicts_ratings=False,
+        tuned={"regularization": 410.0},
+    ),
+)

@@ -14,12 +14,70 @@ from scipy import sparse
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.errors import TrainingError
-from movierec.models.baselines.config import ALSHyperparameters, BPRHyperparameters
-from movierec.models.baselines.optional import bench_module
+from movierec.models.arrays import require_ratings
+from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind, bench_module
 from movierec.models.factors import FactorModel
-from movierec.models.serving import require_ratings
+from movierec.models.fields import setting
 
-__all__ = ["ALS", "BPR"]
+__all__ = ["ALS", "BASELINES", "BPR", "ALSHyperparameters", "BPRHyperparameters"]
+
+
+class ALSHyperparameters(BaselineHyperparameters):
+    """Defaults are the best found on the validation part of `random` (docs/PEERS.md)."""
+
+    factors: int = setting(
+        32,
+        "length of the user and movie vectors",
+        ge=1,
+        le=1000,
+        unit="numbers",
+        search="16..256:log",
+    )
+    epochs: int = setting(
+        40,
+        "alternations between users and movies",
+        ge=1,
+        le=1000,
+        unit="passes",
+        search="5..50:log",
+    )
+    regularization: float = setting(
+        35.0, "L2 penalty on the vectors", ge=0, le=1e6, search="0.01..100:log"
+    )
+    confidence: float = setting(
+        5.6,
+        "weight of a pair with a rating; one without has 1 (alpha)",
+        gt=0,
+        le=1e6,
+        search="0.5..40:log",
+    )
+
+
+class BPRHyperparameters(BaselineHyperparameters):
+    """Defaults are the best found on the validation part of `random` (docs/PEERS.md)."""
+
+    factors: int = setting(
+        16,
+        "length of the user and movie vectors",
+        ge=1,
+        le=1000,
+        unit="numbers",
+        search="16..256:log",
+    )
+    epochs: int = setting(
+        173,
+        "passes over the training ratings",
+        ge=1,
+        le=10_000,
+        unit="passes",
+        search="20..500:log",
+    )
+    learning_rate: float = setting(
+        0.0035, "step of the gradient descent", gt=0, le=1, search="0.001..0.1:log"
+    )
+    regularization: float = setting(
+        0.02, "L2 penalty on every parameter", ge=0, le=10, search="0.001..0.1:log"
+    )
 
 
 @dataclass(frozen=True)
@@ -119,3 +177,25 @@ def _binary(dataset: Dataset, train: Interactions) -> sparse.csr_matrix:
     matrix = train.matrix(dataset.n_users, dataset.n_movies)
     matrix.data = np.ones_like(matrix.data)
     return matrix
+
+
+BASELINES = (
+    BaselineKind(
+        "als",
+        "ALS",
+        "Weighted matrix factorization of who rated what (implicit).",
+        ALSHyperparameters,
+        ALS,
+        FactorModel.from_arrays,
+        predicts_ratings=False,
+    ),
+    BaselineKind(
+        "bpr",
+        "BPR",
+        "Matrix factorization that ranks rated movies above others (implicit).",
+        BPRHyperparameters,
+        BPR,
+        FactorModel.from_arrays,
+        predicts_ratings=False,
+    ),
+)

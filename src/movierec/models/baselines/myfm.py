@@ -12,15 +12,41 @@ import pandas as pd
 from scipy import sparse
 
 from movierec.columns import Columns
-from movierec.data.dataset import Dataset, FloatArray, Interactions
-from movierec.models.baselines.config import MyFMHyperparameters
-from movierec.models.baselines.optional import bench_module
-from movierec.models.serving import require_ratings
-from movierec.models.table import RatingTable, require_table_size
+from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions, RatingScale
+from movierec.errors import ArtifactError, TrainingError
+from movierec.models.arrays import (
+    NamedArrays,
+    floats,
+    read_only,
+    require_ratings,
+    scale_array,
+    scale_from,
+)
+from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind, bench_module
+from movierec.models.fields import setting
+from movierec.models.protocol import Arrays
 
-__all__ = ["MyFM"]
+__all__ = ["BASELINES", "MyFM", "MyFMHyperparameters", "RatingTable"]
 
+TABLE_MAX_CELLS = 100_000_000  # 4 bytes each: 400 MB
 YEARS = 5  # width of the bands of ages and of release years; myFM's own examples use it for ages
+
+
+class MyFMHyperparameters(BaselineHyperparameters):
+    """Defaults are the best found on the validation part of `random` (docs/PEERS.md)."""
+
+    factors: int = setting(
+        9, "length of the vectors (rank)", ge=1, le=1000, unit="numbers", search="4..32:log"
+    )
+    samples: int = setting(
+        300,
+        "Gibbs samples that are averaged",
+        ge=1,
+        le=10_000,
+        unit="draws",
+        search="100..1000:log",
+    )
+    burn_in: int = setting(20, "samples that are drawn and left out", ge=0, le=10_000, unit="draws")
 
 
 @dataclass(frozen=True)
@@ -47,7 +73,7 @@ class MyFM:
 
         """
         require_ratings(train)
-        require_table_size(dataset.n_users, dataset.n_movies)
+        _require_table_size(dataset.n_users, dataset.n_movies)
         users, movies = _sides(dataset, train)
         kept = _Samples(users.matrix, movies.matrix, self.hyperparameters.burn_in)
         self._run(train, users, movies, kept, seed)
@@ -180,3 +206,80 @@ def _quiet_myfm() -> Any:
     base: Any = bench_module("myfm.base")
     base.tqdm = partial(bench_module("tqdm").tqdm, disable=True)
     return bench_module("myfm")
+
+
+@dataclass(frozen=True, eq=False)
+class RatingTable:
+    """A predicted rating for every user and movie. Ranks by the same numbers, unclipped.
+
+    Shapes:
+        stars: (n_users, n_movies) float32.
+
+    Raises:
+        ArtifactError: the table has no two dimensions.
+
+    """
+
+    stars: FloatArray
+    scale: RatingScale
+
+    def __post_init__(self) -> None:
+        if self.stars.ndim != 2:
+            raise ArtifactError(
+                f"The table of ratings has the shape {self.stars.shape}, not (users, movies)."
+            )
+        object.__setattr__(self, "stars", read_only(self.stars))
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return len(self.stars)
+
+    @property
+    def n_movies(self) -> int:
+        """Number of movies."""
+        return int(self.stars.shape[1])
+
+    def predict(self, user: IntArray, movie: IntArray) -> FloatArray:
+        """Return ratings in stars, clipped to the scale. Shapes: (n,), (n,) -> (n,)."""
+        return self.scale.clip(self.stars[user, movie])
+
+    def score(self, users: IntArray) -> FloatArray:
+        """Return every movie's predicted rating, unclipped. Shapes: (n,) -> (n, n_movies)."""
+        return self.stars[users]
+
+    def with_interactions(self, ratings: Interactions) -> RatingTable:  # noqa: ARG002
+        """Return itself: predictions are looked up."""
+        return self
+
+    def arrays(self) -> Arrays:
+        """Return name -> array, lossless; `from_arrays` reads it back."""
+        return {"stars": self.stars, "scale": scale_array(self.scale)}
+
+    @classmethod
+    def from_arrays(cls, arrays: NamedArrays) -> RatingTable:
+        """Bring a model back from `arrays()`; ArtifactError when one is missing or misfits."""
+        return cls(floats(arrays, "stars"), scale_from(arrays))
+
+
+def _require_table_size(n_users: int, n_movies: int) -> None:
+    """Raise TrainingError when a table would have more than TABLE_MAX_CELLS cells."""
+    if n_users * n_movies > TABLE_MAX_CELLS:
+        raise TrainingError(
+            f"A table of {n_users:,} users and {n_movies:,} movies has "
+            f"{n_users * n_movies:,} cells; the limit is {TABLE_MAX_CELLS:,}.",
+            hint="Use a smaller data set or another model.",
+        )
+
+
+BASELINES = (
+    BaselineKind(
+        "myfm",
+        "myFM",
+        "Bayesian factorization machine with all side information (myfm).",
+        MyFMHyperparameters,
+        MyFM,
+        RatingTable.from_arrays,
+        predicts_ratings=True,
+    ),
+)

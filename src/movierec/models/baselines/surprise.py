@@ -17,21 +17,62 @@ from scipy import sparse
 
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from movierec.errors import TrainingError
-from movierec.models.baselines.config import (
-    BiasesHyperparameters,
-    NeighboursHyperparameters,
-    SVDHyperparameters,
-    SVDppHyperparameters,
-)
-from movierec.models.baselines.knn import NeighbourModel
+from movierec.models.arrays import require_ratings
+from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind
 from movierec.models.factors import FactorModel
-from movierec.models.serving import RatingLists, require_ratings
+from movierec.models.fields import setting
 
-__all__ = ["BYTES_A_RATING", "NEIGHBOURS_MAX", "SVD", "NearestNeighbours", "SVDpp"]
+__all__ = [
+    "BASELINES",
+    "BYTES_A_RATING",
+    "SVD",
+    "FittedBySurprise",
+    "SVDHyperparameters",
+    "SVDpp",
+    "SVDppHyperparameters",
+    "fitted_by_surprise",
+]
 
-NEIGHBOURS_MAX = 10_000  # Surprise fills five matrices of 8 bytes a pair: 4 GB
 BYTES_A_RATING = 400  # Surprise keeps each as Python objects, in three lists (docs/LOG.md)
 GIB = 2**30
+
+
+class SVDHyperparameters(BaselineHyperparameters):
+    """Defaults are those of Surprise's SVD."""
+
+    factors: int = setting(
+        100,
+        "length of the user and movie vectors",
+        ge=1,
+        le=1000,
+        unit="numbers",
+        search="10..200:log",
+    )
+    epochs: int = setting(
+        20, "passes over the training ratings", ge=1, le=1000, unit="passes", search="10..80:log"
+    )
+    learning_rate: float = setting(
+        0.005, "step of the gradient descent", gt=0, le=1, search="0.001..0.02:log"
+    )
+    regularization: float = setting(
+        0.02, "L2 penalty on every parameter", ge=0, le=10, search="0.01..0.2:log"
+    )
+
+
+class SVDppHyperparameters(SVDHyperparameters):
+    """Defaults are those of Surprise's SVD++."""
+
+    factors: int = setting(
+        20,
+        "length of the user and movie vectors",
+        ge=1,
+        le=1000,
+        unit="numbers",
+        search="10..200:log",
+    )
+    learning_rate: float = setting(
+        0.007, "step of the gradient descent", gt=0, le=1, search="0.001..0.02:log"
+    )
 
 
 @dataclass(frozen=True)
@@ -51,7 +92,7 @@ class SVD:
         import surprise
 
         algorithm = surprise.SVD(**_descent_options(self.hyperparameters, seed))
-        fitted = _fitted(algorithm, dataset, train)
+        fitted = fitted_by_surprise(algorithm, dataset, train)
         return fitted.factor_model(dataset, fitted.by_user("pu"), fitted.by_movie("qi"))
 
 
@@ -75,62 +116,13 @@ class SVDpp:
 
         options = _descent_options(self.hyperparameters, seed)
         # without the cache Surprise 1.1.5 loses memory in every epoch, and is slower
-        fitted = _fitted(surprise.SVDpp(**options, cache_ratings=True), dataset, train)
+        fitted = fitted_by_surprise(surprise.SVDpp(**options, cache_ratings=True), dataset, train)
         implicit = _implicit(train, fitted.by_movie("yj"), dataset.n_users)
         return fitted.factor_model(dataset, fitted.by_user("pu") + implicit, fitted.by_movie("qi"))
 
 
 @dataclass(frozen=True)
-class NearestNeighbours:
-    """kNN-Baseline: Surprise's shrunk Pearson-baseline similarities, numpy predictions.
-
-    Similar movies unless `based_on` says users. (Surprise's own class starts from similar
-    users with mean squared difference, and its documentation recommends the similarity
-    used here.)
-    """
-
-    hyperparameters: NeighboursHyperparameters = field(default_factory=NeighboursHyperparameters)
-
-    def fit(self, dataset: Dataset, train: Interactions, *, seed: int) -> NeighbourModel:  # noqa: ARG002
-        """Fit on the training part; the seed changes nothing.
-
-        Raises:
-            EmptyDataError: there are no training ratings.
-            TrainingError: more than NEIGHBOURS_MAX movies (users), or too many ratings: there is
-                not enough memory.
-
-        """
-        by_users = self.hyperparameters.based_on == "users"
-        _require_pairs(dataset.n_users if by_users else dataset.n_movies, by_users)
-        fitted = _fitted(self._algorithm(by_users), dataset, train)
-        return NeighbourModel(
-            fitted.similarity(by_users),
-            _lists(dataset, train, by_users),
-            fitted.by_user("bu"),
-            fitted.by_movie("bi"),
-            fitted.mean,
-            dataset.scale,
-            self.hyperparameters.neighbours,
-            self.hyperparameters.min_neighbours,
-            by_users,
-            self.hyperparameters.user_regularization,
-        )
-
-    def _algorithm(self, by_users: bool) -> Any:
-        import surprise
-
-        similarity = {
-            "name": "pearson_baseline",
-            "user_based": by_users,
-            "shrinkage": self.hyperparameters.shrinkage,
-        }
-        return surprise.KNNBaseline(
-            sim_options=similarity, bsl_options=_bias_options(self.hyperparameters), verbose=False
-        )
-
-
-@dataclass(frozen=True)
-class _Fitted:
+class FittedBySurprise:
     """A fitted Surprise algorithm, read by the data set's indices.
 
     Surprise numbers users and movies by their first appearance; `users` and `movies` hold
@@ -145,15 +137,19 @@ class _Fitted:
 
     @property
     def mean(self) -> float:
+        """The mean training rating in stars."""
         return float(np.float32(self.algorithm.trainset.global_mean))  # as it is stored
 
     def by_user(self, name: str) -> FloatArray:
+        """Return a parameter of the users, (n_users, ...); zeros for users without a rating."""
         return _scattered(getattr(self.algorithm, name), self.users, self.n_users)
 
     def by_movie(self, name: str) -> FloatArray:
+        """Return a parameter of the movies, (n_movies, ...); zeros as for users."""
         return _scattered(getattr(self.algorithm, name), self.movies, self.n_movies)
 
     def similarity(self, by_users: bool) -> FloatArray:
+        """Return the similarities of all users, or of all movies, (n, n)."""
         place, size = (self.users, self.n_users) if by_users else (self.movies, self.n_movies)
         similarity = np.zeros((size, size), np.float32)
         similarity[np.ix_(place, place)] = self.algorithm.sim
@@ -162,6 +158,7 @@ class _Fitted:
     def factor_model(
         self, dataset: Dataset, user: FloatArray | None = None, movie: FloatArray | None = None
     ) -> FactorModel:
+        """Return mean, biases and, where given, vectors as arrays."""
         return FactorModel(
             self.n_users,
             self.n_movies,
@@ -174,7 +171,14 @@ class _Fitted:
         )
 
 
-def _fitted(algorithm: Any, dataset: Dataset, train: Interactions) -> _Fitted:
+def fitted_by_surprise(algorithm: Any, dataset: Dataset, train: Interactions) -> FittedBySurprise:
+    """Fit an algorithm of Surprise on the training part.
+
+    Raises:
+        EmptyDataError: there are no training ratings.
+        TrainingError: there is not enough memory for Surprise.
+
+    """
     import surprise
 
     require_ratings(train)
@@ -185,7 +189,7 @@ def _fitted(algorithm: Any, dataset: Dataset, train: Interactions) -> _Fitted:
     algorithm.fit(trainset)
     users = [trainset.to_raw_uid(inner) for inner in trainset.all_users()]
     movies = [trainset.to_raw_iid(inner) for inner in trainset.all_items()]
-    return _Fitted(
+    return FittedBySurprise(
         algorithm,
         np.array(users, np.int64),
         np.array(movies, np.int64),
@@ -214,21 +218,6 @@ def _implicit(train: Interactions, vectors: FloatArray, n_users: int) -> FloatAr
     return np.asarray(matrix @ vectors, np.float32)
 
 
-def _lists(dataset: Dataset, train: Interactions, by_users: bool) -> RatingLists:
-    if by_users:
-        return RatingLists.build(train.movie, train.user, train.rating, n_rows=dataset.n_movies)
-    return RatingLists.build(train.user, train.movie, train.rating, n_rows=dataset.n_users)
-
-
-def _bias_options(hyperparameters: BiasesHyperparameters) -> dict[str, Any]:
-    return {
-        "method": "als",
-        "n_epochs": hyperparameters.epochs,
-        "reg_u": hyperparameters.user_regularization,
-        "reg_i": hyperparameters.movie_regularization,
-    }
-
-
 def _descent_options(hyperparameters: SVDHyperparameters, seed: int) -> dict[str, Any]:
     return {
         "n_factors": hyperparameters.factors,
@@ -250,11 +239,25 @@ def _require_memory(n_ratings: int) -> None:
         )
 
 
-def _require_pairs(size: int, by_users: bool) -> None:
-    if size > NEIGHBOURS_MAX:
-        kind = "users" if by_users else "movies"
-        raise TrainingError(
-            f"The similarities of {size:,} {kind} do not fit in memory; "
-            f"the limit is {NEIGHBOURS_MAX:,}.",
-            hint="Base the neighbours on the other side, or use another model.",
-        )
+BASELINES = (
+    BaselineKind(
+        "svd",
+        "SVD",
+        "Biased matrix factorization by gradient descent (Surprise).",
+        SVDHyperparameters,
+        SVD,
+        FactorModel.from_arrays,
+        predicts_ratings=True,
+        tuned={"factors": 200, "epochs": 80, "learning_rate": 0.0044, "regularization": 0.087},
+    ),
+    BaselineKind(
+        "svdpp",
+        "SVD++",
+        "SVD that also learns from which movies a user rated at all (Surprise).",
+        SVDppHyperparameters,
+        SVDpp,
+        FactorModel.from_arrays,
+        predicts_ratings=True,
+        tuned={"factors": 40, "epochs": 34, "learning_rate": 0.0063, "regularization": 0.083},
+    ),
+)

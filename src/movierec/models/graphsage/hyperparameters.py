@@ -1,37 +1,35 @@
 """What a GraphSAGE is: every choice that shapes its weights, with bounds and help texts.
 
-The command line, the pages and the API all read names, bounds, defaults and help from here.
-Where it runs (device, threads, folders) is not here: see `training.config`.
+Command line, pages, API and sweeps read names, bounds, units, ranges and help from here: a new
+hyperparameter is a new field, and the code that it changes. Where a training runs (device, seed,
+checkpoint) is not here: see `training.options`.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from movierec.errors import HyperparameterError
+from movierec.models.fields import setting
+from movierec.models.graphsage.formulas import AGGREGATORS
 
 __all__ = [
-    "AGGREGATORS",
     "MOST_SCORES",
     "PRESETS",
     "RANKING_LOSSES",
     "LossType",
     "Residuals",
     "SageHyperparameters",
-    "bounds",
     "hyperparameters",
 ]
 
 Residuals = Literal["none", "taste", "taste+time"]
 LossType = Literal["mse", "mae", "huber", "ordinal", "bpr", "softmax"]
 RANKING_LOSSES: tuple[LossType, ...] = ("bpr", "softmax")
-_SIGNS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 # scores that a step's ranking loss makes at most: 32 MB for each of its few buffers
 MOST_SCORES = 2**23
-AGGREGATORS = ("max", "mean", "sum", "softmax", "powermean", "std")
 
 
 class SageHyperparameters(BaseModel):
@@ -39,109 +37,160 @@ class SageHyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    hidden_dim: int = Field(64, ge=2, le=1024, description="width of every node state")
-    num_layers: int = Field(3, ge=1, le=8, description="how many hops a message travels")
-    aggregator: str = Field(
-        "max",
-        description="how neighbours are summarised: " + ", ".join(AGGREGATORS) + "; several with +",
+    hidden_dim: int = setting(
+        64, "width of every node state", ge=2, le=1024, unit="numbers", search="24..128:log"
     )
-    messages: Literal["plain", "rating"] = Field(
+    num_layers: int = setting(
+        3, "how many hops a message travels", ge=1, le=8, unit="hops", search="1..3"
+    )
+    aggregator: str = setting(
+        "max",
+        "how neighbours are summarised: " + ", ".join(AGGREGATORS) + "; several with +",
+        search="mean,max,mean+max",
+    )
+    messages: Literal["plain", "rating"] = setting(
         "plain",
-        description="plain: a neighbour's state; rating: also the state times how much more than "
+        "plain: a neighbour's state; rating: also the state times how much more than "
         "expected the user liked the movie, and the shrunk biases",
     )
-    weights: Literal["shared", "per_type"] = Field(
-        "shared", description="one set of layer weights for both node types, or one for each"
+    weights: Literal["shared", "per_type"] = setting(
+        "shared", "one set of layer weights for both node types, or one for each"
     )
-    feature_layers: int = Field(1, ge=1, le=2, description="layers of the feature MLPs")
-    feature_bands: bool = Field(False, description="also give age and year as one-hot bands")
-    normalisation: Literal["none", "layer"] = Field(
-        "none", description="layer normalisation after each aggregation"
+    feature_layers: int = setting(1, "layers of the feature MLPs", ge=1, le=2)
+    feature_bands: bool = setting(False, "also give age and year as one-hot bands")
+    normalisation: Literal["none", "layer"] = setting(
+        "none", "layer normalisation after each aggregation"
     )
-    readout: Literal["last", "all"] = Field(
-        "last",
-        description="what the heads read: the last layer's state or all of them side by side",
+    readout: Literal["last", "all"] = setting(
+        "last", "what the heads read: the last layer's state or all of them side by side"
     )
-    head: Literal["dot", "projection"] = Field(
-        "dot", description="dot: product of the states; projection: learned vectors and biases"
+    head: Literal["dot", "projection"] = setting(
+        "dot", "dot: product of the states; projection: learned vectors and biases"
     )
-    liking_exponent: float = Field(
+    liking_exponent: float = setting(
         1.0,
+        "a rating message is divided by the number of ratings to this power; 1: their "
+        "mean, less: many ratings speak louder (messages rating)",
         ge=0,
         le=1,
-        description="a rating message is divided by the number of ratings to this power; 1: their "
-        "mean, less: many ratings speak louder (messages rating)",
+        search="0.4..1",
     )
-    ranking_dim: int = Field(
-        0, ge=0, le=4096, description="width of the ranking head's vectors; 0: twice hidden_dim"
+    ranking_dim: int = setting(
+        0,
+        "width of the ranking head's vectors; 0: twice hidden_dim",
+        ge=0,
+        le=4096,
+        unit="numbers",
+        search="32..192:log",
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="share of state entries dropped")
-    feature_dropout: float = Field(0.0, ge=0, lt=1, description="extra dropout on the features")
-    shrinkage: float = Field(5.0, ge=0, le=1000, description="ratings that pull a bias towards 0")
+    dropout: float = setting(
+        0.1, "share of state entries dropped", ge=0, lt=1, unit="share", search="0..0.5"
+    )
+    feature_dropout: float = setting(
+        0.0, "extra dropout on the features", ge=0, lt=1, unit="share", search="0..0.5"
+    )
+    shrinkage: float = setting(
+        5.0, "ratings that pull a bias towards 0", ge=0, le=1000, unit="ratings", search="1..30:log"
+    )
 
-    residuals: Residuals = Field(
+    residuals: Residuals = setting(
         "none",
-        description="correct a predicted rating by how the user's own ratings came out: none; "
+        "correct a predicted rating by how the user's own ratings came out: none; "
         "taste, by those of similar movies; taste+time, also by those given near in time, where "
         "the time of the predicted rating is known. Ranking stays as it is",
     )
 
-    loss_type: LossType = Field(
-        "mse", description="mse, mae, huber, ordinal: predict ratings; bpr, softmax: rank only"
+    loss_type: LossType = setting(
+        "mse", "mse, mae, huber, ordinal: predict ratings; bpr, softmax: rank only"
     )
-    ordinal_weight: float = Field(
-        1.0, ge=0, le=100, description="weight of the cross-entropy of the cut points (ordinal)"
+    ordinal_weight: float = setting(
+        1.0,
+        "weight of the cross-entropy of the cut points (ordinal)",
+        ge=0,
+        le=100,
+        search="0.3..3:log",
     )
-    ranking_weight: float = Field(
-        0.0, ge=0, le=100, description="weight of a softmax ranking loss beside the rating loss"
+    ranking_weight: float = setting(
+        0.0,
+        "weight of a softmax ranking loss beside the rating loss",
+        ge=0,
+        le=100,
+        search="0.5..10:log",
     )
-    sampled_movies: int = Field(
-        4096, ge=2, le=1_000_000,
-        description="a larger catalogue's softmax runs over this many sampled movies",
-    )  # fmt: skip
+    sampled_movies: int = setting(
+        4096,
+        "a larger catalogue's softmax runs over this many sampled movies",
+        ge=2,
+        le=1_000_000,
+        unit="movies",
+    )
 
-    optimizer: Literal["adam", "adamw", "muon"] = Field(
-        "adam", description="update rule; muon: orthogonalised steps for matrices, adamw elsewhere"
+    optimizer: Literal["adam", "adamw", "muon"] = setting(
+        "adam", "update rule; muon: orthogonalised steps for matrices, adamw elsewhere"
     )
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="largest step size")
-    schedule: Literal["constant", "one_cycle"] = Field(
-        "constant", description="learning rate over the epochs"
+    learning_rate: float = setting(1e-3, "largest step size", gt=0, le=1, search="0.0005..0.05:log")
+    schedule: Literal["constant", "one_cycle"] = setting(
+        "constant", "learning rate over the epochs"
     )
-    weight_decay: float = Field(0.0, ge=0, le=10, description="pull of the weights towards 0")
-    gradient_clip: float = Field(
-        0.0, ge=0, le=1000, description="largest gradient norm; 0: not clipped"
+    weight_decay: float = setting(
+        0.0, "pull of the weights towards 0", ge=0, le=10, search="0.01..2:log"
     )
-    batch_size: int = Field(
-        512, ge=1, le=10_000_000, description="ratings per step; not used with target_fraction"
+    gradient_clip: float = setting(
+        0.0, "largest gradient norm; 0: not clipped", ge=0, le=1000, search="0.5..10:log"
     )
-    target_fraction: float = Field(
-        0.0, ge=0, le=0.9,
-        description="share of the train ratings each step hides from the graph and predicts; "
+    batch_size: int = setting(
+        512,
+        "ratings per step; not used with target_fraction",
+        ge=1,
+        le=10_000_000,
+        unit="ratings",
+        search="256..8192:log",
+    )
+    target_fraction: float = setting(
+        0.0,
+        "share of the train ratings each step hides from the graph and predicts; "
         "0: batches of batch_size, nothing hidden",
-    )  # fmt: skip
-    graph_ratings: int = Field(
-        0, ge=0, le=2_000_000_000,
-        description="most ratings in one step's graph; larger data is trained on in parts, random "
+        ge=0,
+        le=0.9,
+        unit="share",
+        search="0.1..0.5",
+    )
+    graph_ratings: int = setting(
+        0,
+        "most ratings in one step's graph; larger data is trained on in parts, random "
         "users with all their ratings. 0: chosen by a cost model",
-    )  # fmt: skip
-    hiding: Literal["auto", "random", "newcomers", "later"] = Field(
+        ge=0,
+        le=2_000_000_000,
+    )
+    hiding: Literal["auto", "random", "newcomers", "later"] = setting(
         "random",
-        description="what a step hides (target_fraction): random ratings; nearly all of some "
+        "what a step hides (target_fraction): random ratings; nearly all of some "
         "users' as well; or what came right after a random moment. auto: newcomers on the split "
         "cold-users, later on temporal, else random",
     )
-    weight_average: float = Field(
-        0.0, ge=0, lt=1, description="decay of the moving average of the weights that is kept"
+    weight_average: float = setting(
+        0.0,
+        "decay of the moving average of the weights that is kept",
+        ge=0,
+        lt=1,
+        search="0.9..0.995",
     )
-    epochs: int = Field(50, ge=1, le=10_000, description="most passes over the train ratings")
-    early_stopping_patience: int = Field(
-        5, ge=1, le=10_000, description="epochs without improvement before stopping"
+    epochs: int = setting(
+        50,
+        "most passes over the train ratings",
+        ge=1,
+        le=10_000,
+        unit="passes",
+        search="30..200:log",
     )
-    min_delta: float = Field(
-        1e-4, ge=0, le=10, description="smallest drop of the validation loss that counts"
+    early_stopping_patience: int = setting(
+        5, "epochs without improvement before stopping", ge=1, le=10_000, unit="epochs"
     )
-    monitor: Literal["val_loss", "val_rmse", "val_ndcg_10"] = Field(
-        "val_loss", description="what picks the best epoch"
+    min_delta: float = setting(
+        1e-4, "smallest drop of the validation loss that counts", ge=0, le=10, unit="loss"
+    )
+    monitor: Literal["val_loss", "val_rmse", "val_ndcg_10"] = setting(
+        "val_loss", "what picks the best epoch"
     )
 
     @model_validator(mode="after")
@@ -242,16 +291,6 @@ def hyperparameters(preset: str = "default", **changes: Any) -> SageHyperparamet
             "; ".join(_complaint(item) for item in error.errors(include_url=False)) + ".",
             hint="`movierec train --help` lists every hyperparameter with its bounds.",
         ) from error
-
-
-def bounds(field: FieldInfo) -> str:
-    """Return the bounds of a number as "≥ 1, ≤ 8"; empty where there are none."""
-    words = []
-    for item in field.metadata:
-        for name, sign in _SIGNS:
-            if getattr(item, name, None) is not None:
-                words.append(f"{sign} {getattr(item, name):,}")
-    return ", ".join(words)
 
 
 def _complaint(item: Any) -> str:

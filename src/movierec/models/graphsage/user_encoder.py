@@ -23,6 +23,7 @@ from movierec.data.arrays import steps
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError
 from movierec.metadata import VersionMetadata
+from movierec.models.arrays import NamedArrays, floats
 from movierec.models.graphsage.formulas import (
     AGGREGATORS,
     LOG_DEGREE_SCALE,
@@ -31,7 +32,6 @@ from movierec.models.graphsage.formulas import (
 )
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.protocol import Arrays
-from movierec.models.serving import NamedArrays, floats
 
 if TYPE_CHECKING:
     from movierec.models.graphsage.heads import NodeStates

@@ -11,15 +11,12 @@ from scipy import sparse
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.errors import ArtifactError, EmptyDataError, NonFiniteError, TrainingError
-from movierec.models import table
 from movierec.models.baselines import lightgcn
 from movierec.models.baselines import myfm as baselines_myfm
-from movierec.models.baselines.config import TUNED
+from movierec.models.baselines.base import bench_module
 from movierec.models.baselines.lightgcn import _adjacency, _Pairs
-from movierec.models.baselines.myfm import _sides
-from movierec.models.baselines.optional import bench_module
+from movierec.models.baselines.myfm import RatingTable, _sides
 from movierec.models.factory import BASELINES, make_baseline
-from movierec.models.table import RatingTable
 from tests.support.factories import assemble
 
 PEERS = ("als", "bpr", "lightgcn", "myfm")
@@ -227,7 +224,7 @@ def test_vectors_that_are_no_numbers_are_refused(planted):
 
 
 def test_too_many_cells_are_refused_before_any_work(monkeypatch, planted):
-    monkeypatch.setattr(table, "TABLE_MAX_CELLS", 1199)
+    monkeypatch.setattr(baselines_myfm, "TABLE_MAX_CELLS", 1199)
     monkeypatch.setattr(baselines_myfm, "_sides", None)
     with pytest.raises(TrainingError, match=r"1,200 cells; the limit is 1,199"):
         make_baseline("myfm").fit(planted, planted.ratings, seed=0)
@@ -240,7 +237,9 @@ def test_a_table_that_is_none_is_refused():
 
 
 def test_tuned_values_can_be_set_and_differ_from_the_defaults():
-    for name, values in TUNED.items():
+    tuned = {name: kind.tuned for name, kind in BASELINES.items() if kind.tuned}
+    assert set(tuned) == {"biases", "svd", "svdpp", "knn", "ease"}
+    for name, values in tuned.items():
         make_baseline(name, values)
         defaults = BASELINES[name].hyperparameters().model_dump()
         assert values.items() - defaults.items(), name

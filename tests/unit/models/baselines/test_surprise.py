@@ -10,7 +10,7 @@ import pytest
 
 from movierec.data.dataset import Dataset, Interactions
 from movierec.errors import EmptyDataError, TrainingError
-from movierec.models.baselines import biases, surprise
+from movierec.models.baselines import knn, simple, surprise
 from movierec.models.baselines.knn import _nearest
 from movierec.models.factory import make_baseline
 from tests.support.factories import make_dataset
@@ -111,7 +111,7 @@ def test_nothing_to_train_on_is_refused(name, dataset):
 
 
 def test_too_many_pairs_are_refused_before_any_work(monkeypatch, dataset, train):
-    monkeypatch.setattr(surprise, "NEIGHBOURS_MAX", 44)
+    monkeypatch.setattr(knn, "NEIGHBOURS_MAX", 44)
     with pytest.raises(TrainingError, match="45 movies do not fit"):
         make_baseline("knn").fit(dataset, train, seed=SEED)
     with pytest.raises(TrainingError, match="60 users do not fit"):
@@ -130,7 +130,7 @@ def test_more_ratings_than_surprise_has_memory_for_are_refused(monkeypatch, data
 @pytest.mark.parametrize("size", [1, 100])
 def test_biases_of_blocks_are_those_of_all_ratings(monkeypatch, dataset, train, size):
     whole = make_baseline("biases").fit(dataset, train, seed=SEED)
-    monkeypatch.setattr(biases, "RATINGS_AT_ONCE", size)
+    monkeypatch.setattr(simple, "RATINGS_AT_ONCE", size)
     blocks = make_baseline("biases").fit(dataset, train, seed=SEED)
     for name in ("rating_user_bias", "rating_movie_bias"):
         np.testing.assert_allclose(getattr(blocks, name), getattr(whole, name), atol=1e-6)

@@ -19,7 +19,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 from movierec.graph import CSR, RatingGraph
-from movierec.models.graphsage.hyperparameters import AGGREGATORS, PRESETS, hyperparameters
+from movierec.models.graphsage.formulas import AGGREGATORS
+from movierec.models.graphsage.hyperparameters import PRESETS, hyperparameters
 from movierec.models.graphsage.losses import step_loss
 from movierec.models.graphsage.network import GraphSage
 from movierec.training.options import TrainingOptions

@@ -11,7 +11,7 @@ from torch_geometric.nn import SAGEConv, aggr
 
 from movierec.graph import CSR, RatingGraph
 from movierec.models.graphsage import sparse
-from movierec.models.graphsage.hyperparameters import AGGREGATORS
+from movierec.models.graphsage.formulas import AGGREGATORS
 from movierec.models.graphsage.layers import SageLayer, aggregate
 from movierec.models.graphsage.statistics import GraphStatistics
 from tests.support.sage_cases import random_graph, small

@@ -13,7 +13,8 @@ from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
 from movierec.models.factors import FactorModel
 from movierec.models.graphsage.features import FeaturePreprocessor
-from movierec.models.graphsage.hyperparameters import AGGREGATORS, PRESETS, hyperparameters
+from movierec.models.graphsage.formulas import AGGREGATORS
+from movierec.models.graphsage.hyperparameters import PRESETS, hyperparameters
 from movierec.models.graphsage.losses import step_loss
 from movierec.models.graphsage.network import GraphSage, Sizes
 from movierec.models.graphsage.recommender import SageRecommender, export_factors, feature_tensors

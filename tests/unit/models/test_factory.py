@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from movierec.errors import ArtifactError, HyperparameterError, NotFoundError
+from movierec.models.arrays import RatingLists
 from movierec.models.baselines.knn import NeighbourModel
 from movierec.models.factory import BASELINES, load_recommender, make_baseline
-from movierec.models.serving import RatingLists
 
 
 def test_the_names_are_the_documented_ones():

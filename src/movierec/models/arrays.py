@@ -1,12 +1,15 @@
-"""Small pieces that models made of plain arrays share."""
+"""What models made of plain arrays share: reading arrays, lists of ratings, scores, threads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions, RatingScale
 from movierec.errors import ArtifactError, EmptyDataError
@@ -15,13 +18,17 @@ from movierec.models.protocol import Arrays
 __all__ = [
     "NamedArrays",
     "RatingLists",
+    "below_kth",
     "floats",
     "integers",
+    "one_thread",
     "read_only",
     "require_ratings",
     "scale_array",
     "scale_from",
 ]
+
+GROUP = 16  # movies whose maximum is taken together
 
 NamedArrays: TypeAlias = Mapping[str, FloatArray | IntArray]
 
@@ -156,3 +163,32 @@ def read_only(array: FloatArray) -> FloatArray:
     view = np.asarray(array, np.float32).view()
     view.setflags(write=False)
     return view
+
+
+def below_kth(scores: FloatArray, k: int) -> FloatArray:
+    """Return a lower bound of each row's k-th largest score, (m, n) -> (m,).
+
+    The k-th largest of the maxima of groups is never above the k-th largest score. A group is
+    every so-manieth movie: maxima along long rows are quick.
+    """
+    m, n = scores.shape
+    groups = n // GROUP
+    if groups < k:
+        return np.full(m, -np.inf, np.float32)
+    maxima = scores[:, : groups * GROUP].reshape(m, GROUP, groups).max(axis=1)
+    edge: FloatArray = np.partition(maxima, groups - k, axis=1)[:, groups - k]
+    return edge
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_thread() -> AbstractContextManager[None]:
+    """Keep BLAS to one thread: a user's matrices are small, and more threads wait for each other.
+
+    On a busy machine that costs many times the work itself; this here takes 10 µs.
+    """
+    limits: AbstractContextManager[None] = _threads().limit(limits=1, user_api="blas")
+    return limits
