@@ -4,10 +4,7 @@
 # database's image. Needs root on Debian, 25 GiB in .cache/container, the ports 8000 and 8501.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo 'make container needs root on Debian, for Podman and debootstrap.' >&2
-    exit 1
-fi
+[ "$(id -u)" = 0 ] || { echo 'make container needs root on Debian, for Podman.' >&2 && exit 1; }
 apt-get update -qq
 apt-get install -qq --no-install-recommends \
     podman runc catatonit netavark aardvark-dns debootstrap python3-venv curl >/dev/null
@@ -24,6 +21,8 @@ default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=4096:4096"]
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
+[network]
+network_config_dir = "$work/networks"
 END
 cat >"$CONTAINERS_STORAGE_CONF" <<END
 [storage]
@@ -64,8 +63,9 @@ fi
 built="--pull-never --isolation chroot --network host"
 given="--secret id=pip,src=$secrets/pip.conf --secret id=certificates,src=$secrets/certificates"
 # one after the other: the second takes most from the first
-compose --podman-build-args="$built $given" build dashboard >>"$log"
-compose --podman-build-args="$built $given" build api >>"$log"
+for service in dashboard api; do
+    compose --podman-build-args="$built $given" build "$service" >>"$log"
+done
 # shellcheck disable=SC2086 # the options are wanted apart
 podman build $built --tag "$(sed -n 's/.*image: \(postgres:.*\)/\1/p' compose.yaml)" \
     --file tools/postgres.Dockerfile tools >>"$log" 2>&1
