@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from movierec.store import Store, VersionRecord
-from movierec.ui.components import cache, leaderboard, onboarding, shell, widgets
-from movierec.ui.components.runs import strip
+from movierec.ui.components import cache, onboarding, shell, widgets
+from movierec.ui.components.runs import watching
 from movierec.ui.components.theme import version_style
+from movierec.ui.components.versions import leaderboard
 from movierec.ui.home import current
 
 SHOWN_RUNS = 8
@@ -15,9 +16,9 @@ SHOWN_RUNS = 8
 
 def home(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
-    last = strip.latest()
+    last = watching.latest_run()
     datasets, version = store.datasets.list(), store.versions.current()
-    strip.trouble(last)
+    watching.trouble(last)
     if not datasets:
         onboarding.first_data()
     elif version is None:
@@ -26,15 +27,15 @@ def home(store: Store) -> None:
         full(store, version)
     if last is not None:
         widgets.section("Last runs")
-        strip.history(store.runs.list(SHOWN_RUNS))
+        watching.runs_table(store.runs.list(SHOWN_RUNS))
 
 
 def full(store: Store, version: VersionRecord) -> None:
-    """Draw the current version among its floors, the data it comes from, the next step."""
+    """Draw the current version among its baselines, the data it comes from, the next step."""
     style = version_style(version.name, store.versions.names_ever())
     table = leaderboard.rows(version)
     current.headline(version, table)
-    busy = strip.live()
+    busy = watching.live_panel()
     current.hero(table)
     around(store, version, busy=busy)
     current.ladders(table, style)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from movierec.store import Store
-from movierec.ui.compare import choice as compare_choice
-from movierec.ui.compare import data, export, groups, lists, overview
-from movierec.ui.components import cache, onboarding, shell
-from movierec.ui.components.feedback import thumbs
-from movierec.ui.components.runs import strip
+from movierec.ui.compare import choice, data, groups, lists, overview
+from movierec.ui.compare.data import Compared
+from movierec.ui.components import cache, feedback, onboarding, shell
+from movierec.ui.components.runs import watching
 
-VIEWS = ("Overview", "Groups", "Stars", "Lists", "Online")
+DRAWERS = {
+    "Overview": overview.overview,
+    "Groups": groups.groups,
+    "Stars": groups.stars,
+    "Lists": lists.lists,
+}
 
 
 def page(store: Store) -> None:
@@ -19,33 +25,32 @@ def page(store: Store) -> None:
     if not store.datasets.list():
         onboarding.first_data()
         return
-    records = store.versions.summaries(compare_choice.FACTS)
+    records = store.versions.summaries(choice.FACTS)
     if len(records) < 2:
-        compare_choice.empty(records)
+        choice.empty(records)
         return
     head = st.container(gap="medium")
-    choice = compare_choice.choose(records)
-    strip.live()
-    if choice is None:
+    chosen = choice.choose(records)
+    watching.live_panel()
+    if chosen is None:
         return
-    side = data.compared([store.versions.get(n) for n in choice.versions], choice.baseline)
-    with choice.corner:
-        export.downloads(side)
-    with head:
-        overview.head(side.found)
-    overview.verdicts(side)
-    views = st.tabs(VIEWS, key="view", bind="query-params")
-    drawers = (
-        overview.overview,
-        groups.groups,
-        groups.stars,
-        lists.lists,
-        thumbs.beside,
+    compared = data.compare_versions(
+        [store.versions.get(n) for n in chosen.versions], chosen.baseline
     )
-    for view, draw in zip(views, drawers, strict=True):
-        if view.open:
-            with view:
-                draw(side)
+    with chosen.corner:
+        overview.downloads(compared)
+    with head:
+        overview.head(compared.found)
+    overview.verdicts(compared)
+    drawers = {**DRAWERS, "Online": online}
+    shell.views({name: partial(draw, compared) for name, draw in drawers.items()})
+
+
+def online(compared: Compared) -> None:
+    """Draw the feedback on the lists of the versions compared."""
+    feedback.view(
+        [*compared.records], compared.dataset, key="compare", baseline=compared.found.baseline
+    )
 
 
 shell.setup("Compare")

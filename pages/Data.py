@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from movierec.store import DatasetRecord, Store
 from movierec.ui.components import cache, onboarding, shell, widgets
-from movierec.ui.components.runs import strip
-from movierec.ui.data import browse, importing, overview
-
-VIEWS = ("Overview", "Movies", "Users", "Import")
+from movierec.ui.components.runs import watching
+from movierec.ui.data import browse, overview
 
 
-def data(store: Store) -> None:
+def page(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
     datasets = store.datasets.list()
     if not datasets:
@@ -23,15 +23,16 @@ def data(store: Store) -> None:
         record = choose(datasets)
     with left:
         widgets.heading("Data", headline(record), overview.lead(record))
-    strip.live()
+    watching.live_panel()
     onboarding.data_numbers(record)
-    views = st.tabs(VIEWS, key="view", bind="query-params")
-    for view, draw in zip(
-        views, (show_overview, show_movies, show_users, show_import), strict=True
-    ):
-        if view.open:
-            with view:
-                draw(record)
+    shell.views(
+        {
+            "Overview": partial(show_overview, record),
+            "Movies": lambda: browse.movies(cache.dataset(record)),
+            "Users": lambda: browse.users(cache.dataset(record)),
+            "Import": overview.form,
+        }
+    )
     widgets.citation()
 
 
@@ -39,7 +40,7 @@ def empty() -> None:
     """Draw the page of an empty database: bring ratings in."""
     if not onboarding.first_data(link=False):
         widgets.section("Or import ratings of your own")
-        importing.form()
+        overview.form()
 
 
 def choose(datasets: list[DatasetRecord]) -> DatasetRecord:
@@ -65,21 +66,6 @@ def show_overview(record: DatasetRecord) -> None:
     overview.import_report(record)
 
 
-def show_movies(record: DatasetRecord) -> None:
-    """Draw the movie browser."""
-    browse.movies(cache.dataset(record))
-
-
-def show_users(record: DatasetRecord) -> None:
-    """Draw the user browser."""
-    browse.users(cache.dataset(record))
-
-
-def show_import(record: DatasetRecord) -> None:  # noqa: ARG001 - one signature for all views
-    """Draw the import form."""
-    importing.form()
-
-
 shell.setup("Data")
 with shell.errors_in_words(), st.container(gap="medium"):
-    data(cache.store())
+    page(cache.store())

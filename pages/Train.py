@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from movierec.store import Store
 from movierec.ui.components import cache, onboarding, shell, widgets
 from movierec.ui.components.runs import watching
-from movierec.ui.sweeps import view
+from movierec.ui.sweeps import view as sweeps
 from movierec.ui.train import history, new_run
 
-VIEWS = ("New run", "Runs", "Sweeps")
 
-
-def train(store: Store) -> None:
+def page(store: Store) -> None:
     """Draw the page for whatever state the database is in."""
     datasets = store.datasets.list()
     if not datasets:
@@ -22,19 +22,16 @@ def train(store: Store) -> None:
     active = watching.active()
     widgets.heading("Train", watching.headline(active), watching.lead(active))
     watching.watch(active)
-    views = st.tabs(VIEWS, key="view", bind="query-params")
-    with views[0]:
-        if views[0].open:
-            new_run.view(datasets)
-    with views[1]:
-        if views[1].open:
-            history.view(new_run.fill_in)
-    with views[2]:
-        if views[2].open:
-            view.view()
+    shell.views(
+        {
+            "New run": partial(new_run.view, datasets),
+            "Runs": partial(history.view, new_run.fill_in),
+            "Sweeps": sweeps.view,
+        }
+    )
     watching.finish(active)
 
 
 shell.setup("Train")
 with shell.errors_in_words(), st.container(gap="medium"):
-    train(cache.store())
+    page(cache.store())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from movierec.registry import Registry
 from movierec.store import Store, VersionRecord
 from movierec.ui.components import cache, onboarding, shell, widgets
-from movierec.ui.components.runs import strip
-from movierec.ui.versions import detail, history, list_view
-
-VIEWS = ("Kept", "History of current", "Trash", "Import")
+from movierec.ui.components.runs import watching
+from movierec.ui.versions import browse, history
 
 
 def page(store: Store) -> None:
@@ -20,21 +20,16 @@ def page(store: Store) -> None:
     if not records and not store.datasets.list():
         onboarding.first_data()
         return
-    list_view.head(records)
-    strip.live()
-    views = st.tabs(VIEWS, key="view", bind="query-params")
-    with views[0]:
-        if views[0].open:
-            kept(store, registry, records)
-    with views[1]:
-        if views[1].open:
-            history.history(registry)
-    with views[2]:
-        if views[2].open:
-            history.trash(registry)
-    with views[3]:
-        if views[3].open:
-            history.importing(registry)
+    browse.head(records)
+    watching.live_panel()
+    shell.views(
+        {
+            "Kept": partial(kept, store, registry, records),
+            "History of current": partial(history.history, registry),
+            "Trash": partial(history.trash, registry),
+            "Import": partial(history.importing, registry),
+        }
+    )
 
 
 def kept(store: Store, registry: Registry, records: list[VersionRecord]) -> None:
@@ -42,14 +37,14 @@ def kept(store: Store, registry: Registry, records: list[VersionRecord]) -> None
     if not records:
         onboarding.no_version()
         return
-    found = list_view.filtered(records)
+    found = browse.filtered(records)
     if found:
-        list_view.table(found)
+        browse.table(found)
     else:
         widgets.mute("No version fits. Take a word or a filter out.")
-    record = store.versions.get(list_view.choose(records, found))
+    record = store.versions.get(browse.choose(records, found))
     known = sorted({tag for each in records for tag in each.tags})
-    detail.detail(registry, record, known)
+    browse.detail(registry, record, known)
 
 
 shell.setup("Versions")

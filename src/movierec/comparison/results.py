@@ -139,3 +139,8 @@ class Comparison:
     groups: tuple[SeedGroup, ...]
     settings: tuple[SettingDiff, ...]
     costs: tuple[Cost, ...]
+
+    @property
+    def alike(self) -> list[str]:
+        """The baseline and the versions that can be compared with it."""
+        return [self.baseline, *[p.version for p in self.pairs.values() if p.is_comparable]]

@@ -1,1 +1,1 @@
-"""What the pages are made of: charts, tables, caches, the frame around a page."""
+"""The dashboard: a folder per page, and components that pages share."""

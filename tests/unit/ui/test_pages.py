@@ -46,14 +46,14 @@ def test_data_without_a_version_leads_to_training(store: Store) -> None:
     assert [m.label for m in at.metric] == ["Ratings", "Users", "Movies", "Density"]
 
 
-def test_one_version_stands_beside_its_floors(store: Store) -> None:
+def test_one_version_stands_beside_its_baselines(store: Store) -> None:
     states.add_version(store, states.add_dataset(store))
     at = opened_page("Home.py")
     text = shown(at)
     assert "v1.0.0 predicts ratings with an error of 0.92 stars" in text
     assert "split random 80/20, seed 42" in text
-    for floor in ("averages", "constant", "most popular", "random"):
-        assert f">{floor}</th>" in text
+    for baseline in ("averages", "constant", "most popular", "random"):
+        assert f">{baseline}</th>" in text
     assert [m.label for m in at.metric] == [
         "RMSE (stars)", "MAE (stars)", "NDCG@10 full", "NDCG@10 rated",
     ]  # fmt: skip
@@ -227,7 +227,7 @@ def test_importing_needs_a_path_and_whole_columns(store: Store) -> None:
     at = opened_page("pages/Data.py", view="Import")
     submit = next(b for b in at.button if b.label == "Import ratings")
     submit.click().run()
-    assert "Say which file" in at.error[0].value
+    assert "Enter a file or folder path" in at.error[0].value
     at.text_input(key="import-path").set_value("/nowhere.csv")
     at.text_input(key="import-user").set_value("who")
     next(b for b in at.button if b.label == "Import ratings").click().run()

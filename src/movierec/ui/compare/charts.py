@@ -1,4 +1,4 @@
-"""Figures of versions side by side: training, settings, what lies beside accuracy; and the rest."""
+"""Figures of versions side by side: settings, cost against accuracy, metrics beside accuracy."""
 
 from __future__ import annotations
 
@@ -10,123 +10,32 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from movierec.comparison.differences import pareto_front
 from movierec.comparison.metrics import BEYOND, BY_KEY, Metric
-from movierec.comparison.results import Comparison
+from movierec.comparison.results import Comparison, Cost
 from movierec.store.records import VersionRecord
-from movierec.ui.compare.cost_charts import pareto
-from movierec.ui.compare.list_charts import bump, changes
-from movierec.ui.compare.slice_charts import error_by_rating, forest, reliability
-from movierec.ui.components.drawing import finish, is_wide, thin
-from movierec.ui.components.parallel import parallel_lines, plain, scaled
-from movierec.ui.components.text import decimal, duration, plotly_text
-from movierec.ui.components.theme import NEUTRAL, VersionStyle
-from movierec.ui.components.versions.charts import CURVES, CurveName, best_epoch
+from movierec.ui.components.charts import finish, is_wide, parallel_lines, plain, scaled, with_unit
+from movierec.ui.components.text import decimal, integer, plotly_text
+from movierec.ui.components.theme import NEUTRAL, Styles, VersionStyle
 
-__all__ = [
-    "beyond",
-    "bump",
-    "changes",
-    "curves",
-    "error_by_rating",
-    "forest",
-    "parallel",
-    "pareto",
-    "reliability",
-]
+__all__ = ["CostName", "beyond", "parallel", "pareto"]
 
-CurveX = Literal["epoch", "seconds"]
-Styles: TypeAlias = Mapping[str, VersionStyle]
 
 _BESIDE = [m for m in BEYOND if m.path[0] == "beyond"]
-_MARKS = 6  # symbols along a line, which tell it from another where colours do not
 _AXES = 6  # settings that have room beside each other
 _FIRST = (  # among settings with equally many values: the best known
     "preset", "loss_type", "hidden_dim", "num_layers", "learning_rate", "dropout", "aggregator",
     "epochs", "batch_size",
 )  # fmt: skip
 
-
-def curves(
-    histories: Mapping[str, pd.DataFrame],
-    name: CurveName,
-    styles: Styles,
-    *,
-    x: CurveX = "epoch",
-) -> go.Figure:
-    """Draw one validation curve of several versions, the epoch each kept marked by its symbol.
-
-    `histories`: `model_charts.history_frame` by version; `x`: the epoch, or the seconds of all
-    epochs until then.
-    """
-    curve, figure = CURVES[name], go.Figure()
-    bests: dict[str, pd.Series] = {}
-    for version, history in histories.items():
-        timed = history.assign(elapsed=history["seconds"].cumsum())
-        known = timed.loc[timed[curve.column].notna() & (x == "epoch" or timed["elapsed"].notna())]
-        if known.empty:
-            continue
-        bests[version] = best_epoch(known)
-        across = "epoch" if x == "epoch" else "elapsed"
-        rows, best = known.iloc[thin(len(known))], bests[version]
-        figure.add_trace(_curve(rows, across, curve.column, version, styles[version]))
-        figure.add_trace(_kept(best, across, curve.column, version, styles[version]))
-    figure.update_layout(showlegend=True)
-    figure.update_xaxes(rangemode="nonnegative", tickformat="d" if x == "epoch" else None)
-    title = _curves_title(bests, name, x)
-    told = "; ".join(f"{v}: {_kept_words(row, name)}" for v, row in bests.items())
-    over = "their epochs" if x == "epoch" else "the seconds of their epochs"
-    alt = f"{curve.axis} of {len(bests)} versions over {over}. {title}. Kept: {told}."
-    axis = "epoch" if x == "epoch" else "time in epochs (s)"
-    return finish(figure, title, alt, x=axis, y=curve.axis)
-
-
-def _curve(
-    rows: pd.DataFrame, across: str, column: str, version: str, style: VersionStyle
-) -> go.Scatter:
-    return go.Scatter(
-        x=rows[across],
-        y=rows[column],
-        customdata=rows["epoch"],
-        mode="lines+markers",
-        name=version,
-        line={"color": style.colour, "dash": style.dash, "width": 2.5},
-        marker={"symbol": style.symbol, "size": 7, "maxdisplayed": _MARKS},
-        hovertemplate=f"{version}, epoch %{{customdata}}: %{{y:.4f}}<extra></extra>",
-    )
-
-
-def _kept(
-    best: pd.Series, across: str, column: str, version: str, style: VersionStyle
-) -> go.Scatter:
-    """Return the mark of the epoch whose weights a version has."""
-    return go.Scatter(
-        x=[best[across]],
-        y=[best[column]],
-        mode="markers",
-        name=f"{version}, kept",
-        showlegend=False,
-        cliponaxis=False,
-        marker={"symbol": style.symbol, "size": 14, "color": style.colour},
-        hovertemplate=f"{version} kept epoch {int(best['epoch'])}: %{{y:.4f}}<extra></extra>",
-    )
-
-
-def _kept_words(best: pd.Series, name: CurveName) -> str:
-    value = decimal(float(best[CURVES[name].column]))
-    return f"{value} at epoch {int(best['epoch'])}"
-
-
-def _curves_title(bests: Mapping[str, pd.Series], name: CurveName, x: CurveX) -> str:
-    if not bests:
-        return f"No {name} was measured while these versions were trained"
-    if name == "Loss":  # losses of two kinds, such as ordinal and mse, have no common unit
-        return "Loss while training; compare shapes, not heights, where the loss differs"
-    column = CURVES[name].column
-    choose = min if CURVES[name].lower_is_better else max
-    best = choose(bests, key=lambda version: float(bests[version][column]))
-    row = bests[best]
-    after = "" if x == "epoch" else f", after {duration(float(row['elapsed']))}"
-    return f"{best} has the best validation {name}: {_kept_words(row, name)}{after}"
+CostName = Literal["seconds", "parameters", "memory_mb"]
+Points: TypeAlias = Mapping[str, tuple[float, float]]
+_COST_AXES: Mapping[CostName, tuple[str, str, str]] = {
+    "seconds": ("training time of the whole run (s)", "quicker to train", "costs more time"),
+    "parameters": ("parameters", "smaller", "needs more parameters"),
+    "memory_mb": ("peak memory of the run (MB)", "smaller in memory", "needs more memory"),
+}
+_LABELLED = 12  # versions whose names have room
 
 
 def parallel(
@@ -187,7 +96,7 @@ def beyond(found: Comparison, styles: Styles) -> go.Figure:
 
     Versions that cannot be compared with the baseline are left out.
     """
-    alike = [pair.version for pair in found.pairs.values() if pair.is_comparable]
+    alike = found.alike[1:]
     base = found.values[found.baseline]
     figure = go.Figure()
     labels = [_with_direction(metric) for metric in reversed(_BESIDE)]
@@ -240,3 +149,137 @@ def _beyond_title(found: Comparison, alike: Sequence[str]) -> str:
         else (f"the others at most {100 * max(known[n] for n in others):.1f} %")
     )
     return f"{best} shows {100 * known[best]:.1f} % of the movies to somebody, {beside}"
+
+
+def pareto(
+    costs: Sequence[Cost],
+    values: Mapping[str, Mapping[str, float]],
+    metric: str,
+    styles: Styles,
+    *,
+    x: CostName = "seconds",
+) -> go.Figure:
+    """Draw cost against accuracy with the Pareto front."""
+    chosen, (axis, cheaper, dearer) = BY_KEY[metric], _COST_AXES[x]
+    points = {
+        cost.version: (float(getattr(cost, x)), values[cost.version].get(metric, math.nan))
+        for cost in costs
+    }
+    known = {name: p for name, p in points.items() if not any(map(math.isnan, p))}
+    front = pareto_front({name: (p[0], chosen.gain(p[1])) for name, p in known.items()})
+    figure = _scatter(known, front, styles, chosen)
+    spent = [point[0] for point in known.values()]
+    if is_wide(spent):
+        ticks = _ticks(min(spent), max(spent))
+        figure.update_xaxes(
+            type="log",
+            tickvals=ticks,
+            ticktext=[integer(tick) if tick >= 1 else f"{tick:g}" for tick in ticks],
+        )
+        axis = f"{axis}, log scale"
+    title = _title(front, len(known), chosen, cheaper, dearer)
+    told = "; ".join(
+        f"{name}: {integer(p[0])}, {decimal(p[1], chosen.digits)}" for name, p in known.items()
+    )
+    without = [name for name in points if name not in known]
+    left_out = f" Not recorded: {', '.join(without)}." if without else ""
+    alt = f"{axis} against {chosen.label} of {len(known)} versions. {title}. {told}.{left_out}"
+    side = "lower" if chosen.lower_is_better else "higher"
+    y = f"test {with_unit(chosen)}, {side} is better"
+    return finish(figure, title, alt, x=axis, y=y).update_layout(showlegend=False)
+
+
+def _scatter(points: Points, front: Sequence[str], styles: Styles, metric: Metric) -> go.Figure:
+    figure = go.Figure()
+    if not points:
+        return figure
+    figure.add_trace(_front_line([points[name] for name in front]))
+    far = is_wide([point[0] for point in points.values()])
+    named = {
+        name: (math.log(x) if far else x, y)
+        for name, (x, y) in points.items()
+        if len(points) <= _LABELLED or name in front
+    }
+    where = _label_places(named)
+    for name, point in points.items():
+        trace = _point(name, point, styles[name], name in front, metric)
+        is_named = name in where
+        trace.update(mode="markers+text" if is_named else "markers", textposition=where.get(name))
+        figure.add_trace(trace)
+    low, high = (end(point[1] for point in points.values()) for end in (min, max))
+    room = 0.14 * (high - low) or 0.01  # for the names
+    return figure.update_yaxes(range=[low - room, high + room])
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2, 5, 10, 20 … from below the lowest to above the highest."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**power for power in powers for step in (1, 2, 5)]
+
+
+def _front_line(points: Sequence[tuple[float, float]]) -> go.Scatter:
+    return go.Scatter(
+        x=[point[0] for point in points],
+        y=[point[1] for point in points],
+        mode="lines",
+        name="Pareto front",
+        line={"shape": "hv", "color": NEUTRAL, "dash": "dash", "width": 2},
+        hoverinfo="skip",
+    )
+
+
+def _point(
+    name: str, point: tuple[float, float], style: VersionStyle, on_front: bool, metric: Metric
+) -> go.Scatter:
+    place = "on the front" if on_front else "beaten by another"
+    return go.Scatter(
+        x=[point[0]],
+        y=[point[1]],
+        text=[plotly_text(name)],
+        cliponaxis=False,
+        name=name,
+        marker={
+            "symbol": style.symbol if on_front else f"{style.symbol}-open",
+            "size": 13 if on_front else 11,
+            "color": style.colour,
+            "line": {"width": 0 if on_front else 2},
+        },
+        hovertemplate=f"{plotly_text(name)}, {place}: %{{x:,.0f}}, "
+        f"{metric.label} %{{y:.{metric.digits}f}}<extra></extra>",
+    )
+
+
+def _label_places(points: Points) -> dict[str, str]:
+    """Return the position of each name: inward at both ends, below where one above is near."""
+    xs, ys = ([p[axis] for p in points.values()] for axis in (0, 1))
+    width, height = (max(each, default=0) - min(each, default=0) or 1 for each in (xs, ys))
+    places: dict[str, str] = {}
+    for name in sorted(points, key=lambda each: points[each]):
+        x, y = points[name]
+        near = [
+            (a, b)
+            for a, b in (points[other] for other in places)
+            if abs(a - x) < 0.3 * width and abs(b - y) < 0.12 * height
+        ]
+        across = (x - min(xs)) / width
+        side = "right" if across < 0.2 else "left" if across > 0.8 else "center"
+        places[name] = f"{'bottom' if len(near) % 2 else 'top'} {side}"
+    return places
+
+
+def _title(front: Sequence[str], n: int, metric: Metric, cheaper: str, dearer: str) -> str:
+    if not front:
+        return f"{metric.label} or its cost was recorded for none of these versions"
+    if n == 1:
+        return f"Cost and {metric.label} were recorded for {front[0]} alone"
+    if len(front) == n:
+        return f"Better accuracy {dearer}; no version wins on both"
+    if len(front) == 1:
+        return f"No version is {cheaper} than {front[0]}, and none is better in {metric.label}"
+    return f"{_listed(front)} are on the front: none is both {cheaper} and better"
+
+
+def _listed(names: Sequence[str], limit: int = 4) -> str:
+    if len(names) > limit:
+        return f"{len(names)} versions"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

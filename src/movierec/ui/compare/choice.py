@@ -1,4 +1,4 @@
-"""Which versions to compare, and with which as the baseline: both stand in the page's address."""
+"""The versions to compare and their baseline; both are in the page's address."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from movierec.store.records import VersionRecord
-from movierec.ui.components import leaderboard, onboarding, widgets
+from movierec.ui.components import address, onboarding, shell, widgets
 from movierec.ui.components.text import ago, duration, integer
-from movierec.ui.components.versions.table import distinct, headline_metrics, version_table
+from movierec.ui.components.versions import leaderboard
+from movierec.ui.components.versions.leaderboard import fit_filters, headline_metrics, version_table
 
 __all__ = ["FACTS", "Choice", "by_default", "choose", "empty"]
 
-_KEY, _BASELINE, _WRITTEN, _TABLE = "versions", "baseline", "versions-written", "versions-table"
+_KEY, _BASELINE, _TABLE = "versions", "baseline", "versions-table"
 FACTS = ("evaluation", "split_test_sha256", "durations")  # of metadata: what choosing needs
 _SHOWN = ("rmse", "ndcg_full", "ndcg_rated")
 
@@ -31,7 +32,7 @@ class Choice:
 
 
 def empty(records: Sequence[VersionRecord]) -> None:
-    """Lead on from fewer than two versions."""
+    """Draw the page of fewer than two versions, and what to do next."""
     title = "One version is here; a comparison needs two" if records else "Nothing to compare yet"
     lead = (
         "Compare says which version is better, by how much, for whom and how surely, once two "
@@ -42,7 +43,7 @@ def empty(records: Sequence[VersionRecord]) -> None:
         if records:
             onboarding.second_version(records)
         else:
-            st.page_link("Home.py", label="Train the first version on Home", icon=":material/home:")
+            shell.link("Home", "Train the first version on Home")
 
 
 def choose(records: Sequence[VersionRecord]) -> Choice | None:
@@ -59,7 +60,9 @@ def choose(records: Sequence[VersionRecord]) -> Choice | None:
     baseline = _baseline(right, chosen, known)
     with st.expander("Choose from a table", icon=":material/table_rows:", key="choose-table"):
         _table(records)
-    _write(chosen, baseline)
+    address.write(_KEY, *chosen)
+    if baseline is not None:
+        address.write(_BASELINE, baseline)
     if baseline is None or len(chosen) < 2:
         widgets.mute("Choose two or more versions to see them side by side.")
         return None
@@ -80,16 +83,15 @@ def by_default(records: Sequence[VersionRecord]) -> list[str]:
 def _take_address(known: dict[str, VersionRecord]) -> list[str]:
     """Choose what the address asks for, unless it only repeats the choice; return names unknown."""
     state: Any = st.session_state
-    asked = [name for item in st.query_params.get_all(_KEY) for name in item.split(",") if name]
-    fresh = bool(asked) and asked != state.get(_WRITTEN)
-    if fresh:
+    asked = [name for item in address.asked(_KEY) for name in item.split(",") if name]
+    if asked:
         state[_KEY] = [name for name in dict.fromkeys(asked) if name in known]
         wanted = st.query_params.get(_BASELINE)
         state[_BASELINE] = wanted if wanted in state[_KEY] else None
     elif _KEY not in state:
         state[_KEY] = by_default(list(known.values()))
     state[_KEY] = [name for name in state[_KEY] if name in known]
-    return [name[:40] for name in dict.fromkeys(asked) if name not in known] if fresh else []
+    return [name[:40] for name in dict.fromkeys(asked) if name not in known]
 
 
 def _baseline(place: Any, chosen: Sequence[str], known: dict[str, VersionRecord]) -> str | None:
@@ -104,16 +106,17 @@ def _baseline(place: Any, chosen: Sequence[str], known: dict[str, VersionRecord]
     return found
 
 
-def _write(chosen: Sequence[str], baseline: str | None) -> None:
-    st.session_state[_WRITTEN] = [*chosen]
-    st.query_params[_KEY] = [*chosen]
-    if baseline is not None:
-        st.query_params[_BASELINE] = baseline
-
-
 def _table(records: Sequence[VersionRecord]) -> None:
     """Draw all versions with filters; ticking rows chooses them."""
-    found = _filtered(records)
+    model, data, split = st.columns(3)
+    found = fit_filters(
+        records,
+        {
+            "preset": (model, "Model of versions", "compare-model"),
+            "dataset_name": (data, "Data set of versions", "compare-data"),
+            "split_label": (split, "Split of versions", "compare-split"),
+        },
+    )
     if not found:
         widgets.mute("No version fits. Take a filter out.")
         return
@@ -126,29 +129,6 @@ def _table(records: Sequence[VersionRecord]) -> None:
         key=_TABLE, mode="multi-row",
         alt="All versions, newest first, with data set, split and headline metrics",
     )  # fmt: skip
-
-
-def _filtered(records: Sequence[VersionRecord]) -> list[VersionRecord]:
-    model, data, split = st.columns(3)
-    presets = model.multiselect(
-        "Model of versions", distinct(records, "preset"), key="compare-model",
-        placeholder="Any model",
-    )  # fmt: skip
-    names = data.multiselect(
-        "Data set of versions", distinct(records, "dataset_name"), key="compare-data",
-        placeholder="Any data set",
-    )  # fmt: skip
-    splits = split.multiselect(
-        "Split of versions", distinct(records, "split_label"), key="compare-split",
-        placeholder="Any split",
-    )  # fmt: skip
-    return [
-        record
-        for record in records
-        if (not presets or record.preset in presets)
-        and (not names or record.dataset_name in names)
-        and (not splits or record.split_label in splits)
-    ]
 
 
 def _row(record: VersionRecord) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What the Compare page's views draw: a comparison, what it was made from, and what it leads to."""
+"""The data of the Compare page's views: a comparison, its evidence, and cached results of both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from movierec.ui.compare import list_charts
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.theme import VersionStyle, version_style
 
-__all__ = ["LISTED", "Changes", "Compared", "compared", "pick"]
+__all__ = ["LISTED", "Changes", "Compared", "compare_versions", "pick"]
 
 LISTED = 2000  # users to choose from; any other can be typed
 
@@ -74,12 +74,6 @@ class Compared:
     styles: Mapping[str, VersionStyle]
     dataset: DatasetRecord | None
     mark: tuple[str, ...]
-
-    @property
-    def alike(self) -> list[str]:
-        """The baseline and the versions that can be compared with it."""
-        pairs = self.found.pairs.values()
-        return [self.found.baseline, *[pair.version for pair in pairs if pair.is_comparable]]
 
     def has(self, key: str, version: str) -> bool:
         """Return whether a metric was compared user by user."""
@@ -137,10 +131,12 @@ class Compared:
             ("whole", *self.mark), lambda: compare(evidence, self.found.baseline, data)
         )
 
-    def _as_measured(self, loaded: Mapping[str, LoadedVersion], side: Evidence) -> LoadedVersion:
-        name = side.record.name
+    def _as_measured(
+        self, loaded: Mapping[str, LoadedVersion], evidence: Evidence
+    ) -> LoadedVersion:
+        name = evidence.record.name
         return cache.drawn(
-            ("as measured", *self._key(name)), lambda: as_measured(loaded[name], side)
+            ("as measured", *self._key(name)), lambda: as_measured(loaded[name], evidence)
         )
 
     def _held_out(self, data: Dataset, user: int) -> Interactions:
@@ -157,7 +153,7 @@ class Compared:
         return (version, *self.mark)
 
 
-def compared(records: Sequence[VersionRecord], baseline: str) -> Compared:
+def compare_versions(records: Sequence[VersionRecord], baseline: str) -> Compared:
     """Compare versions; what was compared before is not compared again."""
     names = cache.store().versions.names_ever()
     evidence, mark = cache.evidence(records)
@@ -175,9 +171,9 @@ def compared(records: Sequence[VersionRecord], baseline: str) -> Compared:
     )
 
 
-def pick(side: Compared, key: str) -> str | None:
+def pick(compared: Compared, key: str) -> str | None:
     """Offer the versions that can be compared with the baseline; None where there is none."""
-    names = side.alike[1:]
+    names = compared.found.alike[1:]
     if not names:
         widgets.mute(
             "None of these versions was measured as the baseline was, so they cannot be set "
@@ -187,6 +183,6 @@ def pick(side: Compared, key: str) -> str | None:
     if len(names) == 1:
         return names[0]
     chosen: str = st.segmented_control(
-        f"Version beside {side.found.baseline}", names, default=names[0], required=True, key=key
+        "Compare with", names, default=names[0], required=True, key=key
     )
     return chosen

@@ -8,20 +8,21 @@ import streamlit as st
 
 from movierec.comparison.metrics import BEYOND, BY_KEY
 from movierec.comparison.results import SliceDiff
-from movierec.ui.compare import charts, facts
+from movierec.ui.compare import charts, facts, slice_charts
 from movierec.ui.compare.data import Compared, pick
 from movierec.ui.compare.slice_charts import SLICES, group_name
 from movierec.ui.components import widgets
+from movierec.ui.components.versions import reliability
 
 __all__ = ["groups", "stars"]
 
 
-def groups(side: Compared) -> None:
+def groups(compared: Compared) -> None:
     """Draw how each group of users and movies fares, those that lost first."""
-    version = pick(side, "groups-of")
+    version = pick(compared, "groups-of")
     if version is None:
         return
-    found, slices = side.found, side.slices(version)
+    found, slices = compared.found, compared.slices(version)
     if not slices:
         widgets.mute("The data set of these versions is not here, so its groups are not known.")
         return
@@ -29,45 +30,41 @@ def groups(side: Compared) -> None:
     keys = list(dict.fromkeys(diff.metric for diff in slices))
     labels = {_metric_name(key): key for key in keys}
     left, right = st.columns(2)
-    label = left.segmented_control(
-        "Change of", list(labels), default=next(iter(labels)), required=True, key="slice-metric",
-        bind="query-params",
-    )  # fmt: skip
+    with left:
+        label = widgets.switch("Change of", list(labels), "slice-metric")
     chosen = [diff for diff in slices if diff.metric == labels[label]]
     kinds = list(dict.fromkeys(diff.slice for diff in chosen))
     names = {SLICES.get(kind, kind.capitalize()): kind for kind in kinds}
-    kind = right.segmented_control(
-        "Groups", ["All", *names], default="All", required=True, key="slice-kind",
-        bind="query-params",
-    )  # fmt: skip
+    with right:
+        kind = widgets.switch("Groups", ["All", *names], "slice-kind")
     shown = chosen if kind == "All" else [d for d in chosen if d.slice == names[kind]]
-    figure = charts.forest(shown, labels[label], side.styles[version])
+    figure = slice_charts.forest(shown, labels[label], compared.styles[version])
     widgets.figure(figure, "slices")
     with st.expander(f"The {len(shown)} groups as a table", key="slices-table"):
         widgets.html(facts.groups_table(shown, found.baseline, version))
 
 
-def stars(side: Compared) -> None:
+def stars(compared: Compared) -> None:
     """Draw predicted against true stars, calibration, and what the lists are like."""
-    alike, styles = side.alike, side.styles
+    alike, styles = compared.found.alike, compared.styles
     left, right = st.columns(2, gap="large")
     with left:
-        errors = {name: side.errors(name) for name in alike}
+        errors = {name: compared.errors(name) for name in alike}
         known = {name: frame for name, frame in errors.items() if frame is not None}
         if known:
-            figure = charts.error_by_rating(known, styles)
+            figure = slice_charts.error_by_rating(known, styles)
             widgets.figure(figure, "error-by-rating")
         else:
             widgets.mute("None of these versions predicts stars.")
     with right:
-        tables = {name: side.evidence[name].record.metadata.reliability for name in alike}
+        tables = {name: compared.evidence[name].record.metadata.reliability for name in alike}
         drawn = {name: rows for name, rows in tables.items() if rows}
         if drawn:
-            widgets.figure(charts.reliability(drawn, styles), "reliability-of-all")
+            widgets.figure(reliability.of_several(drawn, styles), "reliability-of-all")
         else:
             widgets.mute("None of these versions gives probabilities.")
     widgets.section("Beside accuracy")
-    widgets.figure(charts.beyond(side.found, styles), "beyond")
+    widgets.figure(charts.beyond(compared.found, styles), "beyond")
     hints = {BY_KEY[metric.key].label: metric.hint for metric in BEYOND}
     with st.expander("What these say", key="beyond-hints"):
         widgets.facts(hints)
@@ -83,7 +80,7 @@ def _summary(baseline: str, version: str, slices: Sequence[SliceDiff]) -> None:
         more = f" and {len(worse) - 3} more" if len(worse) > 3 else ""
         title = f"{version} is worse than {baseline} for {names}{more}"
     else:
-        title = f"No group is worse off with {version} than with {baseline} for sure"
+        title = f"No group is significantly worse with {version} than with {baseline}"
     widgets.section(title)
     widgets.mute(
         f"{len(better)} of {len(slices)} differences are better and {len(worse)} worse, after "

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from movierec.comparison.lists import ListLine, UserChange, UserLists
 from movierec.comparison.metrics import BY_KEY, Metric
-from movierec.ui.components.drawing import finish
+from movierec.ui.components.charts import finish, with_unit
 from movierec.ui.components.text import integer, plotly_text
-from movierec.ui.components.theme import NEUTRAL, VersionStyle
+from movierec.ui.components.theme import NEUTRAL, Styles, VersionStyle
 
 __all__ = ["bump", "changes"]
 
-Styles: TypeAlias = Mapping[str, VersionStyle]
 
 _TITLE = 20  # characters of a title that a narrow screen has room for on each side
 _STUB = 0.1  # how far into the chart a movie goes that leaves or enters, of its width
@@ -111,7 +110,7 @@ def _ends(lines: Sequence[ListLine], at: int, is_hit: bool, style: VersionStyle)
 
 
 def _keys(style: VersionStyle) -> list[go.Scatter]:
-    """Return what the marks and lines mean, for the legend alone."""
+    """Return the legend of marks and lines, as traces without points."""
     marks = {
         "held-out hit": {"symbol": "star", "size": 12, "color": NEUTRAL},
         "not rated": {"symbol": "circle-open", "size": 8, "color": NEUTRAL},
@@ -161,7 +160,7 @@ def _told(lists: UserLists, name: str) -> str:
 def changes(
     found: Sequence[UserChange], metric: str, baseline: str, version: str, styles: Styles
 ) -> go.Figure:
-    """Draw how many users gained how much, `found` being all of them.
+    """Draw a histogram of the change by user; `found` holds all users.
 
     Users for whom nothing changed are a bar of their own.
     """
@@ -181,8 +180,7 @@ def changes(
     title = _changes_title(gain, chosen, baseline, version)
     alt = f"Users by the change of their {chosen.label} from {baseline} to {version}. {title}."
     side = "left" if chosen.lower_is_better else "right"
-    unit = " (stars)" if metric in ("rmse", "mae") else ""
-    axis = f"change of a user's {chosen.label}{unit}, {side} is better"
+    axis = f"change of a user's {with_unit(chosen)}, {side} is better"
     return finish(figure, title, alt, x=axis, y="users")
 
 

@@ -3,73 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
 from movierec.comparison.lists import ListLine, UserChange, UserLists
 from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.sentences import delta_text
-from movierec.ui.compare import charts
+from movierec.ui.compare import list_charts
 from movierec.ui.compare.data import LISTED, Compared, pick
-from movierec.ui.components import widgets
+from movierec.ui.components import address, shell, widgets
 from movierec.ui.components.tables import Cell, Column, html_table
-from movierec.ui.components.text import decimal, integer
+from movierec.ui.components.text import decimal, hits, integer
 from movierec.ui.components.theme import VersionStyle
 
 __all__ = ["lists"]
 
-_KEY, _WRITTEN = "user", "user-written"
+_KEY = "user"
 _HISTORY = 10
 _BY = ("ndcg_full", "recall_full", "rmse", "mae")
 _WHO = ("Gained most", "Lost most", "Everybody")
 
 
-def lists(side: Compared) -> None:
+def lists(compared: Compared) -> None:
     """Draw one user's lists of two versions, with history, hits and moves."""
-    version = pick(side, "lists-of")
+    version = pick(compared, "lists-of")
     if version is None:
         return
-    if side.dataset is None:
+    if compared.dataset is None:
         widgets.mute("The data set of these versions is not here, so nobody's list can be made.")
         return
-    user = _choose(side, version)
+    user = _choose(compared, version)
     if user is None:
         return
-    shown = side.user_lists(version, user)
+    shown = compared.user_lists(version, user)
     widgets.section(_headline(shown, version))
     widgets.chips(dict(shown.facts))
-    st.page_link(
-        "pages/Recommend.py", label="Why these, and other lists", icon=":material/recommend:",
-        query_params={"user": user, "version": version, "beside": side.found.baseline},
-    )  # fmt: skip
-    figure = charts.bump(shown, side.found.baseline, version, side.styles)
+    shell.link(
+        "Recommend",
+        "Why these, and other lists",
+        {"user": user, "version": version, "beside": compared.found.baseline},
+    )
+    figure = list_charts.bump(shown, compared.found.baseline, version, compared.styles)
     widgets.figure(figure, "bump", note="★ the user did rate it, in the held-out part.")
     history, left, right = st.columns(3, gap="medium")
     with history:
         _history(shown)
-    for column, name in ((left, side.found.baseline), (right, version)):
+    for column, name in ((left, compared.found.baseline), (right, version)):
         with column:
-            _list(name, shown.lists[name], side.styles[name])
+            _list(name, shown.lists[name], compared.styles[name], compared.dataset.rating_high)
 
 
-def _choose(side: Compared, version: str) -> str | None:
+def _choose(compared: Compared, version: str) -> str | None:
     """Offer the users who gained or lost most, or anybody; the one chosen is in the address."""
     left, right = st.columns(2)
-    labels = {BY_KEY[key].label: key for key in _BY if side.has(key, version)}
+    labels = {BY_KEY[key].label: key for key in _BY if compared.has(key, version)}
     if not labels:
         widgets.mute("No metric was measured user by user in both versions.")
         return None
     with left:
         label = st.selectbox("Change of", list(labels), key="changed-by", bind="query-params")
-        who = st.segmented_control(
-            "Users who", _WHO, default=_WHO[0], required=True, key="changed-who",
-            bind="query-params",
-        )  # fmt: skip
+        who = widgets.switch("Users who", _WHO, "changed-who")
     key = labels[label]
-    changes = side.changes(version, key)
+    changes = compared.changes(version, key)
     with right:
-        widgets.figure(side.changes_figure(version, key), "changes", height=220)
+        widgets.figure(compared.changes_figure(version, key), "changes", height=220)
     offered = {"Everybody": changes.first, "Lost most": changes.lost}.get(who, changes.gained)
     return _user(offered, changes.by_id, key)
 
@@ -78,31 +75,19 @@ def _user(ids: list[str], by_id: Mapping[str, UserChange], metric: str) -> str |
     if not ids:
         widgets.mute("There is no such user: nobody's value changed in that direction.")
         return None
-    state: Any = st.session_state
-    asked = st.query_params.get(_KEY)
-    if asked in by_id and asked != state.get(_WRITTEN):
-        state[_KEY] = asked
-    if state.get(_KEY) not in by_id:
-        if state.get(_KEY) is not None:
-            widgets.mute(
-                f"{state[_KEY][:40]} was not measured in both versions; this is the first."
-            )
-        state[_KEY] = ids[0]
-    hidden = [state[_KEY]] if state[_KEY] not in ids else []
+    kept = st.session_state.get(_KEY)
+    if kept is not None and kept not in by_id:
+        widgets.mute(f"{kept[:40]} was not measured in both versions; this is the first.")
 
     def label(user: str) -> str:
         change = by_id.get(user)
         return user if change is None else _label(change, metric)
 
-    user: str | None = st.selectbox(
-        "User", hidden + ids, key=_KEY, format_func=label,
+    return address.select(
+        "User", _KEY, ids, ids[0], known=by_id, named=label,
         accept_new_options=len(by_id) > LISTED,
         help=f"{LISTED:,} are offered; any id can be typed." if len(by_id) > LISTED else None,
     )  # fmt: skip
-    if user is None:
-        return None
-    st.query_params[_KEY] = state[_WRITTEN] = user
-    return user
 
 
 def _label(change: UserChange, metric: str) -> str:
@@ -114,18 +99,18 @@ def _label(change: UserChange, metric: str) -> str:
 
 def _headline(shown: UserLists, version: str) -> str:
     overlap = next(each for each in shown.overlaps if each.version == version)
-    hits = f"{shown.hits(version)} hits instead of {shown.hits(shown.baseline)}"
+    found = f"{shown.hits(version)} hits instead of {shown.hits(shown.baseline)}"
     if overlap.shared == overlap.of and overlap.rank_biased > 1 - 1e-9:
         return f"User {shown.user_id} gets the same list from both"
     return (
         f"User {shown.user_id}: {overlap.shared} of {overlap.of} movies are in both lists; "
-        f"{version} has {hits}"
+        f"{version} has {found}"
     )
 
 
 def _history(shown: UserLists) -> None:
     title = f"What is known of the user: {integer(len(shown.history))} ratings"
-    widgets.html(f'<h3 class="mr-chart-title">{title}</h3>')
+    widgets.chart_title(title)
     rows: list[list[Cell | str]] = [
         [Cell(_titled(line.title, line.year)), f"{line.stars:g} ★"]
         for line in shown.history[:_HISTORY]
@@ -134,12 +119,9 @@ def _history(shown: UserLists) -> None:
     widgets.html(html_table(f"History of user {shown.user_id}", columns, rows, wrap=True))
 
 
-def _list(name: str, lines: Sequence[ListLine], style: VersionStyle) -> None:
-    hits = sum(line.is_hit for line in lines)
-    widgets.html(
-        f'<h3 class="mr-chart-title"><i class="mr-swatch" style="background:{style.colour}"></i>'
-        f"{name}: {hits} of {len(lines)} are hits</h3>"
-    )
+def _list(name: str, lines: Sequence[ListLine], style: VersionStyle, highest: float) -> None:
+    given = [line.stars for line in lines if line.stars is not None]
+    widgets.version_title(f"{name}: {hits(given, len(lines), highest)}", style)
     rows: list[list[Cell | str]] = [
         [
             Cell(f"{line.rank}. {_titled(line.title, line.year)}", best=line.is_hit),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -9,17 +10,17 @@ from html import escape
 import streamlit as st
 
 from movierec import jobs
+from movierec.comparison.compare import as_csv, as_dict
 from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.results import Comparison, Pair
-from movierec.ui.compare import charts, facts, retrain, table
-from movierec.ui.compare.cost_charts import CostName
+from movierec.ui.compare import charts, facts
+from movierec.ui.compare.charts import CostName
 from movierec.ui.compare.data import Compared
 from movierec.ui.compare.facts import LEADS, MANY
-from movierec.ui.components import cache, shell, widgets
-from movierec.ui.components.tables import Column, html_table
-from movierec.ui.components.versions import charts as model_charts
+from movierec.ui.components import cache, forms, shell, widgets
+from movierec.ui.components.versions import curves
 
-__all__ = ["head", "overview", "verdicts"]
+__all__ = ["downloads", "head", "overview", "verdicts"]
 
 _GROUNDS = re.compile(r" \([^)]*\)")  # numbers in brackets, which stand below the title
 _COSTS: Mapping[str, CostName] = {
@@ -32,39 +33,39 @@ _MARKS = {
     "better": ("▲", "good", "better"),
     "worse": ("▼", "bad", "worse"),
     "mixed": ("◆", "mixed", "mixed"),
-    "can't tell": ("=", "same", "no difference for sure"),
+    "can't tell": ("=", "same", "inconclusive"),
     "none": ("✕", "none", "not comparable"),
 }
 
 
 def head(found: Comparison) -> None:
-    """Draw who is ahead, and what that was measured on."""
+    """Draw the headline and the test part it rests on."""
     kicker = f"Compare · {len(found.versions)} versions · baseline {found.baseline}"
     title = _GROUNDS.sub("", facts.headline(found))
     widgets.heading(kicker, title, found.measured_on)
 
 
-def verdicts(side: Compared) -> None:
-    """Draw a sentence per pair, and for those that cannot be compared why and what helps."""
-    pairs = list(side.found.pairs.values())
+def verdicts(compared: Compared) -> None:
+    """Draw a sentence per pair; for those that cannot be compared the reasons and remedies."""
+    pairs = list(compared.found.pairs.values())
     widgets.html(f'<ul class="mr-verdicts">{"".join(map(_verdict, pairs))}</ul>')
     apart = [pair for pair in pairs if pair.obstacles]
     if apart:
-        _obstacles(side, apart)
+        _obstacles(compared, apart)
 
 
-def overview(side: Compared) -> None:
+def overview(compared: Compared) -> None:
     """Draw every number, then how training went, what differs and what it costs."""
-    widgets.html(table.metrics_table(side.found, side.styles))
-    widgets.mute(table.LEGEND)
-    _curves(side)
+    widgets.html(facts.metrics_table(compared.found, compared.styles))
+    widgets.mute(facts.LEGEND)
+    _curves(compared)
     left, right = st.columns(2, gap="large")
     with left:
-        _settings(side.found)
+        _settings(compared.found)
     with right:
-        _cost(side)
-    if len(side.found.versions) >= MANY:
-        _many(side)
+        _cost(compared)
+    if len(compared.found.versions) >= MANY:
+        _many(compared)
 
 
 def _verdict(pair: Pair) -> str:
@@ -85,31 +86,23 @@ def _outcome(pair: Pair) -> str:
     return next((word for word in ("better", "worse") if word in said), "can't tell")
 
 
-def _obstacles(side: Compared, apart: Sequence[Pair]) -> None:
+def _obstacles(compared: Compared, apart: Sequence[Pair]) -> None:
     """Draw why versions cannot be compared with the baseline, and offer what helps."""
     names = ", ".join(pair.version for pair in apart)
     with st.container(border=True, key="obstacles"):
-        widgets.html(
-            f'<p class="mr-step">{escape(names)}: not measured as {escape(side.found.baseline)} '
-            "was, so no difference is shown</p>"
+        widgets.step(
+            f"{names}: not measured as {compared.found.baseline} was, so no difference is shown"
         )
-        columns = [Column("Version"), Column("What differs"), Column(side.found.baseline),
-                   Column("The version")]  # fmt: skip
-        rows = [
-            [pair.version, o.what[:1].upper() + o.what[1:], o.baseline, o.version]
-            for pair in apart
-            for o in pair.obstacles
-        ]
-        widgets.html(html_table("Why versions cannot be compared", columns, rows))
+        widgets.html(facts.obstacles_table(apart))
         for message in dict.fromkeys(o.message for pair in apart for o in pair.obstacles):
             if _DIFFERS not in message:  # else the table has said all of it
                 widgets.mute(message)
-        _remedies(side, apart)
+        _remedies(compared, apart)
 
 
-def _remedies(side: Compared, apart: Sequence[Pair]) -> None:
+def _remedies(compared: Compared, apart: Sequence[Pair]) -> None:
     wanted = {obstacle.remedy for pair in apart for obstacle in pair.obstacles}
-    names = [*side.found.versions]
+    names = [*compared.found.versions]
     label = " and ".join(names) if len(names) == 2 else f"all {len(names)}"
     # what must be restored or trained again is not mended by measuring
     if wanted <= {"common", "again"} and st.button(
@@ -123,38 +116,27 @@ def _remedies(side: Compared, apart: Sequence[Pair]) -> None:
             st.rerun()
     for pair in apart:
         if all(obstacle.remedy != "restore" for obstacle in pair.obstacles):
-            retrain.link(side.records[pair.version], on=side.records[pair.baseline])
+            forms.retrain_link(compared.records[pair.version], on=compared.records[pair.baseline])
 
 
 def _is_measuring() -> bool:
     return any(run.kind == "evaluate" for run in cache.active_runs())
 
 
-def _curves(side: Compared) -> None:
-    records = side.records
-    histories = {
-        name: model_charts.history_frame(record.metadata.training_history)
-        for name, record in records.items()
-    }
-    drawn = {name: frame for name, frame in histories.items() if not frame.empty}
+def _curves(compared: Compared) -> None:
+    drawn = curves.histories(compared.records)
     widgets.section("How they were trained")
     if not drawn:
         widgets.mute("Baselines are computed in one go, so there is no training curve.")
         return
-    names = [
-        n for n in model_charts.CURVES if any(n in model_charts.measured(f) for f in drawn.values())
-    ]
+    names = curves.measured(*drawn.values())
     with st.container(horizontal=True):
-        curve = st.segmented_control(
-            "Curves of", names, default=names[0], required=True, key="curves",
-            bind="query-params",
-        )  # fmt: skip
-        over = st.segmented_control(
-            "Over", ["Epochs", "Seconds"], default="Epochs", required=True, key="over",
-            bind="query-params",
-        )  # fmt: skip
-    figure = charts.curves(drawn, curve, side.styles, x="seconds" if over == "Seconds" else "epoch")
-    without = [name for name in records if name not in drawn]
+        curve = widgets.switch("Curves of", names, "curves")
+        over = widgets.switch("Over", ["Epochs", "Seconds"], "over")
+    figure = curves.curves_of_versions(
+        drawn, curve, compared.styles, x="seconds" if over == "Seconds" else "epoch"
+    )
+    without = [name for name in compared.records if name not in drawn]
     note = "Measured on the validation part, which picks the epoch; not on the test part."
     if without:
         note += f" No curve: {', '.join(without)}."
@@ -170,24 +152,19 @@ def _settings(found: Comparison) -> None:
     widgets.mute("Only what differs; hashes, dates and durations are left out.")
 
 
-def _cost(side: Compared) -> None:
-    found = side.found
+def _cost(compared: Compared) -> None:
+    found = compared.found
     widgets.section("Accuracy against cost")
     with st.container(horizontal=True):
-        cost = st.segmented_control(
-            "Cost", list(_COSTS), default="Seconds", required=True, key="cost", bind="query-params"
-        )
+        cost = widgets.switch("Cost", list(_COSTS), "cost")
         labels = [BY_KEY[key].label for key in LEADS]
-        label = st.segmented_control(
-            "Accuracy", labels, default=labels[0], required=True, key="accuracy",
-            bind="query-params",
-        )  # fmt: skip
+        label = widgets.switch("Accuracy", labels, "accuracy")
     key = LEADS[labels.index(label)]
-    figure = charts.pareto(found.costs, found.values, key, side.styles, x=_COSTS[cost])
+    figure = charts.pareto(found.costs, found.values, key, compared.styles, x=_COSTS[cost])
     widgets.figure(figure, "compare-cost")
 
 
-def _many(side: Compared) -> None:
+def _many(compared: Compared) -> None:
     folded = st.expander(
         "All of them across settings and metrics", icon=":material/stacked_line_chart:",
         key="across", on_change="rerun", bind="query-params",
@@ -195,7 +172,7 @@ def _many(side: Compared) -> None:
     if not folded.open:  # a chart that nobody looks at costs a tenth of a second
         return
     with folded:
-        figure = charts.parallel(side.found, side.records)
+        figure = charts.parallel(compared.found, compared.records)
         if figure is None:
             widgets.mute("They do not differ in any setting that has a scale.")
             return
@@ -203,3 +180,36 @@ def _many(side: Compared) -> None:
             figure, "compare-parallel", height=360,
             note="One line per version; the axes are what differs, then the metrics.",
         )  # fmt: skip
+
+
+def downloads(compared: Compared) -> None:
+    """Draw the download buttons; each file is made when its button is clicked."""
+    name = "-".join(["compare", *compared.found.versions])[:80]
+    with st.popover("Export", icon=":material/download:", width="stretch"):
+        st.download_button(
+            "Report (HTML)", lambda: _report(compared), f"{name}.html", "text/html",
+            key="export-html", icon=":material/article:", on_click="ignore", width="stretch",
+        )  # fmt: skip
+        st.download_button(
+            "Table (CSV)", lambda: as_csv(compared.whole()), f"{name}.csv", "text/csv",
+            key="export-csv", icon=":material/table:", on_click="ignore", width="stretch",
+        )  # fmt: skip
+        st.download_button(
+            "Everything (JSON)", lambda: _json(compared), f"{name}.json", "application/json",
+            key="export-json", icon=":material/data_object:", on_click="ignore", width="stretch",
+        )  # fmt: skip
+        widgets.command(facts.command(compared.found, "--html", "report.html"))
+
+
+def _report(compared: Compared) -> str:
+    from movierec.ui.compare.report import report_html
+
+    errors = {
+        name: frame for name in compared.found.alike if (frame := compared.errors(name)) is not None
+    }
+    records = {name: evidence.record for name, evidence in compared.evidence.items()}
+    return report_html(compared.whole(), records, errors, styles=compared.styles)
+
+
+def _json(compared: Compared) -> str:
+    return json.dumps(as_dict(compared.whole()), indent=2, ensure_ascii=False, allow_nan=False)

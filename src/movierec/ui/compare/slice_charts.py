@@ -1,10 +1,10 @@
-"""Figures of versions by groups of users and movies, and by what the ratings really were."""
+"""Figures of versions by groups of users and movies, and by true rating."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,23 +14,12 @@ from plotly.subplots import make_subplots
 from movierec.comparison.metrics import BY_KEY, Metric
 from movierec.comparison.results import SliceDiff
 from movierec.evaluation.significance import Verdict
-from movierec.metadata import ReliabilityBin
-from movierec.ui.components.drawing import finish, row_of
+from movierec.ui.components.charts import finish, interval, row_of, with_unit
 from movierec.ui.components.text import decimal, plotly_text, signed
-from movierec.ui.components.theme import NEUTRAL, VersionStyle
-from movierec.ui.components.versions.charts import reliability_frame
+from movierec.ui.components.theme import NEUTRAL, Styles, VersionStyle
 
-__all__ = [
-    "SLICES",
-    "error_by_rating",
-    "expected_error",
-    "forest",
-    "group_name",
-    "pooled",
-    "reliability",
-]
+__all__ = ["SLICES", "error_by_rating", "forest", "group_name"]
 
-Styles: TypeAlias = Mapping[str, VersionStyle]
 
 SLICES: Mapping[str, str] = {
     "activity": "Activity",
@@ -44,7 +33,7 @@ _SYMBOLS: Mapping[Verdict, str] = {
     "worse": "triangle-down", "better": "triangle-up", "can't tell": "circle-open",
 }  # fmt: skip
 _TOLD: Mapping[Verdict, str] = {
-    "worse": "worse", "better": "better", "can't tell": "no difference for sure",
+    "worse": "worse", "better": "better", "can't tell": "inconclusive",
 }  # fmt: skip
 _LOUD = 30  # users from which a group's interval decides how wide the axis is
 
@@ -84,8 +73,8 @@ def forest(diffs: Sequence[SliceDiff], metric: str, style: VersionStyle) -> go.F
     )
     alt = f"Change of {chosen.label} in {len(diffs)} groups with 95 % intervals. {title}. {told}."
     side = "left" if chosen.lower_is_better else "right"
-    unit = " (stars)" if metric in ("rmse", "mae") else ""
-    return finish(figure, title, alt, x=f"change of {chosen.label}{unit}<br>{side} is better", y="")
+    x = f"change of {with_unit(chosen)}<br>{side} is better"
+    return finish(figure, title, alt, x=x, y="")
 
 
 def group_name(diff: SliceDiff) -> str:
@@ -111,11 +100,10 @@ def _whiskers(
     return go.Scatter(
         x=[d.delta for d in found],
         y=[group_name(row) for row in rows],
-        error_x={
-            "type": "data", "symmetric": False, "color": colour, "thickness": 2, "width": 0,
-            "array": [d.high - d.delta for d in found],
-            "arrayminus": [d.delta - d.low for d in found],
-        },
+        error_x=interval(
+            [d.delta for d in found], [d.low for d in found], [d.high for d in found],
+            color=colour, thickness=2,
+        ),
         mode="markers",
         name=f"{verdict} ({len(rows)})",
         text=told,
@@ -159,83 +147,8 @@ def _forest_title(diffs: Sequence[SliceDiff], metric: Metric) -> str:
     return f"{metric.label} in {len(diffs)} {groups}: {', '.join(told)}"
 
 
-def pooled(table: pd.DataFrame) -> pd.DataFrame:
-    """Return predicted and observed frequency per bin over all thresholds together.
-
-    `table`: `reliability_frame`. Columns: bin, predicted, observed, count. Each threshold counts
-    by its ratings, which are as many for all.
-    """
-    weighted = table.assign(
-        predicted=table["predicted"] * table["count"], observed=table["observed"] * table["count"]
-    )
-    sums = weighted.groupby("bin")[["predicted", "observed", "count"]].sum()
-    sums = sums.loc[sums["count"] > 0]
-    frequencies = sums[["predicted", "observed"]].div(sums["count"], axis=0)
-    return frequencies.assign(count=sums["count"]).reset_index()
-
-
-def expected_error(table: pd.DataFrame) -> float:
-    """Return the expected calibration error of a reliability table, the mean over thresholds."""
-    gap = (table["predicted"] - table["observed"]).abs() * table["count"]
-    by = table["threshold"]
-    return float((gap.groupby(by).sum() / table["count"].groupby(by).sum()).mean())
-
-
-def reliability(tables: Mapping[str, Sequence[ReliabilityBin]], styles: Styles) -> go.Figure:
-    """Draw predicted probability against observed frequency for several versions.
-
-    `tables`: the stored reliability rows by version, none of them empty; all thresholds of one
-    are pooled, as several versions with several thresholds each could not be told apart.
-    """
-    line = {"color": NEUTRAL, "dash": "dash", "width": 1.5}
-    exact = {"mode": "lines", "name": "exact", "line": line, "hoverinfo": "skip"}
-    figure = go.Figure(go.Scatter(x=[0, 100], y=[0, 100], **exact))
-    errors = {}
-    for name, rows in tables.items():
-        table = reliability_frame(rows)
-        errors[name] = expected_error(table)
-        figure.add_trace(_reliable(pooled(table), name, styles[name]))
-    figure.update_layout(showlegend=True)
-    figure.update_xaxes(range=[-2, 102], tickvals=[*range(0, 101, 20)])
-    figure.update_yaxes(range=[-2, 104], tickvals=[*range(0, 101, 20)])
-    title = _reliability_title(errors)
-    told = "; ".join(f"{name} {100 * error:.1f}" for name, error in errors.items())
-    alt = (
-        "Predicted probability of a rating above a number of stars against how often it was, in "
-        f"tenths, all thresholds together. {title}. Points (of 100) off on average: {told}."
-    )
-    x = "predicted probability of more stars (%)"
-    return finish(figure, title, alt, x=x, y="observed frequency (%)")
-
-
-def _reliable(rows: pd.DataFrame, name: str, style: VersionStyle) -> go.Scatter:
-    return go.Scatter(
-        x=100 * rows["predicted"],
-        y=100 * rows["observed"],
-        customdata=rows["count"],
-        mode="lines+markers",
-        name=name,
-        line={"color": style.colour, "dash": style.dash, "width": 1.5},
-        marker={"color": style.colour, "symbol": style.symbol, "size": 9},
-        hovertemplate=f"{plotly_text(name)}: predicted %{{x:.1f}} %, observed %{{y:.1f}} % "
-        "(%{customdata:,} predictions)<extra></extra>",
-    )
-
-
-def _reliability_title(errors: Mapping[str, float]) -> str:
-    best = min(errors, key=lambda name: errors[name])
-    if len(errors) == 1:
-        return f"The probabilities of {best} are {100 * errors[best]:.1f} points off on average"
-    others = {name: error for name, error in errors.items() if name != best}
-    worst = max(others, key=lambda name: others[name])
-    low, high = f"{100 * errors[best]:.1f}", f"{100 * errors[worst]:.1f}"
-    if low == high:
-        return f"All are calibrated alike: {low} points off on average"
-    return f"{best} is calibrated best: {low} points off on average, {worst} {high}"
-
-
 def error_by_rating(frames: Mapping[str, pd.DataFrame], styles: Styles) -> go.Figure:
-    """Draw RMSE and bias by the rating that was really given, one line per version.
+    """Draw RMSE and bias by true rating, one line per version.
 
     `frames`, one or more: columns `level` (stars), `rmse`, `bias` (predicted − given), `ratings`.
     """
@@ -292,10 +205,10 @@ def _error_title(frames: Mapping[str, pd.DataFrame]) -> str:
     level = float(row_of(first, first["rmse"].argmax())["level"])
     at = {name: _rmse_at(frame, level) for name, frame in measured.items()}
     best = min(at, key=lambda name: at[name])
-    told = f"Ratings of {_stars(level)} are predicted worst"
+    told = f"{level:g}-star ratings are hardest"
     if len({decimal(rmse, 2) for rmse in at.values()}) == 1:
         return f"{told}: {decimal(at[best], 2)} stars off"
-    return f"{told}, least so by {best}: {decimal(at[best], 2)} stars off"
+    return f"{told}; {best} does best on them: {decimal(at[best], 2)} stars off"
 
 
 def _rmse_at(frame: pd.DataFrame, level: float) -> float:

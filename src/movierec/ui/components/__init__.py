@@ -1,1 +1,1 @@
-"""What several pages use: frame, theme, tables, charts, inputs, the cache."""
+"""Components of several pages: frame, theme, tables, charts, inputs, the cache."""

@@ -8,7 +8,7 @@ opened; only the polls of open pages share what one of them read within the last
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 import streamlit as st
@@ -31,7 +31,7 @@ from movierec.store import (
     VersionRecord,
     open_store,
 )
-from movierec.ui.components import frames
+from movierec.ui.components import ratings
 
 __all__ = [
     "active_runs",
@@ -69,7 +69,7 @@ def store() -> Store:
 
 
 def active_runs() -> list[RunRecord]:
-    """Return the runs that wait or go on as some session saw them within the last second.
+    """Return the queued and running runs as some session read them within the last second.
 
     One whose process is gone is marked, and no longer among them.
     """
@@ -88,20 +88,29 @@ def forget_runs() -> None:
 
 
 def drawn(of: tuple[Hashable, ...], draw: Callable[[], T]) -> T:
-    """Return what `draw` makes of `of`; sessions that look at the same thing share it.
+    """Return the result of `draw`, cached by `of`; sessions that look at the same thing share it.
 
     `of` holds text and numbers alone, and everything that what is drawn depends on.
     """
     return cast("T", _drawn(of, draw))
 
 
+# the keys of arguments of cached functions
+_KEYS: Any = {
+    Dataset: lambda data: data.fingerprint,
+    DatasetRecord: lambda record: (record.fingerprint, record.name),
+    VersionRecord: lambda record: (*_where(), *_mark(record)),
+}
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the data set …", hash_funcs=_KEYS)
 def dataset(record: DatasetRecord) -> Dataset:
     """Return a whole data set; it is shared between sessions and never changed."""
-    return _dataset(record.fingerprint, record.name)
+    return store().datasets.load(record.name)
 
 
 def evidence(records: Sequence[VersionRecord]) -> tuple[dict[str, Evidence], tuple[str, ...]]:
-    """Return what versions can be compared by, and a mark that changes when that does.
+    """Return the evidence of versions for a comparison, and a key that changes with it.
 
     Where they were not measured alike, it is what was measured of them together, if it was.
     """
@@ -117,15 +126,30 @@ def evidence(records: Sequence[VersionRecord]) -> tuple[dict[str, Evidence], tup
 
 def _evidence_of(record: VersionRecord) -> Evidence:
     """Return a version's own evidence; what cannot be used now is tried again the next time."""
-    found = _evidence(*_where(), *_mark(record))
+    found = _evidence(record)
     if found.per_user is None:
-        _evidence.clear(*_where(), *_mark(record))
+        _evidence.clear(record)
     return found
 
 
+@st.cache_resource(max_entries=64, show_spinner="Reading what was measured …", hash_funcs=_KEYS)
+def _evidence(record: VersionRecord) -> Evidence:
+    return read_evidence(Registry(settings(), store()), record.name)
+
+
+def _from(together: Measurement, own: Evidence) -> Evidence:
+    """Return a version's evidence from a measurement; the frames are read once."""
+    made = (together.key, together.created_at.isoformat())
+    of = ("measured", *_where(), *made, *_mark(own.record))
+    return drawn(of, lambda: evidence_from(together, own))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the version …", hash_funcs=_KEYS)
 def loaded(record: VersionRecord) -> LoadedVersion:
     """Return a version ready to recommend; it is shared between sessions and never changed."""
-    return _loaded(*_where(), *_mark(record))
+    whole = store().versions.get(record.name)
+    data = dataset(data_record_of(store(), whole))
+    return load_from(Registry(settings(), store()), whole, data, store().datasets)
 
 
 def model_card(record: VersionRecord) -> str:
@@ -136,41 +160,40 @@ def model_card(record: VersionRecord) -> str:
     return drawn(("card", *_where(), *_mark(record), *words), lambda: card(store(), record))
 
 
-def _from(together: Measurement, own: Evidence) -> Evidence:
-    """Return a version's evidence from a measurement; the frames are read once."""
-    made = (together.key, together.created_at.isoformat())
-    of = ("measured", *_where(), *made, *_mark(own.record))
-    return drawn(of, lambda: evidence_from(together, own))
-
-
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_KEYS)
 def movie_search(data: Dataset) -> MovieSearch:
     """Return the titles of a data set, ready to be searched."""
-    return _movie_search(data.fingerprint, data)
+    return MovieSearch(data)
 
 
+@st.cache_resource(max_entries=4, show_spinner="Counting the ratings …", hash_funcs=_KEYS)
 def aggregates(data: Dataset) -> Aggregates:
-    """Return what is told of a whole data set in counts and means."""
-    return _aggregates(data.fingerprint, data)
+    """Return the counts and means of a whole data set."""
+    found = store().datasets.derived(data, AGGREGATES, lambda: aggregates_of(data).arrays())
+    return Aggregates.from_arrays(found)
 
 
+# tables of 200,000 rows: cache_data would copy one for each run of a page
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_KEYS)
 def movie_table(data: Dataset) -> pd.DataFrame:
-    """Return `frames.movie_table` of a data set; it is shared and never changed."""
-    return _movie_table(data.fingerprint, data)
+    """Return `ratings.movie_table` of a data set; it is shared and never changed."""
+    return ratings.movie_table(data, aggregates(data))
 
 
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_KEYS)
 def user_table(data: Dataset) -> pd.DataFrame:
-    """Return `frames.user_table` of a data set; it is shared and never changed."""
-    return _user_table(data.fingerprint, data)
+    """Return `ratings.user_table` of a data set; it is shared and never changed."""
+    return ratings.user_table(data, aggregates(data))
 
 
 def genres(data: Dataset) -> list[str]:
     """Return every genre of a data set's movies, in alphabetical order."""
-    return drawn(("genres", data.fingerprint), lambda: frames.genres_of(movie_table(data)))
+    return drawn(("genres", data.fingerprint), lambda: ratings.genres_of(movie_table(data)))
 
 
 def level_shares(data: Dataset) -> pd.DataFrame:
-    """Return `frames.level_shares` of a whole data set."""
-    return frames.level_shares(data, told=aggregates(data))
+    """Return `ratings.level_shares` of a whole data set."""
+    return ratings.level_shares(data, told=aggregates(data))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, on_release=Store.close)
@@ -181,6 +204,11 @@ def _store(url: str, home: str, _settings: Settings) -> Store:  # noqa: ARG001 -
 def _where() -> tuple[str, str]:
     now = settings()
     return now.database, str(now.home)
+
+
+def _mark(record: VersionRecord) -> tuple[str, str]:
+    """Return the identity of a version: its name, and its time as names are used again."""
+    return record.name, record.created_at.isoformat()
 
 
 @st.cache_resource(max_entries=4, ttl=POLL_SECONDS, show_spinner=False)
@@ -195,50 +223,6 @@ def _epochs(url: str, home: str, run_id: int) -> tuple[EpochRecord, ...]:  # noq
     return tuple(store().runs.epochs(run_id))
 
 
-@st.cache_resource(max_entries=64, show_spinner="Reading what was measured …")
-def _evidence(url: str, home: str, name: str, made: str) -> Evidence:  # noqa: ARG001 - the key
-    return read_evidence(Registry(settings(), store()), name)
-
-
-@st.cache_resource(max_entries=6, show_spinner="Loading the version …")
-def _loaded(url: str, home: str, name: str, made: str) -> LoadedVersion:  # noqa: ARG001 - the key
-    record = store().versions.get(name)
-    data = dataset(data_record_of(store(), record))
-    return load_from(Registry(settings(), store()), record, data, store().datasets)
-
-
-def _mark(record: VersionRecord) -> tuple[str, str]:
-    """Return what tells a version from another one that had its name before it."""
-    return record.name, record.created_at.isoformat()
-
-
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _drawn(of: tuple[Hashable, ...], _draw: Callable[[], object]) -> object:  # noqa: ARG001
     return _draw()
-
-
-@st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
-def _dataset(fingerprint: str, name: str) -> Dataset:  # noqa: ARG001 - the key
-    return store().datasets.load(name)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _movie_search(fingerprint: str, _data: Dataset) -> MovieSearch:  # noqa: ARG001 - the key
-    return MovieSearch(_data)
-
-
-@st.cache_resource(max_entries=4, show_spinner="Counting the ratings …")
-def _aggregates(fingerprint: str, _data: Dataset) -> Aggregates:  # noqa: ARG001 - the key
-    found = store().datasets.derived(_data, AGGREGATES, lambda: aggregates_of(_data).arrays())
-    return Aggregates.from_arrays(found)
-
-
-# tables of 200,000 rows: cache_data would copy one for each run of a page
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _movie_table(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001 - the key
-    return frames.movie_table(_data, aggregates(_data))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _user_table(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001 - the key
-    return frames.user_table(_data, aggregates(_data))

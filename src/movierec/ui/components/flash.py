@@ -1,4 +1,4 @@
-"""What has just been done, said once on the page that is drawn after it."""
+"""Flash messages: shown once, on the page that is drawn next."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def leave(message: str, **state: object) -> NoReturn:
 
 
 def announce() -> None:
-    """Say what was left to say, once."""
+    """Show the message that was left, once."""
     for key, value in st.session_state.pop("said-next", {}).items():
         st.session_state[key] = value
     message = st.session_state.pop(_SAID, None)

@@ -1,16 +1,15 @@
-"""What to do next: the steps of an empty Home, and one suggestion on a full one."""
+"""First steps: the pages of an empty project, and a suggestion of what to do next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
 from movierec import jobs
 from movierec.store.records import DatasetRecord, VersionRecord
-from movierec.ui.components import cache, widgets
-from movierec.ui.components.runs import strip
+from movierec.ui.components import cache, shell, widgets
+from movierec.ui.components.runs import watching
 from movierec.ui.components.text import decimal, integer, percent
 
 __all__ = [
@@ -28,11 +27,11 @@ _STEPS = ("Fetch ratings", "Train a version", "See how good it is")
 
 
 def first_data(*, link: bool = True) -> bool:
-    """Lead on from an empty database: fetch MovieLens 100K, or bring ratings along.
+    """Draw the page of an empty database: fetch MovieLens 100K, or bring ratings along.
 
     `link`: point to the Data page for the latter. Returns whether a run is under way.
     """
-    title = "Ratings are on their way" if strip.active() else "Fetch ratings to begin"
+    title = "Ratings are on their way" if watching.is_busy() else "Fetch ratings to begin"
     widgets.heading(
         "Welcome to movierec",
         f"Nothing is here yet. {title}",
@@ -40,7 +39,7 @@ def first_data(*, link: bool = True) -> bool:
         "100,000 ratings by 943 people of 1,682 movies, about 5 MB to download.",
     )
     widgets.steps(_STEPS, at=0)
-    busy = strip.live()
+    busy = watching.live_panel()
     if not busy:
         with st.container(key="empty", border=True):
             _offer_data(link=link)
@@ -49,9 +48,9 @@ def first_data(*, link: bool = True) -> bool:
 
 
 def first_version(datasets: Sequence[DatasetRecord]) -> None:
-    """Lead on from data without a version: train the first one."""
+    """Draw the page of data without a version: train the first one."""
     newest = datasets[0]
-    busy = strip.active("train")
+    busy = watching.is_busy("train")
     title = "The first version is in training" if busy else "Train the first version"
     widgets.heading(
         "Welcome to movierec",
@@ -60,7 +59,7 @@ def first_version(datasets: Sequence[DatasetRecord]) -> None:
         "epoch, and the test part is scored once, at the end.",
     )
     widgets.steps(_STEPS, at=1)
-    if not strip.live():
+    if not watching.live_panel():
         with st.container(key="empty", border=True):
             _offer_training(datasets)
     data_numbers(newest)
@@ -71,9 +70,7 @@ def _offer_data(*, link: bool) -> None:
         jobs.submit_import(cache.settings(), data_set="ml-100k")
         st.rerun()
     if link:
-        st.page_link(
-            "pages/Data.py", label="Use my own ratings instead", icon=":material/upload_file:"
-        )
+        shell.link("Data", "Use my own ratings instead", icon="upload_file")
     widgets.mute(f"Looked in {_place()}: there is no data set in it.")
 
 
@@ -84,9 +81,7 @@ def _offer_training(datasets: Sequence[DatasetRecord]) -> None:
     ):
         jobs.submit_train(cache.settings(), preset="default", dataset=name)
         st.rerun()
-    st.page_link(
-        "pages/Train.py", label="Choose the settings myself", icon=":material/model_training:"
-    )
+    shell.link("Train", "Choose the settings myself")
     widgets.mute(
         "Training runs in a process of its own: this page may be closed, and the run goes on. "
         "A few minutes on two processor cores."
@@ -94,57 +89,51 @@ def _offer_training(datasets: Sequence[DatasetRecord]) -> None:
 
 
 def here(record: DatasetRecord) -> None:
-    """Say in a line which data the current version comes from."""
+    """Draw the data set of the current version in a line."""
     with st.container(key="here", border=True, height="stretch"):
         sizes = (
             f"{record.n_users:,} users, {record.n_movies:,} movies, {record.n_ratings:,} ratings "
             f"from {record.rating_low:g} to {record.rating_high:g} stars"
         )
-        _step(f"Data: {record.name}", sizes)
-        st.page_link("pages/Data.py", label="Look at the data", icon=":material/database:")
+        widgets.step(f"Data: {record.name}", sizes)
+        shell.link("Data", "Look at the data")
 
 
 def next_step(versions: Sequence[VersionRecord], dataset: str) -> None:
     """Suggest one thing to do now that a version is there."""
     with st.container(key="next", border=True, height="stretch"):
         if len(versions) > 1:
-            _step(
+            widgets.step(
                 "Next: is the newest version better?",
                 "Side by side with the current one: by how much, for whom, and how surely.",
             )
-            st.page_link(
-                "pages/Compare.py", label="Compare versions", icon=":material/compare_arrows:"
-            )
+            shell.link("Compare", "Compare versions")
         else:
             _second(dataset)
-        st.page_link(
-            "pages/Recommend.py", label="See what it recommends", icon=":material/recommend:"
-        )
-        st.page_link(
-            "pages/Train.py", label="Train with other settings", icon=":material/model_training:"
-        )
+        shell.link("Recommend", "See what it recommends")
+        shell.link("Train", "Train with other settings")
 
 
 def second_version(versions: Sequence[VersionRecord]) -> None:
-    """Lead on from one version to two."""
-    if strip.live():
+    """Suggest to train a second version."""
+    if watching.live_panel():
         return
     _second(versions[0].dataset_name, preset=_REPORT if versions[0].preset != _REPORT else "ease")
-    st.page_link(
-        "pages/Train.py", label="Train with other settings", icon=":material/model_training:"
-    )
+    shell.link("Train", "Train with other settings")
 
 
 def no_version() -> None:
-    """Lead on from no version at all."""
+    """Lead to the training of the first version."""
     with st.container(key="empty", border=True):
-        _step("No version yet", "A version is a trained model that is kept with what it can do.")
-        st.page_link("Home.py", label="Train the first one on Home", icon=":material/home:")
+        widgets.step(
+            "No version yet", "A version is a trained model that is kept with what it can do."
+        )
+        shell.link("Home", "Train the first one on Home")
 
 
 def _second(dataset: str, preset: str = _REPORT) -> None:
     what = {_REPORT: "the model of the first report"}.get(preset, f"the baseline {preset}")
-    _step(
+    widgets.step(
         f"Next: train {what} beside it",
         "Same data, same split: a second version shows how much the other one gains.",
     )
@@ -152,10 +141,6 @@ def _second(dataset: str, preset: str = _REPORT) -> None:
     if st.button(label, key=f"train-{preset}", icon=":material/play_arrow:"):
         jobs.submit_train(cache.settings(), preset=preset, dataset=dataset)
         st.rerun()
-
-
-def _step(what: str, why: str) -> None:
-    st.html(f'<p class="mr-step">{escape(what)}</p><p class="mr-mute">{escape(why)}</p>')
 
 
 def data_numbers(record: DatasetRecord) -> None:

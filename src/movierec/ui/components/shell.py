@@ -1,10 +1,11 @@
-"""The frame around every page: configuration, look, sidebar, and errors told in plain words."""
+"""The frame of every page: configuration, style, sidebar, views, links, and errors as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -12,17 +13,17 @@ from movierec.errors import MovierecError
 from movierec.ui.components import flash
 from movierec.ui.components.text import literal
 
-__all__ = ["PAGES", "errors_in_words", "setup"]
+__all__ = ["PAGES", "errors_in_words", "link", "setup", "views"]
 
-# Only pages that exist: file, name, icon.
-PAGES = (
-    ("Home.py", "Home", ":material/home:"),
-    ("pages/Data.py", "Data", ":material/database:"),
-    ("pages/Train.py", "Train", ":material/model_training:"),
-    ("pages/Compare.py", "Compare", ":material/compare_arrows:"),
-    ("pages/Recommend.py", "Recommend", ":material/recommend:"),
-    ("pages/Versions.py", "Versions", ":material/inventory_2:"),
-)
+# Only pages that exist: name, file, icon.
+PAGES: Mapping[str, tuple[str, str]] = {
+    "Home": ("Home.py", "home"),
+    "Data": ("pages/Data.py", "database"),
+    "Train": ("pages/Train.py", "model_training"),
+    "Compare": ("pages/Compare.py", "compare_arrows"),
+    "Recommend": ("pages/Recommend.py", "recommend"),
+    "Versions": ("pages/Versions.py", "inventory_2"),
+}
 _STYLE = Path(__file__).with_name("style.css")
 # Two people, three films, the ratings between them: legible on both page backgrounds.
 _MARK = """<svg viewBox="0 0 48 48" xmlns="http://www.w3.org/2000/svg" fill="#1a93ab"
@@ -34,15 +35,34 @@ height="10" rx="2.5" stroke="none"/></svg>"""
 
 
 def setup(title: str) -> None:
-    """Configure the page, draw its sidebar, say what was just done; the first call of a page."""
+    """Configure the page, draw its sidebar and flash message; the first call of a page."""
     # A `:material/…:` icon here would make the browser ask Google's server for it.
     st.set_page_config(page_title=f"{title} · movierec", page_icon=_MARK, layout="wide")
     st.html(_STYLE)
     st.logo(_MARK, size="large")
     with st.sidebar:
-        for page, name, symbol in PAGES:
-            st.page_link(page, label=name, icon=symbol, width="stretch")
+        for name in PAGES:
+            link(name, name, width="stretch")
     flash.announce()
+
+
+def link(
+    page: str, label: str, query: Mapping[str, str | list[str]] | None = None, *,
+    icon: str = "", width: Literal["content", "stretch"] = "content",
+) -> None:  # fmt: skip
+    """Draw a link to a page, with the page's icon unless another one is given."""
+    file, own = PAGES[page]
+    icon = f":material/{icon or own}:"
+    st.page_link(file, label=label, icon=icon, query_params=query, width=width)
+
+
+def views(drawers: Mapping[str, Callable[[], None]]) -> None:
+    """Draw a page's views as tabs and what is in the open one, which the page's address names."""
+    tabs = st.tabs(list(drawers), key="view", bind="query-params")
+    for tab, draw in zip(tabs, drawers.values(), strict=True):
+        if tab.open:
+            with tab, errors_in_words():
+                draw()
 
 
 @contextmanager

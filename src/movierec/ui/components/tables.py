@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-__all__ = ["Bar", "Cell", "Change", "Column", "html_table"]
+__all__ = ["TONES", "Bar", "Cell", "Change", "Column", "html_table"]
 
 Tone = Literal["good", "bad", "same"]
+TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "can't tell": "same"}
 _SIGNS: dict[Tone, str] = {"good": "▲", "bad": "▼", "same": "="}
 
 
@@ -35,7 +36,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Change:
-    """What has changed: a signed number, its tone by sign and colour, and its interval.
+    """A change: a signed number, better or worse by sign and colour, and its interval.
 
     Without a tone nothing is said about it. `hint` says the whole to those who point at it or
     cannot see it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "day",
     "decimal",
     "duration",
+    "hits",
     "integer",
     "literal",
     "percent",
@@ -103,6 +105,16 @@ def day(moment: datetime | None) -> str:
         return NOT_MEASURED
     moment = _utc(moment)
     return f"{moment.day} {moment:%b %Y}"
+
+
+def hits(stars: Sequence[float], of: int, highest: float) -> str:
+    """Return how many movies of a list were rated in the held-out part, and how many well.
+
+    `stars`: what those were given; well is from 80 % of the scale's highest level on.
+    """
+    found, good = f"{len(stars)} of {of} were rated later", 0.8 * highest
+    liked = sum(each >= good for each in stars)
+    return f"{found}, {liked} of them with {good:g}★ or more" if stars else found
 
 
 def size(n_bytes: float) -> str:

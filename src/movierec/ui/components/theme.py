@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-__all__ = ["NEUTRAL", "OKABE_ITO", "SYMBOLS", "VersionStyle", "version_style"]
+__all__ = ["NEUTRAL", "OKABE_ITO", "SYMBOLS", "Styles", "VersionStyle", "version_style"]
 
 # Okabe and Ito's palette (jfly.uni-koeln.de/color) without black; yellow, the one that is hard
 # to see on white, comes last.
@@ -24,6 +25,9 @@ class VersionStyle:
     colour: str
     dash: str
     symbol: str
+
+
+Styles: TypeAlias = Mapping[str, VersionStyle]  # by name of version
 
 
 def version_style(name: str, versions: Sequence[str]) -> VersionStyle:

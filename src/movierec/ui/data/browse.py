@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset, IdMap
-from movierec.ui.components import cache, frames, rating_charts, widgets
+from movierec.ui.components import address, cache, ratings, widgets
 from movierec.ui.components.text import NOT_MEASURED, decimal, integer
 
 __all__ = ["movies", "users"]
@@ -88,13 +88,13 @@ def _filter_movies(data: Dataset, table: pd.DataFrame) -> pd.DataFrame:
         bind="query-params",
         placeholder="Any genre",
     )
-    return _sorted(right, frames.filter_movies(table, search, genres), "movies", _MOVIE_SORTS)
+    return _sorted(right, ratings.filter_movies(table, search, genres), "movies", _MOVIE_SORTS)
 
 
 def _filter_users(table: pd.DataFrame) -> pd.DataFrame:
     left, right = st.columns([3, 1])
     search = _search(left, "Search ids and occupations", "uq")
-    return _sorted(right, frames.filter_users(table, search), "users", _USER_SORTS)
+    return _sorted(right, ratings.filter_users(table, search), "users", _USER_SORTS)
 
 
 def _search(place: DeltaGenerator, label: str, key: str) -> str:
@@ -113,48 +113,20 @@ def _sorted(
 
 def _table(table: pd.DataFrame, key: str, id_column: str, alt: str) -> None:
     shown = _readable(table.head(SHOWN))
-    ids = list(shown[id_column])
-
-    def take_over() -> None:
-        rows = st.session_state[f"{key}-table"].selection.rows
-        st.session_state[key] = ids[rows[0]] if rows else None
-
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height=330,
-        column_config=_columns(),
-        key=f"{key}-table",
-        on_select=take_over,
-        selection_mode="single-row",
-        alt=alt,
-    )
+    widgets.selectable(
+        shown, list(shown[id_column]), widgets.open_first(key), f"{key}-table",
+        height=330, column_config=_columns(), alt=alt,
+    )  # fmt: skip
 
 
 def _choose(
     label: str, key: str, ids: list[str], named: Callable[[str], str], known: IdMap
 ) -> str | None:
-    """Offer the ids found, and the one chosen already even if the search now hides it.
-
-    The id stands in the page's address. `bind="query-params"` would put the label there.
-    """
-    if key not in st.session_state and st.query_params.get(key) in known:
-        st.session_state[key] = st.query_params[key]
-    chosen = st.session_state.get(key)
-    hidden = [chosen] if chosen in known and chosen not in ids else []
-    chosen = st.selectbox(
-        f"{label} in detail",
-        hidden + ids,
-        index=None,
-        key=key,
+    """Offer the ids found, and the one chosen already even if the search now hides it."""
+    return address.select(
+        f"{label} in detail", key, ids, None, known=known, named=named,
         placeholder=f"Choose a {label.lower()}, or select a row above",
-        format_func=named,
-    )
-    if chosen is None:
-        st.query_params.pop(key, None)
-    else:
-        st.query_params[key] = chosen
-    return chosen
+    )  # fmt: skip
 
 
 def _movie(data: Dataset, table: pd.DataFrame, index: int) -> None:
@@ -180,7 +152,7 @@ def _user(data: Dataset, table: pd.DataFrame, index: int) -> None:
         own = data.ratings.rating[data.by_user.positions(index)]
         _own_distribution(data, own, "this user's ratings")
     st.dataframe(
-        _readable(frames.user_history(data, index)),
+        _readable(ratings.user_history(data, index)),
         hide_index=True,
         height=330,
         column_config=_columns(),
@@ -192,10 +164,8 @@ def _own_distribution(data: Dataset, own: np.ndarray[Any, Any], of: str) -> None
     if not len(own):
         widgets.mute("Nobody rated it.")
         return
-    shares, everyone = frames.level_shares(data, own), cache.level_shares(data)
-    widgets.figure(
-        rating_charts.rating_distribution(shares, everyone, of=of), "own-levels", height=260
-    )
+    shares, everyone = ratings.level_shares(data, own), cache.level_shares(data)
+    widgets.figure(ratings.rating_distribution(shares, everyone, of=of), "own-levels", height=260)
 
 
 def _profile(facts: pd.Series) -> dict[str, str]:

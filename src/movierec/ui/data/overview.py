@@ -1,4 +1,4 @@
-"""The Data page's first part: how the ratings are spread, and what the import kept."""
+"""The Data page's distributions, import report and import form."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from typing import Any
 
 import streamlit as st
 
+from movierec import jobs
+from movierec.columns import Columns
 from movierec.data.dataset import Dataset
 from movierec.store import DatasetRecord
-from movierec.ui.components import cache, frames, rating_charts, widgets
+from movierec.ui.components import cache, ratings, widgets
 from movierec.ui.components.tables import Column, html_table
 from movierec.ui.components.text import NOT_MEASURED, day, decimal, integer, percent
 
-__all__ = ["distributions", "import_report", "lead"]
+__all__ = ["distributions", "form", "import_report", "lead"]
+
+_COLUMNS = {
+    "user": ("User column", Columns.USER),
+    "movie": ("Movie column", Columns.MOVIE),
+    "rating": ("Rating column", Columns.RATING),
+    "timestamp": ("Time column (optional)", Columns.TIMESTAMP),
+}
 
 
 def lead(record: DatasetRecord) -> str:
-    """Say in one sentence what the data set spans."""
+    """Return scale and time span of the data set in one sentence."""
     first, last = record.report.get("first_rating"), record.report.get("last_rating")
     when = f"between {_date(first)} and {_date(last)}" if first else "at times that are not known"
     return (
@@ -28,19 +37,19 @@ def lead(record: DatasetRecord) -> str:
 
 
 def distributions(data: Dataset) -> None:
-    """Draw which ratings are given, when, by whom and of what."""
+    """Draw ratings by level, by month, by user and by movie."""
     left, right = st.columns(2, gap="large")
     with left:
-        widgets.figure(rating_charts.rating_distribution(cache.level_shares(data)), "levels")
+        widgets.figure(ratings.rating_distribution(cache.level_shares(data)), "levels")
     with right:
         _over_time(data)
     told = cache.aggregates(data)
     left, right = st.columns(2, gap="large")
     with left:
-        activity = rating_charts.concentration(told.user.count, noun="users", most="most active")
+        activity = ratings.concentration(told.user.count, noun="users", most="most active")
         widgets.figure(activity, "activity")
     with right:
-        popularity = rating_charts.concentration(told.movie.count, noun="movies", most="most rated")
+        popularity = ratings.concentration(told.movie.count, noun="movies", most="most rated")
         widgets.figure(popularity, "popularity")
 
 
@@ -57,12 +66,12 @@ def import_report(record: DatasetRecord) -> None:
 
 
 def _over_time(data: Dataset) -> None:
-    months = frames.by_month(data, cache.aggregates(data))
+    months = ratings.by_month(data, cache.aggregates(data))
     if months is None:
-        widgets.html('<h3 class="mr-chart-title">When the ratings were given is not known</h3>')
+        widgets.chart_title("When the ratings were given is not known")
         widgets.mute("The source has no timestamps, so temporal splits are not possible.")
         return
-    widgets.figure(rating_charts.ratings_over_time(months), "months")
+    widgets.figure(ratings.ratings_over_time(months), "months")
 
 
 def _rows_table(report: Mapping[str, Any]) -> None:
@@ -115,3 +124,47 @@ def _facts(record: DatasetRecord) -> dict[str, str]:
 
 def _date(text: str | None) -> str:
     return day(datetime.fromisoformat(text)) if text else NOT_MEASURED
+
+
+def form() -> None:
+    """Draw the form of an import and queue it."""
+    widgets.mute(
+        "A folder, zip or file on the machine that runs movierec: MovieLens of any size "
+        "(100K, 1M, latest, 25M, 32M), RecBole files, or any ratings as CSV or Parquet. Rows that "
+        "cannot be used are listed in the report, never dropped silently; a bad file changes "
+        "nothing."
+    )
+    with st.form("import", border=True):
+        path = st.text_input("Path", placeholder="/home/me/ratings.csv", key="import-path")
+        name = st.text_input(
+            "Name (optional)", placeholder="from the path", key="import-name", max_chars=64
+        )
+        columns = _columns()
+        if st.form_submit_button("Import ratings", type="primary", icon=":material/upload_file:"):
+            _submit(path, name, columns)
+
+
+def _columns() -> dict[str, str]:
+    """Return the columns named, by the names that `jobs.submit_import` gives them."""
+    widgets.mute("Columns, only for a CSV or Parquet file that names them its own way:")
+    given = {
+        name: cell.text_input(label, placeholder=usual, key=f"import-{name}")
+        for cell, (name, (label, usual)) in zip(st.columns(4), _COLUMNS.items(), strict=True)
+    }
+    return {name: value.strip() for name, value in given.items() if value and value.strip()}
+
+
+def _submit(path: str, name: str, columns: dict[str, str]) -> None:
+    missing = [column for column in ("user", "movie", "rating") if column not in columns]
+    if not path.strip():
+        st.error("Enter a file or folder path.", icon=":material/error:")
+    elif columns and missing:
+        st.error(
+            f"Name the {' and '.join(missing)} column as well, or none of them.",
+            icon=":material/error:",
+        )
+    else:
+        jobs.submit_import(
+            cache.settings(), path=path.strip(), columns=columns or None, name=name.strip() or None
+        )
+        st.rerun()

@@ -1,4 +1,4 @@
-"""Home's account of the current version: in words, in four numbers, beside its floors."""
+"""The current version on Home: in words, in four numbers, beside reference baselines."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from movierec.comparison.metrics import Metric
 from movierec.metadata import CalibrationSummary, FittedCalibration
 from movierec.store.records import VersionRecord
-from movierec.ui.components import leaderboard, widgets
-from movierec.ui.components.leaderboard import METRICS, Metric, Row
+from movierec.ui.components import widgets
+from movierec.ui.components.charts import with_unit
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import NOT_MEASURED, ago, decimal, duration, integer, percent, size
 from movierec.ui.components.theme import VersionStyle
-from movierec.ui.components.versions import charts
+from movierec.ui.components.versions import curves, leaderboard, reliability
+from movierec.ui.components.versions.leaderboard import METRICS, Row
 
 __all__ = ["certainty", "comparison", "headline", "hero", "ladders", "training"]
 
@@ -23,23 +25,24 @@ _HERO = ("rmse", "mae", "ndcg_full", "ndcg_rated")
 
 
 def headline(version: VersionRecord, table: Sequence[Row]) -> None:
-    """Say in one sentence how good the version is, and on what that rests."""
+    """Draw the headline: how good the version is, and by which protocol."""
     kicker = f"Current version {version.name} · {version.model}, preset {version.preset}"
-    rmse, floor = table[0].value("rmse"), leaderboard.best_floor(table, "rmse")
+    rmse, baseline = table[0].value("rmse"), leaderboard.best_baseline(table, "rmse")
     if math.isnan(rmse):
         widgets.heading(kicker, f"{version.name} ranks movies; it does not predict stars")
         return
     lead = f"Measured on {leaderboard.protocol(version)}."
-    if floor:
-        gap = floor.value("rmse") - rmse
+    if baseline:
+        gap = baseline.value("rmse") - rmse
         side = "better" if gap > 0 else "worse"
-        lead = f"{abs(gap):.3f} stars {side} than the best floor, “{floor.system}”. {lead}"
+        beside = f"{side} than the best simple baseline, “{baseline.system}”"
+        lead = f"{abs(gap):.3f} stars {beside}. {lead}"
     title = f"{version.name} predicts ratings with an error of {rmse:.2f} stars (RMSE)"
     widgets.heading(kicker, title, lead)
 
 
 def hero(table: Sequence[Row]) -> None:
-    """Draw the four numbers that matter, each with its distance to the best floor."""
+    """Draw the four numbers that matter, each with its distance to the best baseline."""
     by_key = {metric.key: metric for metric in METRICS}
     with st.container(key="numbers-hero"):
         for column, key in zip(st.columns(len(_HERO)), _HERO, strict=True):
@@ -48,39 +51,39 @@ def hero(table: Sequence[Row]) -> None:
 
 
 def ladders(table: Sequence[Row], style: VersionStyle) -> None:
-    """Draw where the version stands among floors and published systems."""
+    """Draw where the version stands among baselines and published systems."""
     shown = [("rmse", "RMSE (stars)"), ("ndcg_full", "NDCG@10 full (0–1)")]
     for column, (key, axis) in zip(st.columns(2, gap="large"), shown, strict=True):
         rungs = leaderboard.rungs(table, key)
         if rungs["value"].notna().any():
             lower = key == "rmse"
             with column:
-                figure = charts.ladder(rungs, style, axis=axis, lower_is_better=lower)
+                figure = leaderboard.ladder(rungs, style, axis=axis, lower_is_better=lower)
                 widgets.figure(figure, f"ladder-{key}")
 
 
 def comparison(table: Sequence[Row], style: VersionStyle) -> None:
-    """Draw every number beside the floors measured on the same split."""
+    """Draw every number beside the baselines measured on the same split."""
     columns = [Column("System")]
     columns += [Column(m.label, numeric=True, hint=m.hint) for m in METRICS]
     bests = {m.key: leaderboard.best_in(table, m.key) for m in METRICS}
     rows = [_table_row(row, bests, style if i == 0 else None) for i, row in enumerate(table)]
     first_published = [i for i, row in enumerate(table) if row.kind == "published"][:1]
-    caption = "Test metrics of the current version, its floors and published systems"
+    caption = "Test metrics of the current version, its baselines and published systems"
     widgets.html(
         html_table(caption, columns, rows, highlight=[0], divide_before=[1, *first_published])
     )
     widgets.mute(
         "★ best on this split. RMSE and MAE in stars, lower is better; ranking metrics 0–1, higher "
         "is better. “full” ranks all movies a user has not rated in training; “rated” ranks only "
-        "the user's own test movies and is easy, so read it beside the floors. Floors: “constant” "
+        "the user's own test movies and is easy, so read it beside the baselines: “constant” "
         "is the mean rating, “averages” the mean with each user's and movie's own deviation."
     )
 
 
 def certainty(version: VersionRecord, style: VersionStyle) -> None:
     """Draw whether the version's probabilities come true, where they were measured."""
-    table = charts.reliability_frame(version.metadata.reliability)
+    table = reliability.reliability_frame(version.metadata.reliability)
     numbers = version.metadata.evaluation.calibration
     if table.empty or numbers.ece is None:
         return
@@ -88,19 +91,19 @@ def certainty(version: VersionRecord, style: VersionStyle) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         note = "Measured on the test part: how often a rating had more stars than the threshold."
-        figure = charts.reliability(table, numbers.ece, style)
+        figure = reliability.of_one(table, numbers.ece, style)
         widgets.figure(figure, "reliability", note=note)
     with right:
-        widgets.html('<h3 class="mr-chart-title">What its probabilities are worth</h3>')
+        widgets.chart_title("What its probabilities are worth")
         widgets.facts(_certainty_facts(numbers, version.metadata.calibration))
 
 
 def training(version: VersionRecord, style: VersionStyle) -> None:
     """Draw how training went and the facts of the version."""
-    history = charts.history_frame(version.metadata.training_history)
+    history = curves.history_frame(version.metadata.training_history)
     left, right = st.columns([3, 2], gap="large")
     with right:
-        widgets.html('<h3 class="mr-chart-title">What it is</h3>')
+        widgets.chart_title("What it is")
         widgets.facts(_facts(version))
     with left:
         if history.empty:
@@ -110,33 +113,26 @@ def training(version: VersionRecord, style: VersionStyle) -> None:
 
 
 def _curve(history: pd.DataFrame, style: VersionStyle) -> None:
-    names = charts.measured(history)
+    names = curves.measured(history)
     if not names:
         widgets.mute("Nothing was measured during training.")
         return
-    name = st.segmented_control(
-        "Training curve of",
-        names,
-        default=names[0],
-        required=True,
-        key="curve",
-        bind="query-params",
-    )
+    name = widgets.switch("Training curve of", names, "curve")
     note = "Measured on the validation part, which picks the epoch; not on the test part."
-    figure = charts.learning_curve(history, name, style)
+    figure = curves.learning_curve(history, name, style)
     widgets.figure(figure, "learning-curve", note=note)
 
 
 def _hero_number(metric: Metric, table: Sequence[Row]) -> None:
-    value, floor = table[0].value(metric.key), leaderboard.best_floor(table, metric.key)
-    gap = math.nan if floor is None else value - floor.value(metric.key)
-    known = floor is not None and not math.isnan(gap)
+    value, baseline = table[0].value(metric.key), leaderboard.best_baseline(table, metric.key)
+    gap = math.nan if baseline is None else value - baseline.value(metric.key)
+    known = baseline is not None and not math.isnan(gap)
     st.metric(
-        metric.label + (" (stars)" if metric.lower_is_better else ""),
+        with_unit(metric),
         decimal(value),
         f"{gap:+.3f}" if known else None,  # Streamlit reads the direction from an ASCII minus
         delta_color="inverse" if metric.lower_is_better else "normal",
-        delta_description=f"vs {floor.system}" if known and floor else None,
+        delta_description=f"vs {baseline.system}" if known and baseline else None,
         help=metric.hint,
         border=True,
         height="stretch",

@@ -1,4 +1,4 @@
-"""A list of movies for somebody: as cards with why and thumbs, as a table, as CSV."""
+"""A list of recommendations: as cards with explanation and thumbs, as a table, as CSV."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from movierec.data.dataset import RatingScale
 from movierec.inference import LoadedVersion, Recommendation
 from movierec.inference.person import Person
 from movierec.ui.components import cache, widgets
 from movierec.ui.components.tables import Cell, Column, html_table
-from movierec.ui.components.text import decimal, signed
-from movierec.ui.recommend import why as recommend_why
-from movierec.ui.recommend.choice import SelectedVersions
-from movierec.ui.recommend.options import ListOptions
-from movierec.ui.recommend.user_charts import spread_strip
+from movierec.ui.components.text import decimal, hits, percent, signed
+from movierec.ui.recommend import explanation
+from movierec.ui.recommend.choice import ListOptions, SelectedVersions
 
-__all__ = ["ListContext", "count_served", "csv_of", "lists"]
+__all__ = ["ListContext", "count_served", "csv_of", "lists", "spread_strip"]
 
 _REASONS = {
     "known": "",
@@ -34,13 +33,14 @@ _REASONS = {
 
 @dataclass(frozen=True, eq=False)
 class ListContext:
-    """Whose lists are drawn, and what marks their lines.
+    """The person whose lists are drawn, and the marks of their lines.
 
     `people`: the person as each version knows them. `held_out`: stars the person did give, in the
     part no version learnt from, by movie id: hits. `thumbs`: whether a thumb was given, by movie
     id; None where thumbs cannot be given.
     """
 
+    selected: SelectedVersions
     key: str
     people: Mapping[str, Person]
     held_out: Mapping[str, float] = field(default_factory=dict)
@@ -49,36 +49,36 @@ class ListContext:
 
 
 def lists(
-    sides: SelectedVersions, shown: ListContext, look: ListOptions, *, wide: bool = True
+    context: ListContext, options: ListOptions, *, wide: bool = True
 ) -> dict[str, list[Recommendation]]:
     """Draw the list of each version, side by side where there are two; return them.
 
     With `wide` the cards of a single list stand in two columns.
     """
     found = {
-        name: version.recommend_for(shown.people[name], **vars(look.options))
-        for name, version in sides.versions.items()
+        name: version.recommend_for(context.people[name], **vars(options.request))
+        for name, version in context.selected.versions.items()
     }
     columns = st.columns(len(found), gap="large")
     for column, (name, lines) in zip(columns, found.items(), strict=True):
-        with column, st.container(gap="small", key=f"list-{shown.key}-{name}"):
-            _head(sides, name, lines, shown)
+        with column, st.container(gap="small", key=f"list-{context.key}-{name}"):
+            _head(context, name, lines)
             if not lines:
                 widgets.mute("No movie passes the filters. Take one out.")
-            elif look.as_table:
-                _table(sides, name, lines, shown)
+            elif options.as_table:
+                _table(context, name, lines)
             else:
-                _cards(sides, name, lines, shown, wide=wide and len(found) == 1)
+                _cards(context, name, lines, wide=wide and len(found) == 1)
     return found
 
 
-def count_served(sides: SelectedVersions, what: tuple[str, ...]) -> None:
+def count_served(selected: SelectedVersions, what: tuple[str, ...]) -> None:
     """Count each list once, however often the page is drawn again."""
     state: Any = st.session_state
-    shown = (*what, *sides.versions)
-    if state.get("served") != shown:
-        state["served"] = shown
-        cache.store().served.add({(name, "page"): 1 for name in sides.versions})
+    served = (*what, *selected.versions)
+    if state.get("served") != served:
+        state["served"] = served
+        cache.store().served.add({(name, "page"): 1 for name in selected.versions})
 
 
 def csv_of(lines: Sequence[Recommendation], held_out: Mapping[str, float]) -> bytes:
@@ -103,67 +103,61 @@ def csv_of(lines: Sequence[Recommendation], held_out: Mapping[str, float]) -> by
     return text.getvalue().encode()
 
 
-def _head(
-    sides: SelectedVersions, name: str, lines: Sequence[Recommendation], shown: ListContext
-) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", key=f"head-{shown.key}-{name}"):
-        colour = sides.styles[name].colour
-        hits = sum(line.movie_id in shown.held_out for line in lines)
-        says = f": {hits} of {len(lines)} are hits" if shown.held_out else ""
-        widgets.html(
-            f'<h3 class="mr-chart-title"><i class="mr-swatch" style="background:{colour}"></i>'
-            f"{escape(name)}{says}</h3>"
-        )
+def _head(context: ListContext, name: str, lines: Sequence[Recommendation]) -> None:
+    with st.container(
+        horizontal=True, vertical_alignment="center", key=f"head-{context.key}-{name}"
+    ):
+        given = [
+            context.held_out[line.movie_id] for line in lines if line.movie_id in context.held_out
+        ]
+        found = hits(given, len(lines), float(context.selected.data.scale.levels[-1]))
+        says = f": {found}" if context.held_out else ""
+        widgets.version_title(f"{name}{says}", context.selected.styles[name])
         st.download_button(
-            f"Download {name}'s list", lambda: csv_of(lines, shown.held_out),
-            f"{name}-{shown.key}.csv", "text/csv", icon=":material/download:", type="tertiary",
-            key=f"csv-{shown.key}-{name}", on_click="ignore", disabled=not lines,
+            f"Download {name}'s list", lambda: csv_of(lines, context.held_out),
+            f"{name}-{context.key}.csv", "text/csv", icon=":material/download:", type="tertiary",
+            key=f"csv-{context.key}-{name}", on_click="ignore", disabled=not lines,
         )  # fmt: skip
     reason = _REASONS[lines[0].reason] if lines else ""
     if reason:
         widgets.mute(reason)
 
 
-def _cards(
-    sides: SelectedVersions,
-    name: str,
-    lines: Sequence[Recommendation],
-    shown: ListContext,
-    *,
-    wide: bool,
-) -> None:
+def _cards(context: ListContext, name: str, lines: Sequence[Recommendation], *, wide: bool) -> None:
     """Draw one card per movie, in two columns where there is room."""
     columns = st.columns(2, gap="medium") if wide else [st.container()]
     half = -(-len(lines) // len(columns))
     for place, column in enumerate(columns):
         with column:
             for line in lines[place * half : (place + 1) * half]:
-                _card(sides, name, line, shown)
+                _card(context, name, line)
 
 
-def _card(sides: SelectedVersions, name: str, line: Recommendation, shown: ListContext) -> None:
-    key = f"{shown.key}-{name}-{line.movie_id}"
+def _card(context: ListContext, name: str, line: Recommendation) -> None:
+    key = f"{context.key}-{name}-{line.movie_id}"
     with st.container(border=True, key=f"card-{key}", gap="small"):
-        widgets.html(_movie(line, sides.data.scale, shown.held_out.get(line.movie_id)))
+        widgets.html(_movie(line, context.selected.data.scale, context.held_out.get(line.movie_id)))
         with st.container(horizontal=True, vertical_alignment="top", key=f"row-{key}"):
             why = st.expander(
                 f"Why number {line.rank}?", key=f"why-{key}", on_change="rerun",
                 type="compact",
             )  # fmt: skip
-            if shown.thumbs is not None:
-                _thumb(key, name, line, shown)
+            if context.thumbs is not None:
+                _thumb(context, key, name, line)
         if why.open:
             with why:
-                recommend_why.why(sides.versions[name], shown.people[name], line.movie_id, key)
+                explanation.why(
+                    context.selected.versions[name], context.people[name], line.movie_id, key
+                )
 
 
-def _thumb(key: str, name: str, line: Recommendation, shown: ListContext) -> None:
-    given = (shown.thumbs or {}).get(line.movie_id)
+def _thumb(context: ListContext, key: str, name: str, line: Recommendation) -> None:
+    given = (context.thumbs or {}).get(line.movie_id)
     at = f"thumb-{key}"
 
     def take() -> None:
-        if shown.give:
-            shown.give(name, line, st.session_state[at])
+        if context.give:
+            context.give(name, line, st.session_state[at])
 
     st.feedback("thumbs", key=at, default=None if given is None else int(given), on_change=take)
 
@@ -183,17 +177,15 @@ def _movie(line: Recommendation, scale: Any, given: float | None) -> str:
     )
 
 
-def _table(
-    sides: SelectedVersions, name: str, lines: Sequence[Recommendation], shown: ListContext
-) -> None:
+def _table(context: ListContext, name: str, lines: Sequence[Recommendation]) -> None:
     rows: list[list[Cell | str]] = [
         [
             Cell(f"{line.rank}. {line.title}", note=str(line.year or "")),
             ", ".join(line.genres),
             decimal(line.predicted_rating, 2),
-            decimal(_spread(line, sides.first), 2),
+            decimal(_spread(line, context.selected.first), 2),
             signed(line.score, 3),
-            f"{given:g} ★" if (given := shown.held_out.get(line.movie_id)) is not None else "",
+            f"{given:g} ★" if (given := context.held_out.get(line.movie_id)) is not None else "",
         ]
         for line in lines
     ]
@@ -213,3 +205,16 @@ def _spread(line: Recommendation, version: LoadedVersion) -> float | None:
     pairs = list(zip(levels, line.distribution, strict=True))
     mean = sum(level * share for level, share in pairs)
     return float(sum(share * (level - mean) ** 2 for level, share in pairs) ** 0.5)
+
+
+def spread_strip(distribution: Sequence[float], scale: RatingScale) -> str:
+    """Return the probability of each rating as a strip of little bars, as HTML."""
+    levels = scale.levels.tolist()
+    told = ", ".join(
+        f"{level:g} ★ {percent(share, 0)}"
+        for level, share in zip(levels, distribution, strict=True)
+    )
+    top = max(distribution) or 1.0
+    bars = "".join(f'<i style="height:{100 * share / top:.0f}%"></i>' for share in distribution)
+    text = escape(f"Probability of each rating: {told}")
+    return f'<span class="mr-spread" role="img" aria-label="{text}" title="{text}">{bars}</span>'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -11,45 +11,41 @@ import streamlit as st
 
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset
-from movierec.errors import MovierecError
 from movierec.inference.newcomers import can_answer
-from movierec.ui.components import cache, flash, widgets
-from movierec.ui.components.fields import kept_as
+from movierec.ui.components import address, cache, flash, shell, widgets
+from movierec.ui.components.address import bound
 from movierec.ui.components.text import integer, literal, spoken
-from movierec.ui.recommend import list_view, options
-from movierec.ui.recommend.choice import SelectedVersions
+from movierec.ui.recommend import choice, list_view
+from movierec.ui.recommend.choice import Head, SelectedVersions
 
 __all__ = ["newcomer"]
 
-_RATINGS, _WRITTEN, _NAME = "rated", "rated-written", "profile-name"
+_RATINGS, _NAME = "rated", "profile-name"
 _HITS = 6
 _MOST = 200  # ratings of a newcomer in an address
 
-Head = Callable[[str, str], None]
 Ratings = dict[str, float]
 
 
-def newcomer(sides: SelectedVersions, head: Head) -> None:
+def newcomer(selected: SelectedVersions, head: Head) -> None:
     """Draw the view."""
-    ratings = _ratings(sides.data)
-    _say(sides, head, ratings)
+    ratings = _ratings(selected.data)
+    _say(selected, head, ratings)
     left, right = st.columns([2, 3], gap="large")
     with left:
-        _search(sides.data, ratings)
-        _rated(sides.data, ratings)
-        features = _features(sides.data)
-        _profiles(sides.data, ratings, features)
+        _search(selected.data, ratings)
+        _rated(selected.data, ratings)
+        features = _features(selected.data)
+        _profiles(selected.data, ratings, features)
     _write(ratings)
     with right:
-        _lists(sides, ratings, features)
+        _lists(selected, ratings, features)
 
 
-def _say(sides: SelectedVersions, head: Head, ratings: Ratings) -> None:
-    lost = [name for name, version in sides.versions.items() if not can_answer(version)]
+def _say(selected: SelectedVersions, head: Head, ratings: Ratings) -> None:
+    lost = [name for name, version in selected.versions.items() if not can_answer(version)]
     count = "one rating" if len(ratings) == 1 else f"{len(ratings)} ratings"
-    title = (
-        f"What somebody with {count} would get" if ratings else "Somebody new: rate a few movies"
-    )
+    title = f"What somebody with {count} would get" if ratings else "New user: rate a few movies"
     head(
         title,
         "No training: the version reads the ratings as it reads those of its users, and answers in "
@@ -62,27 +58,29 @@ def _say(sides: SelectedVersions, head: Head, ratings: Ratings) -> None:
         )
 
 
-def _lists(sides: SelectedVersions, ratings: Ratings, features: Mapping[str, Any]) -> None:
-    stars = all(version.predicts_ratings for version in sides.versions.values())
-    look = options.options(sides.data, "n", stars=stars, seen=False)
-    people = {name: v.newcomer(ratings, features) for name, v in sides.versions.items()}
-    shown = list_view.ListContext("newcomer", people)
-    list_view.lists(sides, shown, look, wide=False)
-    list_view.count_served(sides, ("newcomer", str(ratings), str(features), str(look.options)))
+def _lists(selected: SelectedVersions, ratings: Ratings, features: Mapping[str, Any]) -> None:
+    stars = all(version.predicts_ratings for version in selected.versions.values())
+    options = choice.list_options(selected.data, "n", stars=stars, seen=False)
+    people = {name: v.newcomer(ratings, features) for name, v in selected.versions.items()}
+    context = list_view.ListContext(selected, "newcomer", people)
+    list_view.lists(context, options, wide=False)
+    list_view.count_served(
+        selected, ("newcomer", str(ratings), str(features), str(options.request))
+    )
 
 
 def _ratings(data: Dataset) -> Ratings:
     """Return the ratings as the address or this session has them."""
     state: Any = st.session_state
-    asked = st.query_params.get(_RATINGS)
-    if asked is not None and asked != state.get(_WRITTEN):
-        state[_RATINGS] = _read(asked, data)
+    asked = address.asked(_RATINGS)
+    if asked:
+        state[_RATINGS] = _read(asked[0], data)
     held: Ratings = state.get(_RATINGS, {})
     return {movie: stars for movie, stars in held.items() if movie in data.movies}
 
 
 def _read(text: str, data: Dataset) -> Ratings:
-    """Return ratings written as 50:5,181:4; what is no rating of this data is left out."""
+    """Return ratings written as 50:5,181:4; those of other data are left out."""
     found: Ratings = {}
     for part in text.split(",")[:_MOST]:
         movie, _, stars = part.rpartition(":")
@@ -102,14 +100,9 @@ def _level(text: str, data: Dataset) -> float | None:
 
 
 def _write(ratings: Ratings) -> None:
-    state: Any = st.session_state
-    state[_RATINGS] = ratings
+    st.session_state[_RATINGS] = ratings
     text = ",".join(f"{movie}:{stars:g}" for movie, stars in ratings.items())
-    state[_WRITTEN] = text
-    if text:
-        st.query_params[_RATINGS] = text
-    else:
-        st.query_params.pop(_RATINGS, None)
+    address.write(_RATINGS, *[text] * bool(text))
 
 
 def _search(data: Dataset, ratings: Ratings) -> None:
@@ -175,32 +168,30 @@ def _features(data: Dataset) -> dict[str, Any]:
     if not offered:
         return {}
     features: dict[str, Any] = {}
-    with st.expander("What else is known of them", icon=":material/badge:", key="features"):
+    with st.expander("Age, gender, occupation (optional)", icon=":material/badge:", key="features"):
         for column in offered:
             if column == Columns.AGE:
                 features[column] = st.number_input(
-                    "Age (years)", 1, 120, None, placeholder="Unknown", **kept_as("age")
+                    "Age (years)", 1, 120, None, placeholder="Unknown", **bound("age")
                 )
             else:
                 known = sorted(frame[column].dropna().astype(str).unique())
                 features[column] = st.selectbox(
                     column.capitalize(), known, index=None, placeholder="Unknown",
-                    **kept_as(column),
+                    **bound(column),
                 )  # fmt: skip
     return {name: value for name, value in features.items() if value is not None}
 
 
 def _profiles(data: Dataset, ratings: Ratings, features: Mapping[str, Any]) -> None:
-    """Keep the newcomer under a name, take one up again, or start anew."""
+    """Save the newcomer under a name, load one, or start over."""
     store = cache.store().profiles
     kept = {profile.name: profile for profile in store.list(data.fingerprint)}
     with st.expander(f"Named profiles ({integer(len(kept))})", icon=":material/group:", key="kept"):
         with st.form("keep", border=False):
             name = st.text_input("Name of the profile", key=_NAME, max_chars=80)
-            if st.form_submit_button("Keep", icon=":material/save:") and _save(
-                data, name, ratings, features
-            ):
-                flash.leave(f"{name} is kept.")
+            if st.form_submit_button("Keep", icon=":material/save:"):
+                _save(data, name, ratings, features)
         for profile in kept.values():
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.button(
@@ -213,19 +204,16 @@ def _profiles(data: Dataset, ratings: Ratings, features: Mapping[str, Any]) -> N
                     store.delete(profile.name, data.fingerprint)
                     flash.leave(f"{profile.name} is deleted.")
     if ratings:
-        st.button("Start anew", icon=":material/restart_alt:", on_click=_load, args=({}, {}))
+        st.button("Start over", icon=":material/restart_alt:", on_click=_load, args=({}, {}))
 
 
-def _save(data: Dataset, name: str, ratings: Ratings, features: Mapping[str, Any]) -> bool:
+def _save(data: Dataset, name: str, ratings: Ratings, features: Mapping[str, Any]) -> None:
     if not ratings:
         widgets.mute("Rate a movie first: there is nothing to keep.")
-        return False
-    try:
+        return
+    with shell.errors_in_words():
         cache.store().profiles.save(name, data.fingerprint, ratings, features)
-    except MovierecError as error:
-        st.error(literal(f"{error.message} {error.hint or ''}"))
-        return False
-    return True
+        flash.leave(f"{name} is kept.")
 
 
 def _load(ratings: Ratings, features: Mapping[str, Any]) -> None:

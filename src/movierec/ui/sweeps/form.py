@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import streamlit as st
 
-from movierec.data.splits import SPLIT_NAMES
 from movierec.store import DatasetRecord
 from movierec.sweeps import form as sweep_form
 from movierec.sweeps.space import Choices, Range
-from movierec.ui.components import engine_form, fields, widgets
+from movierec.ui.components import forms
 from movierec.ui.components.text import literal
-from movierec.ui.sweeps.charts import METRICS
+from movierec.ui.sweeps.results import METRICS
 from movierec.workflows import form
 
 __all__ = ["fill_in", "form_of"]
 
-_AUTO = "what the model is for"
+_AUTO = "automatic (RMSE or NDCG)"
 _KEPT: Mapping[str, Any] = {"persist_state": "session"}
 # small enough for a coffee on a laptop, large enough to be told what mattered
 _SMALL_PRESET = "default"
@@ -32,17 +30,21 @@ def form_of(datasets: Sequence[DatasetRecord], submit: Callable[[Mapping[str, An
     slots: dict[str, Any] = {}
     with st.container(border=True, key="sweep-what"):
         preset, data = _what(datasets)
-        split = _split(slots)
+        split, split_wrong = forms.choose_split(
+            "Split of the sweep", data, slots, prefix="sweep_split", key="sweep-split", **_KEPT,
+            help="Trials train on the train part and are measured on the validation part. They "
+            "do not even have the test part.",
+        )  # fmt: skip
     with st.container(border=True, key="sweep-space"):
         search = _space(preset, slots)
     with st.container(border=True, key="sweep-how"):
-        around = _around(slots)
-        around["engine"], refused = engine_form.choose("sweep", "try points at the same time")
-    training = {"preset": preset, "dataset": data.name, "split": split, "seed": around.pop("seed")}
-    request = {"training": training, "search": search, **around}
-    others = {**sweep_form.complaints({**request, "engine": {}}), **_split_wrong(data, split)}
+        options = _sweep_options(slots)
+        options["engine"], refused = forms.choose_engine("sweep", "try points at the same time")
+    training = {"preset": preset, "dataset": data.name, "split": split, "seed": options.pop("seed")}
+    request = {"training": training, "search": search, **options}
+    others = {**sweep_form.complaints({**request, "engine": {}}), **split_wrong}
     for name, text in others.items():
-        fields.said(slots, name, text, wrong=True)
+        forms.remark(slots, name, text, wrong=True)
     wrong = {**others, **refused}
     _button(request, wrong, submit)
 
@@ -67,30 +69,8 @@ def _what(datasets: Sequence[DatasetRecord]) -> tuple[str, DatasetRecord]:
     return preset, by_name[name]
 
 
-def _split(slots: dict[str, Any]) -> dict[str, Any]:
-    cells = st.columns(4)
-    with cells[0]:
-        name = st.selectbox(
-            "Split of the sweep", SPLIT_NAMES, index=SPLIT_NAMES.index("random"),
-            key="sweep-split", **_KEPT,
-            help="Trials train on the train part and are measured on the validation part. They "
-            "do not even have the test part.",
-        )  # fmt: skip
-        slots["split"] = st.empty()
-    chosen: dict[str, Any] = {"name": name}
-    for cell, each in zip(cells[1:], form.split_fields(name), strict=False):
-        with cell:
-            chosen[each.name] = fields.draw(each, f"sweep_split_{each.name}")
-    return chosen
-
-
-def _split_wrong(data: DatasetRecord, split: Mapping[str, Any]) -> dict[str, str]:
-    trouble = form.split_trouble(split["name"], data.n_ratings, has_times=data.has_timestamps)
-    return {"split": trouble} if trouble else {}
-
-
 def _space(preset: str, slots: dict[str, Any]) -> list[str]:
-    """Draw what varies, a row for each; return it as it is typed after --search."""
+    """Draw the search space, a row per hyperparameter; return it as typed after --search."""
     chosen = st.multiselect(
         "Hyperparameters to vary", sweep_form.searchable(preset),
         default=sweep_form.usual(preset), key=_key(preset, "vary"),
@@ -122,7 +102,7 @@ def _range(preset: str, name: str, usual: Range) -> str:
         label = f"{form.label(name)}, {word}"
         ends.append(cell.number_input(label, value=value, step=_step(value), key=key, **kept))
     factors = log.toggle(
-        "by factors", value=usual.log, key=_key(preset, f"{name}-log"),
+        "log scale", value=usual.log, key=_key(preset, f"{name}-log"),
         help=f"Of {form.label(name).lower()}: every factor is as likely, not every difference.",
         **_KEPT,
     )  # fmt: skip
@@ -138,8 +118,8 @@ def _choices(preset: str, name: str, usual: Choices) -> str:
     return ",".join(chosen)
 
 
-def _around(slots: dict[str, Any]) -> dict[str, Any]:
-    """Draw what is asked beside the space; return it as fields of the request, and the seed."""
+def _sweep_options(slots: dict[str, Any]) -> dict[str, Any]:
+    """Draw the options of the sweep; return them as fields of the request, and the seed."""
     cells = st.columns(4)
     found: dict[str, Any] = {}
     with cells[0]:
@@ -174,9 +154,7 @@ def _button(
     request: Mapping[str, Any], wrong: Mapping[str, str],
     submit: Callable[[Mapping[str, Any]], None],
 ) -> None:  # fmt: skip
-    if wrong:
-        names = ", ".join(form.label(name) for name in wrong)
-        widgets.html(f'<p class="mr-wrong"><b>✕</b> Mend first: {escape(names)}.</p>')
+    forms.mend_first(wrong)
     trials = request["trials"]
     label = f"Start the sweep of {trials} trial{'s' * (trials != 1)}"
     if st.button(

@@ -10,12 +10,11 @@ import streamlit as st
 from movierec import jobs
 from movierec.store.records import ACTIVE_STATES, RunRecord
 from movierec.sweeps.records import SweepRecord
-from movierec.ui.components import cache, shell, widgets
+from movierec.ui.components import address, cache, shell, widgets
 from movierec.ui.components.flash import leave
 from movierec.ui.components.runs import facts
 from movierec.ui.components.text import literal
-from movierec.ui.sweeps import charts, form
-from movierec.ui.sweeps import facts as sweep_facts
+from movierec.ui.sweeps import form, results
 
 __all__ = ["view"]
 
@@ -42,20 +41,18 @@ def _sweeps(records: Sequence[SweepRecord]) -> str:
     """Draw the sweeps in a table; return the name of the one to show."""
     widgets.section("Sweeps")
     name = _choose(records)
-    widgets.html(sweep_facts.sweeps_table(records, _runs(), name))
+    widgets.html(results.sweeps_table(records, _runs(), name))
     return name
 
 
 def _empty() -> None:
-    """Say what a sweep is, and lead on to a small one."""
+    """Explain sweeps, and offer to fill in a small one."""
     with st.container(key="empty", border=True):
-        widgets.html(
-            '<p class="mr-step">No sweep yet. Let the machine try hyperparameters for you</p>'
-        )
-        widgets.mute(
+        widgets.step(
+            "No sweep yet. Let the machine try hyperparameters for you",
             "A sweep trains the same model many times, each time with other hyperparameters from "
             "ranges that you choose, and learns from each trial where to look next. Trials are "
-            "compared on the validation part; the test part stays closed until you train the best."
+            "compared on the validation part; the test part stays closed until you train the best.",
         )
         st.button(
             "Fill in a small sweep", icon=":material/edit_note:", key="sweep-fill",
@@ -78,14 +75,13 @@ def _detail(name: str) -> None:
     """Draw one sweep as it is now."""
     record = _record(name)
     run = _run_of(record)
-    widgets.section(sweep_facts.headline(record))
-    widgets.mute(sweep_facts.sentence(record))
+    widgets.section(results.headline(record))
+    widgets.mute(results.sentence(record))
     _state(record, run)
     _actions(record, run)
     _charts(record)
     if record.command is not None:
-        widgets.mute("Train the best from a terminal:")
-        st.code(record.command, language="bash", wrap_lines=True)
+        widgets.command(record.command, "Train the best from a terminal:")
     if record.trials:
         _table(record)
 
@@ -100,7 +96,7 @@ def _state(record: SweepRecord, run: RunRecord | None) -> None:
         st.error(f"**{literal(text)}.** {literal(run.error)}", icon=":material/error:")
     elif run.state in ("interrupted", "cancelled"):
         st.warning(
-            f"**{literal(text)}** after {sweep_facts.done(record)} finished trials, which are "
+            f"**{literal(text)}** after {results.done(record)} finished trials, which are "
             "kept. Resume does those that are missing.", icon=":material/pause_circle:",
         )  # fmt: skip
     elif run.state in ACTIVE_STATES:
@@ -175,16 +171,13 @@ def _button(label: str, key: str, *, icon: str, **options: Any) -> bool:
 def _choose(records: Sequence[SweepRecord]) -> str:
     """Offer the sweeps; the one chosen is in the page's address, also where it is the newest."""
     names = [record.name for record in records]
-    state: Any = st.session_state
-    asked = state.pop(_NEXT, None) or state.get("sweep") or st.query_params.get("sweep")
-    state["sweep"] = asked if asked in names else names[0]
-    name = st.selectbox("Sweep in detail", names, key="sweep")
-    st.query_params["sweep"] = name
-    return name
+    if _NEXT in st.session_state:
+        st.session_state["sweep"] = st.session_state.pop(_NEXT)
+    return address.select("Sweep in detail", "sweep", names, names[0])
 
 
 def _charts(record: SweepRecord) -> None:
-    trials = charts.trials_frame(record)
+    trials = results.trials_frame(record)
     done = int((trials["state"] == "done").sum())
     if not done:
         widgets.mute("Charts appear with the first finished trial.")
@@ -192,12 +185,12 @@ def _charts(record: SweepRecord) -> None:
     lower = record.direction == "minimize"
     left, right = st.columns([3, 2], gap="large")
     with left:
-        chart = charts.history(trials, record.metric, lower_is_better=lower)
+        chart = results.history(trials, record.metric, lower_is_better=lower)
         widgets.figure(chart, "sweep-history")
     with right:
         _importance(record, done)
     if done > 1:
-        chart = charts.parallel(trials, record.search, record.metric, lower_is_better=lower)
+        chart = results.parallel(trials, record.search, record.metric, lower_is_better=lower)
         widgets.figure(
             chart, "sweep-parallel",
             note="One line per finished trial, the stronger the better, the best with marks.",
@@ -209,12 +202,10 @@ def _importance(record: SweepRecord, done: int) -> None:
     from movierec.sweeps.report import IMPORTANT_FROM
 
     if not record.importance:
-        widgets.html('<h3 class="mr-chart-title">What mattered</h3>')
-        widgets.mute(
-            f"Told from {IMPORTANT_FROM} finished trials on that differ; there are {done}."
-        )
+        widgets.chart_title("What mattered")
+        widgets.mute(f"Needs at least {IMPORTANT_FROM} finished trials; you have {done}.")
         return
-    chart = charts.importance(record.importance, record.metric, record.importance_of)
+    chart = results.importance(record.importance, record.metric, record.importance_of)
     note = f"fANOVA over {record.importance_of} finished trials, within the ranges searched."
     widgets.figure(chart, "sweep-importance", note=note)
 
@@ -222,7 +213,7 @@ def _importance(record: SweepRecord, done: int) -> None:
 def _table(record: SweepRecord) -> None:
     many = len(record.trials) > _ROWS
     with st.container(height=_ROWS * _ROW_HEIGHT if many else "content", key="sweep-trials-of"):
-        widgets.html(sweep_facts.trials_table(record))
+        widgets.html(results.trials_table(record))
 
 
 def _records() -> list[SweepRecord]:
@@ -242,7 +233,7 @@ def _runs() -> list[RunRecord]:
 
 
 def _run_of(record: SweepRecord) -> RunRecord | None:
-    return sweep_facts.newest(record, _runs())
+    return results.newest(record, _runs())
 
 
 def _is_active(run: RunRecord | None) -> bool:

@@ -1,4 +1,4 @@
-"""The Runs view: what waits, what was done, and one run in detail."""
+"""The Runs view: the queue, the history, and one run in detail."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from movierec.errors import MovierecError
 from movierec.registry.names import listed
 from movierec.store.queue import Where
 from movierec.store.records import EpochRecord, RunRecord
-from movierec.ui.components import cache, widgets
-from movierec.ui.components.fields import kept_as
+from movierec.ui.components import address, cache, shell, widgets
+from movierec.ui.components.address import bound
 from movierec.ui.components.runs import facts as run_facts
 from movierec.ui.components.runs import live, outcome
-from movierec.ui.components.runs.strip import why
+from movierec.ui.components.runs.watching import why
 from movierec.ui.components.text import ago, literal, percent
 from movierec.workflows.command import train_command
 from movierec.workflows.requests import MODELS, TrainRequest
@@ -55,7 +55,7 @@ def view(again: Again) -> None:
 
 
 def queue() -> None:
-    """Draw what waits for a worker, in order, with what can be done to it."""
+    """Draw the queued runs in order, with buttons that move or cancel them."""
     waiting = cache.store().queue.waiting()
     if not waiting:
         return
@@ -97,32 +97,20 @@ def _filters() -> dict[str, Any]:
 
 def _page(count: int, filters: Mapping[str, Any]) -> list[RunRecord]:
     pages = -(-count // PAGE)
-    number = st.pagination(pages, **kept_as("page")) if pages > 1 else 1
+    number = st.pagination(pages, **bound("page")) if pages > 1 else 1
     return cache.store().runs.list(PAGE, offset=(number - 1) * PAGE, **filters)
 
 
 def _table(runs: Sequence[RunRecord]) -> None:
     best = cache.store().runs.best_epochs([run.id for run in runs])
     frame = pd.DataFrame([_row(run, best.get(run.id)) for run in runs])
-    ids = [run.id for run in runs]
-
-    def take_over() -> None:
-        rows = st.session_state["runs-table"].selection.rows
-        st.session_state["run"] = ids[rows[0]] if rows else None
-
-    st.dataframe(
-        frame,
-        hide_index=True,
+    number = st.column_config.NumberColumn(format="%.4f", help="At the best epoch")
+    widgets.selectable(
+        frame, [run.id for run in runs], widgets.open_first("run"), "runs-table",
         height=min(420, 36 + 35 * len(frame)),
-        column_config={
-            "Val. RMSE": st.column_config.NumberColumn(format="%.4f", help="At the best epoch"),
-            "Val. NDCG@10": st.column_config.NumberColumn(format="%.4f", help="At the best epoch"),
-        },
-        key="runs-table",
-        on_select=take_over,
-        selection_mode="single-row",
+        column_config={"Val. RMSE": number, "Val. NDCG@10": number},
         alt="Runs, newest first, with state, duration, best validation metrics and version",
-    )
+    )  # fmt: skip
 
 
 def _row(run: RunRecord, best: EpochRecord | None) -> dict[str, object]:
@@ -143,8 +131,8 @@ def _row(run: RunRecord, best: EpochRecord | None) -> dict[str, object]:
 
 def _choose(runs: Sequence[RunRecord]) -> RunRecord | None:
     """Offer the runs of the page, and the one that the address names wherever it is."""
-    asked = st.query_params.get("run", "")
-    if "run" not in st.session_state and asked.isdecimal() and int(asked) < 2**31:
+    asked = next(iter(address.asked("run")), "")
+    if asked.isdecimal() and int(asked) < 2**31:
         st.session_state["run"] = int(asked)
     kept = st.session_state.get("run")
     known = {run.id: run for run in runs}
@@ -157,11 +145,8 @@ def _choose(runs: Sequence[RunRecord]) -> RunRecord | None:
         placeholder="Choose a run, or select a row above",
         format_func=lambda i: f"Run {i} · {run_facts.what(known[i])} · {known[i].state}",
     )  # fmt: skip
-    if number is None:
-        st.query_params.pop("run", None)
-        return None
-    st.query_params["run"] = str(number)
-    return known[number]
+    address.write("run", *[] if number is None else [str(number)])
+    return None if number is None else known[number]
 
 
 def _detail(run: RunRecord, again: Again) -> None:
@@ -180,7 +165,7 @@ def _detail(run: RunRecord, again: Again) -> None:
 
 
 def _done(run: RunRecord) -> None:
-    """Draw what a run that waits or has ended has done so far."""
+    """Draw the progress of a run that is not running now."""
     epochs = cache.store().runs.epochs(run.id)
     widgets.chips(run_facts.facts(run, epochs))
     if run.kind == "train":
@@ -188,10 +173,7 @@ def _done(run: RunRecord) -> None:
         outcome.panel(run)
     if run.kind == "evaluate" and run.state == "succeeded":
         names = list(run.request["versions"])
-        st.page_link(
-            "pages/Compare.py", label=literal(f"Compare {listed(names)}"),
-            icon=":material/compare_arrows:", query_params={"versions": names},
-        )  # fmt: skip
+        shell.link("Compare", literal(f"Compare {listed(names)}"), {"versions": names})
     live.log(run)
 
 
@@ -231,8 +213,7 @@ def _settings(run: RunRecord) -> None:
         except MovierecError as error:  # of another movierec, or a hyperparameter that is gone
             widgets.mute(f"It cannot be trained so any more: {error.message}")
             return
-        widgets.mute("The same from a terminal:")
-        st.code(command, language="bash", wrap_lines=True)
+        widgets.command(command)
 
 
 def _command(run: RunRecord) -> str:

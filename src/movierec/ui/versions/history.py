@@ -61,7 +61,9 @@ def trash(registry: Registry) -> None:
         with st.container(horizontal=True, vertical_alignment="center",
                           key=f"trashed-{record.name}"):  # fmt: skip
             until = (
-                f", gone for good on {day(record.trashed_until)}" if record.trashed_until else ""
+                f", deleted permanently on {day(record.trashed_until)}"
+                if record.trashed_until
+                else ""
             )
             widgets.mute(
                 f"{record.name} · {record.preset} on {record.dataset_name} · "

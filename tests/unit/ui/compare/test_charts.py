@@ -18,10 +18,12 @@ from movierec.metadata import ReliabilityBin, VersionMetadata
 from movierec.ui.compare import charts, slice_charts
 from movierec.ui.components.text import decimal
 from movierec.ui.components.theme import NEUTRAL, version_style
-from movierec.ui.components.versions.charts import CURVES, history_frame, reliability_frame
+from movierec.ui.components.versions import curves, reliability
+from movierec.ui.components.versions.curves import CURVES, history_frame
+from movierec.ui.components.versions.reliability import reliability_frame
 from tests.support.comparisons import NAMES, STYLES, apart, comparison, difference, slice_diff
 from tests.support.states import epochs
-from tests.unit.ui.test_run_charts import shifted
+from tests.unit.ui.components.versions.test_curves import shifted
 
 
 def title_of(figure: go.Figure) -> str:
@@ -45,7 +47,7 @@ HISTORIES = {
 
 @pytest.mark.parametrize("name", CURVES)
 def test_curves_have_the_style_of_their_version(name) -> None:
-    drawn = named(charts.curves(HISTORIES, name, STYLES))
+    drawn = named(curves.curves_of_versions(HISTORIES, name, STYLES))
     for version, history in HISTORIES.items():
         line, mark = drawn[version], drawn[f"{version}, kept"]
         style = STYLES[version]
@@ -59,7 +61,7 @@ def test_curves_have_the_style_of_their_version(name) -> None:
 
 
 def test_curves_over_seconds_add_up_the_epochs() -> None:
-    figure = charts.curves(HISTORIES, "RMSE", STYLES, x="seconds")
+    figure = curves.curves_of_versions(HISTORIES, "RMSE", STYLES, x="seconds")
     line = named(figure)["v1.1.0"]
     assert list(line.x) == pytest.approx([1.2 * e for e in range(1, 31)])
     assert named(figure)["v1.1.0, kept"].x[0] == pytest.approx(30.0)
@@ -69,25 +71,25 @@ def test_curves_over_seconds_add_up_the_epochs() -> None:
 
 def test_the_title_of_curves_states_the_best_but_not_of_losses() -> None:
     best = decimal(float(HISTORIES["v1.1.0"]["val_rmse"].iloc[24]))
-    title = title_of(charts.curves(HISTORIES, "RMSE", STYLES))
+    title = title_of(curves.curves_of_versions(HISTORIES, "RMSE", STYLES))
     assert title == f"v1.1.0 has the best validation RMSE: {best} at epoch 25"
-    title = title_of(charts.curves(HISTORIES, "NDCG@10", STYLES))
+    title = title_of(curves.curves_of_versions(HISTORIES, "NDCG@10", STYLES))
     assert title.startswith("v1.0.0 has the best validation NDCG@10")
-    assert "best" not in title_of(charts.curves(HISTORIES, "Loss", STYLES))
+    assert "best" not in title_of(curves.curves_of_versions(HISTORIES, "Loss", STYLES))
 
 
 def test_curves_leave_out_what_was_not_measured() -> None:
     gone = {**HISTORIES, "v1.2.0": HISTORIES["v1.2.0"].assign(val_rmse=np.nan)}
-    figure = charts.curves(gone, "RMSE", STYLES)
+    figure = curves.curves_of_versions(gone, "RMSE", STYLES)
     assert "v1.2.0" not in named(figure)
     assert "v1.2.0" not in alt_of(figure)
     nothing = {name: frame.assign(val_rmse=np.nan) for name, frame in HISTORIES.items()}
-    figure = charts.curves(nothing, "RMSE", STYLES)
+    figure = curves.curves_of_versions(nothing, "RMSE", STYLES)
     assert len(figure.data) == 0
     assert "No RMSE was measured" in title_of(figure)
     untimed = {"v1.0.0": HISTORIES["v1.0.0"].assign(seconds=np.nan)}
-    assert len(charts.curves(untimed, "RMSE", STYLES, x="seconds").data) == 0
-    one = charts.curves({"v1.0.0": history_frame(epochs(1, 1))}, "RMSE", STYLES)
+    assert len(curves.curves_of_versions(untimed, "RMSE", STYLES, x="seconds").data) == 0
+    one = curves.curves_of_versions({"v1.0.0": history_frame(epochs(1, 1))}, "RMSE", STYLES)
     assert len(one.data) == 2
 
 
@@ -119,7 +121,7 @@ def test_cost_against_an_error_that_should_be_low() -> None:
     assert drawn["Pareto front"].line.shape == "hv"
     assert [drawn[name].x[0] for name in NAMES] == [90.0, 40.0, 95.0]
     assert drawn["v1.0.0"].marker.symbol == STYLES["v1.0.0"].symbol
-    assert "no version beats another in both" in title_of(figure)
+    assert "no version wins on both" in title_of(figure)
     assert figure.layout.yaxis.title.text == "test RMSE (stars), lower is better"
 
 
@@ -151,7 +153,7 @@ def test_costs_far_apart_are_drawn_by_factors() -> None:
     made = [Cost("v1.0.0", 2.0, 10, 1.0, 1), Cost("v1.1.0", 900.0, 10, 1.0, 1)]
     figure = charts.pareto(made, comparison().values, "rmse", STYLES)
     assert figure.layout.xaxis.type == "log"
-    assert "by factors" in figure.layout.xaxis.title.text
+    assert "log scale" in figure.layout.xaxis.title.text
     assert list(figure.layout.xaxis.tickvals) == [
         1,
         2,
@@ -282,7 +284,7 @@ DIFFS = (
 
 
 def test_the_forest_keeps_the_order_and_marks_sure_changes() -> None:
-    figure = charts.forest(DIFFS, "rmse", STYLES["v1.1.0"])
+    figure = slice_charts.forest(DIFFS, "rmse", STYLES["v1.1.0"])
     drawn = named(figure)
     assert list(drawn) == ["worse (1)", "better (1)", "can't tell (2)"]
     assert drawn["worse (1)"].marker.symbol == "triangle-down"
@@ -291,16 +293,14 @@ def test_the_forest_keeps_the_order_and_marks_sure_changes() -> None:
     assert drawn["worse (1)"].marker.color == STYLES["v1.1.0"].colour
     assert drawn["worse (1)"].error_x.array[0] == pytest.approx(0.01)
     assert list(figure.layout.yaxis.categoryarray)[::-1][:2] == ["Age: 18-24", "Age: 25-34"]
-    assert title_of(figure) == (
-        "RMSE in 4 groups: worse in 1, better in 1, no difference for sure in 2"
-    )
-    figure = charts.forest(DIFFS[:1], "rmse", STYLES["v1.1.0"])
+    assert title_of(figure) == ("RMSE in 4 groups: worse in 1, better in 1, inconclusive in 2")
+    figure = slice_charts.forest(DIFFS[:1], "rmse", STYLES["v1.1.0"])
     assert title_of(figure) == "RMSE in 1 group: worse in 1"
     assert figure.layout.xaxis.title.text == "change of RMSE (stars)<br>left is better"
 
 
 def test_names_of_groups_are_text() -> None:
-    figure = charts.forest(DIFFS, "rmse", STYLES["v1.1.0"])
+    figure = slice_charts.forest(DIFFS, "rmse", STYLES["v1.1.0"])
     drawn = [text for trace in figure.data for text in [*trace.y, *trace.text]]
     everything = " ".join([*drawn, *figure.layout.yaxis.categoryarray, title_of(figure)])
     assert "Age: <b>$x$</b>" in alt_of(figure)  # which is no HTML
@@ -310,15 +310,15 @@ def test_names_of_groups_are_text() -> None:
 
 def test_small_groups_do_not_widen_the_axis() -> None:
     wide = replace(DIFFS[3], difference=difference("rmse", 0.0, width=5.0))
-    figure = charts.forest([*DIFFS[:3], wide], "rmse", STYLES["v1.1.0"])
+    figure = slice_charts.forest([*DIFFS[:3], wide], "rmse", STYLES["v1.1.0"])
     low, high = figure.layout.xaxis.range
     assert -0.1 < low < -0.05 < 0.06 < high < 0.1
     assert {note.text for note in figure.layout.annotations} == {"◀", "▶"}
     lone = replace(DIFFS[3], difference=replace(wide.difference, delta=2.0, low=math.nan,
                                                 high=math.nan))  # fmt: skip
-    figure = charts.forest([*DIFFS[:3], lone], "rmse", STYLES["v1.1.0"])
+    figure = slice_charts.forest([*DIFFS[:3], lone], "rmse", STYLES["v1.1.0"])
     assert [note.text for note in figure.layout.annotations] == ["▶"]
-    alone = charts.forest([wide], "rmse", STYLES["v1.1.0"])
+    alone = slice_charts.forest([wide], "rmse", STYLES["v1.1.0"])
     assert alone.layout.xaxis.range[0] < -5
 
 
@@ -328,9 +328,9 @@ def nameless(value: float) -> SliceDiff:
 
 
 def test_a_forest_of_nothing() -> None:
-    figure = charts.forest([], "ndcg_full", STYLES["v1.1.0"])
+    figure = slice_charts.forest([], "ndcg_full", STYLES["v1.1.0"])
     assert "no group" in title_of(figure)
-    figure = charts.forest([nameless(math.nan)], "rmse", STYLES["v1.1.0"])
+    figure = slice_charts.forest([nameless(math.nan)], "rmse", STYLES["v1.1.0"])
     assert title_of(figure) == "RMSE was measured for no group"
     assert "nan" not in title_of(figure) + alt_of(figure)
     assert not any(map(math.isnan, figure.layout.xaxis.range))
@@ -347,24 +347,24 @@ OFF = [row.model_copy(update={"observed": row.predicted - 0.03}) for row in RELI
 
 
 def test_reliability_pools_the_thresholds_by_their_counts() -> None:
-    pooled = slice_charts.pooled(reliability_frame(RELIABLE))
+    pooled = reliability.pooled(reliability_frame(RELIABLE))
     assert list(pooled["observed"] - pooled["predicted"]) == pytest.approx([0.01] * 10)
     assert list(pooled["count"]) == [200] * 10
     uneven = [*RELIABLE[:1], RELIABLE[10].model_copy(update={"count": 300})]
-    (observed,) = slice_charts.pooled(reliability_frame(uneven))["observed"]
+    (observed,) = reliability.pooled(reliability_frame(uneven))["observed"]
     assert observed == pytest.approx((100 * 0.07 + 300 * 0.05) / 400)
 
 
 def test_reliability_says_who_is_calibrated_best() -> None:
-    figure = charts.reliability({"v1.0.0": OFF, "v1.1.0": RELIABLE}, STYLES)
+    figure = reliability.of_several({"v1.0.0": OFF, "v1.1.0": RELIABLE}, STYLES)
     assert title_of(figure) == ("v1.1.0 is calibrated best: 1.0 points off on average, v1.0.0 3.0")
     exact, first, second = figure.data
     assert exact.line.dash == "dash"
     assert (first.marker.symbol, second.marker.symbol) == ("circle", "diamond")
     assert list(second.x) == pytest.approx([10 * b + 5 for b in range(10)])
-    same = charts.reliability({"v1.0.0": OFF, "v1.1.0": OFF}, STYLES)
+    same = reliability.of_several({"v1.0.0": OFF, "v1.1.0": OFF}, STYLES)
     assert title_of(same) == "All are calibrated alike: 3.0 points off on average"
-    alone = charts.reliability({"v1.0.0": OFF}, STYLES)
+    alone = reliability.of_several({"v1.0.0": OFF}, STYLES)
     assert title_of(alone) == "The probabilities of v1.0.0 are 3.0 points off on average"
 
 
@@ -376,25 +376,25 @@ def levels(by: float = 0.0) -> pd.DataFrame:
 
 
 def test_error_by_true_rating_has_rmse_above_and_bias_below() -> None:
-    figure = charts.error_by_rating({"v1.0.0": levels(), "v1.1.0": levels(0.2)}, STYLES)
+    figure = slice_charts.error_by_rating({"v1.0.0": levels(), "v1.1.0": levels(0.2)}, STYLES)
     rmse, bias = figure.data[:2]
     assert (list(rmse.y), list(bias.y)) == ([1.5, 0.9, 0.6], [1.3, 0.5, -0.2])
     assert [trace.showlegend for trace in figure.data] == [True, False, True, False]
     assert title_of(figure) == (
-        "Ratings of 1 star are predicted worst, least so by v1.0.0: 1.50 stars off"
+        "1-star ratings are hardest; v1.0.0 does best on them: 1.50 stars off"
     )
     assert "2 stars 0.90 (+0.50)" in alt_of(figure)
     assert figure.layout.yaxis2.title.text == "predicted − true (stars)"
 
 
 def test_error_by_true_rating_of_one_and_of_none() -> None:
-    assert title_of(charts.error_by_rating({"v1.0.0": levels()}, STYLES)) == (
-        "Ratings of 1 star are predicted worst: 1.50 stars off"
+    assert title_of(slice_charts.error_by_rating({"v1.0.0": levels()}, STYLES)) == (
+        "1-star ratings are hardest: 1.50 stars off"
     )
     both = {"v1.0.0": levels(), "v1.1.0": levels()}
-    assert title_of(charts.error_by_rating(both, STYLES)).endswith("worst: 1.50 stars off")
+    assert title_of(slice_charts.error_by_rating(both, STYLES)).endswith("hardest: 1.50 stars off")
     none = levels().assign(rmse=np.nan, bias=np.nan)
-    figure = charts.error_by_rating({"v1.0.0": none}, STYLES)
+    figure = slice_charts.error_by_rating({"v1.0.0": none}, STYLES)
     assert title_of(figure) == "No stars were predicted"
-    figure = charts.error_by_rating({"v1.0.0": none, "v1.1.0": levels()}, STYLES)
+    figure = slice_charts.error_by_rating({"v1.0.0": none, "v1.1.0": levels()}, STYLES)
     assert "1.50 stars off" in title_of(figure)

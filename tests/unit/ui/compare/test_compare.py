@@ -201,7 +201,7 @@ def test_a_users_lists_stand_side_by_side(trained: Settings, store: Store) -> No
     assert at.selectbox(key="user").value == "u7"
     text = shown(at)
     assert "User u7" in text
-    assert text.count("of 10 are hits") == 2
+    assert text.count("of 10 were rated later") == 2
     assert "Best rated, newest first" in text
     at.selectbox(key="user").set_value("u9").run()
     assert "User u9" in shown(at)

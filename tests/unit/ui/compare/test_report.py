@@ -22,9 +22,8 @@ from movierec.comparison.results import Comparison, SettingDiff
 from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.errors import SettingsError
 from movierec.metadata import VersionMetadata
-from movierec.ui.compare.facts import command, headline
+from movierec.ui.compare.facts import LEGEND, command, headline, metrics_table
 from movierec.ui.compare.report import report_html, write_report
-from movierec.ui.compare.table import LEGEND, metrics_table
 from tests.support.comparisons import (
     NAMES,
     OBSTACLE,

@@ -11,7 +11,7 @@ import pytest
 
 from movierec.comparison.metrics import BEYOND, BY_KEY, METRICS, PAIRED
 from movierec.comparison.sentences import delta_text, interval_text, value_text
-from movierec.ui.compare.table import LEGEND, best_of, metrics_table
+from movierec.ui.compare.facts import LEGEND, best_of, metrics_table
 from movierec.ui.components.tables import Bar, Cell, Change, Column, html_table
 from tests.support.comparisons import NAMES, STYLES, apart, comparison, difference, values
 
@@ -69,7 +69,7 @@ def test_the_best_is_marked_in_its_direction_among_those_compared() -> None:
     lower = sum(metric.lower_is_better for metric in METRICS)
     assert stars["v1.2.0"] == lower
     assert stars["v1.1.0"] == len(METRICS) - lower
-    assert sum(stars.values()) == len(METRICS)  # no floor, no group of seeds
+    assert sum(stars.values()) == len(METRICS)  # no baseline, no group of seeds
 
     without = apart(found, "v1.1.0")
     assert best_of(without, BY_KEY["ndcg_full"]) == found.values["v1.0.0"]["ndcg_full"]
@@ -83,15 +83,16 @@ def test_what_cannot_be_compared_has_values_and_no_change() -> None:
     assert all(re.fullmatch(r"[\d.]+", cell) for cell in cells)
 
 
-def test_floors_and_seeds_are_rows_of_their_own() -> None:
+def test_baselines_and_seeds_are_rows_of_their_own() -> None:
     table = rows(metrics_table(comparison(), STYLES))
     assert [*table][3:] == [
-        "default 2 seeds, mean ± standard deviation", "averages floor", "random floor",
+        "default 2 seeds, mean ± standard deviation", "averages simple baseline",
+        "random simple baseline",
     ]  # fmt: skip
     assert re.sub(r"\s+", " ", table["default 2 seeds, mean ± standard deviation"][0]) == (
         "0.5100 ± 0.0123"
     )
-    assert table["random floor"][0] == "–"
+    assert table["random simple baseline"][0] == "–"
 
 
 def test_what_was_measured_for_none_has_no_column() -> None:

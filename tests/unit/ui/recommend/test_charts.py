@@ -16,9 +16,11 @@ from movierec.inference.results import Cause, Explanation
 from movierec.inference.user_profile import HistoryLine, Profile
 from movierec.ui.components.text import plotly_text
 from movierec.ui.components.theme import NEUTRAL
-from movierec.ui.recommend.map_figure import map_of_movies
-from movierec.ui.recommend.movie_charts import groups, score_effects
-from movierec.ui.recommend.user_charts import over_time, spread_strip, tastes
+from movierec.ui.recommend.explanation import score_effects
+from movierec.ui.recommend.list_view import spread_strip
+from movierec.ui.recommend.map import map_of_movies
+from movierec.ui.recommend.movie import raters_by_group
+from movierec.ui.recommend.user import over_time, tastes
 from tests.support.states import NASTY
 
 START = datetime(1997, 12, 4, 15, 55, tzinfo=UTC)
@@ -165,7 +167,7 @@ def group_table(n: int) -> pd.DataFrame:
 def test_groups_are_means_with_their_intervals():
     table = group_table(3)
     table.loc[0, "group"], table.loc[2, "group"] = "F", NASTY[0]
-    figure = groups(table, 4.25)
+    figure = raters_by_group(table, 4.25)
     dots = figure.data[0]
     assert list(dots.y) == [plotly_text(f"{NASTY[0]} (9)"), "job 1 (9)", "women (9)"]
     assert list(dots.x) == pytest.approx([4.3, 4.4, 4.5])
@@ -178,7 +180,7 @@ def test_groups_are_means_with_their_intervals():
 
 
 def test_of_many_groups_both_ends_are_drawn_and_that_is_said():
-    figure = groups(group_table(20), 4.0)
+    figure = raters_by_group(group_table(20), 4.0)
     assert list(figure.data[0].y) == [
         f"job {i} (9)" for i in (*range(19, 11, -1), *range(7, -1, -1))
     ]
@@ -186,7 +188,7 @@ def test_of_many_groups_both_ends_are_drawn_and_that_is_said():
 
 
 def test_no_group_gives_no_figure():
-    assert groups(group_table(0), 4.0) is None
+    assert raters_by_group(group_table(0), 4.0) is None
 
 
 def plane(genres: list[str]) -> MovieMap:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from movierec.ui.sweeps import charts
+from movierec.ui.sweeps import results
 from tests.support.sweep_records import record_of, trial
 
 SEARCH = {
@@ -34,20 +34,20 @@ TRIALS = (
 
 @pytest.fixture
 def frame() -> pd.DataFrame:
-    return charts.trials_frame(record_of(TRIALS, SEARCH))
+    return results.trials_frame(record_of(TRIALS, SEARCH))
 
 
 def test_the_frame_has_the_measured_trials_in_their_order(frame):
     assert frame["number"].tolist() == [0, 1, 2, 3]
     assert frame["state"].tolist() == ["done", "pruned", "done", "done"]
     assert frame.columns.tolist() == ["number", "state", "value", *SEARCH]
-    empty = charts.trials_frame(record_of((), SEARCH))
+    empty = results.trials_frame(record_of((), SEARCH))
     assert empty.columns.tolist() == frame.columns.tolist()
     assert len(empty) == 0
 
 
 def test_the_history_steps_down_to_the_best_done_trial(frame):
-    figure = charts.history(frame, "val_rmse", lower_is_better=True)
+    figure = results.history(frame, "val_rmse", lower_is_better=True)
     done, pruned, steps, ring = figure.data
     assert [*done.x] == [0, 2, 3]
     assert [*pruned.x] == [1]
@@ -61,7 +61,7 @@ def test_the_history_steps_down_to_the_best_done_trial(frame):
 
 
 def test_the_history_of_what_should_be_high_steps_up(frame):
-    figure = charts.history(frame, "val_ndcg_10", lower_is_better=False)
+    figure = results.history(frame, "val_ndcg_10", lower_is_better=False)
     assert [*figure.data[2].y] == [0.95, 0.95, 0.95, 0.95]
     assert "NDCG@10 0.9500 in trial 0 of 4: the first one is the best so far" in (
         figure.layout.title.text
@@ -75,7 +75,7 @@ def lines_of(trace) -> list[list[float]]:
 
 
 def test_parallel_lines_go_through_their_values_the_best_on_top(frame):
-    figure = charts.parallel(frame, SEARCH, "val_rmse", lower_is_better=True)
+    figure = results.parallel(frame, SEARCH, "val_rmse", lower_is_better=True)
     *others, best = figure.data
     # 0.01 is half way from 0.001 to 0.1 by factors; max is below mean, false below true
     assert [*best.y] == pytest.approx([0.5, 1.0, 0.25, 0.75, 1.0])
@@ -98,7 +98,7 @@ def test_parallel_lines_go_through_their_values_the_best_on_top(frame):
 
 
 def test_the_value_axis_of_what_should_be_high_is_not_turned(frame):
-    figure = charts.parallel(frame, SEARCH, "val_ndcg_10", lower_is_better=False)
+    figure = results.parallel(frame, SEARCH, "val_ndcg_10", lower_is_better=False)
     assert figure.data[-1].y[-1] == 1.0
     said = {(note.x, note.y): note.text for note in figure.layout.annotations}
     assert (said[4, 1.0], said[4, 0.0]) == ("0.95", "0.91")
@@ -106,15 +106,15 @@ def test_the_value_axis_of_what_should_be_high_is_not_turned(frame):
 
 def test_values_that_do_not_differ_are_in_the_middle():
     same = (trial(0, 0.9, params(0.01, 0.1)), trial(1, 0.9, params(0.01, 0.1)))
-    frame = charts.trials_frame(record_of(same, SEARCH))
-    figure = charts.parallel(frame, SEARCH, "val_rmse", lower_is_better=True)
+    frame = results.trials_frame(record_of(same, SEARCH))
+    figure = results.parallel(frame, SEARCH, "val_rmse", lower_is_better=True)
     assert [*figure.data[-1].y] == [0.5] * 5
 
 
 def test_words_of_choices_are_shown_as_text():
     odd = (trial(0, 0.9, {"a": "<b>x</b>"}), trial(1, 0.8, {"a": "$y$"}))
-    frame = charts.trials_frame(record_of(odd, {"a": "x,y"}))
-    figure = charts.parallel(frame, {"a": "x,y"}, "val_rmse", lower_is_better=True)
+    frame = results.trials_frame(record_of(odd, {"a": "x,y"}))
+    figure = results.parallel(frame, {"a": "x,y"}, "val_rmse", lower_is_better=True)
     texts = " ".join(note.text for note in figure.layout.annotations) + figure.layout.title.text
     assert "<b>" not in texts
     assert "$" not in texts
@@ -122,7 +122,7 @@ def test_words_of_choices_are_shown_as_text():
 
 def test_what_mattered_most_is_on_top():
     shares = {"dropout": 0.25, "learning_rate": 0.7, "aggregator": 0.05}
-    figure = charts.importance(shares, "val_rmse", 12)
+    figure = results.importance(shares, "val_rmse", 12)
     (bars,) = figure.data
     assert [*bars.y] == ["aggregator", "dropout", "learning_rate"]  # the last one is on top
     assert [*bars.x] == pytest.approx([5, 25, 70])

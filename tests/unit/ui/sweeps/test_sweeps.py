@@ -135,7 +135,7 @@ def test_a_running_sweep_is_followed_and_can_be_stopped(project):
     run = run_of(project, "done")
     at = opened()
     assert f"Run {run.id} ● running: trial 3 of 20, best val_rmse 0.9000" in shown(at)
-    assert "Told from 10 finished trials on that differ; there are 2." in shown(at)
+    assert "Needs at least 10 finished trials; you have 2." in shown(at)
     assert keys(at) == {"sweep-train", "sweep-stop", "sweep-start"}
     at = checked(at.button(key="sweep-stop").click().run())
     assert at.button(key="sweep-stop").disabled

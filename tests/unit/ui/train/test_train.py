@@ -82,7 +82,7 @@ def test_data_alone_is_enough_to_train(data: DatasetRecord) -> None:
     assert "Train a version" in text
     assert "everything has a sensible start" in text
     assert "this model has not been trained on this machine" in text
-    assert "nothing, the preset as it is" in text
+    assert "No changes from the preset" in text
     assert at.code[0].value == "movierec train --preset default --dataset planted"
 
 
@@ -102,7 +102,7 @@ def test_a_run_under_way_is_on_top_of_every_view(
     run = states.add_running(store, data.name)
     at = opened(view=view)
     text = shown(at)
-    assert f"Run {run.id} goes on" in text
+    assert f"Run {run.id} is training" in text
     assert f"Training: run {run.id}, default on planted" in text
     assert "at epoch 8 of 8, best so far" in text
     assert "last: 8" in text
@@ -131,7 +131,7 @@ def test_several_runs_under_way_are_drawn_one_below_the_other(
         states.add_running(store, data.name)
     queued(store, data)
     at = opened()
-    assert "2 runs go on, 1 waiting" in shown(at)
+    assert "2 runs are running · 1 queued" in shown(at)
     assert len(charts_of(at)) == 2
 
 
@@ -177,7 +177,7 @@ def test_moving_a_run_that_was_taken_meanwhile_moves_nothing(
     at.button(key=f"first-{taken.id}").click().run()
     drawn(at)
     assert order(at) == ["Run 1"]
-    assert f"Run {taken.id} goes on, 1 waiting" in shown(at)
+    assert f"Run {taken.id} is training · 1 queued" in shown(at)
 
 
 def test_cancelling_what_goes_on_is_read_back(store: Store, data: DatasetRecord) -> None:
@@ -221,7 +221,7 @@ def test_a_run_whose_process_died_shows_as_interrupted(data: DatasetRecord) -> N
     assert "Cancel run 1" not in labels(at)
 
 
-def test_a_finished_run_stands_beside_the_current_version_and_the_floors(
+def test_a_finished_run_stands_beside_the_current_version_and_the_baselines(
     store: Store, data: DatasetRecord
 ) -> None:
     states.add_version(store, data, "v1.0.0", rmse=0.95)
@@ -430,7 +430,7 @@ def test_bad_choices_in_the_address_are_dropped(data: DatasetRecord, bad: str) -
     assert "passwd" not in shown(at)
     assert labels(at) == ["Train"]
     assert not at.button(key="submit").disabled
-    assert "nothing, the preset as it is" in shown(at)
+    assert "No changes from the preset" in shown(at)
 
 
 def test_what_contradicts_each_other_is_said_beside_both_and_cannot_be_trained(

@@ -1,1 +1,1 @@
-"""Runs as every page shows them: live, just finished, in words."""
+"""Runs as every page shows them: live, just finished, as text."""

@@ -1,4 +1,4 @@
-"""What a run's row and epochs say, as people read it: no Streamlit, no database."""
+"""Texts about a run, from its record and epochs: no Streamlit, no database."""
 
 from __future__ import annotations
 
@@ -15,16 +15,7 @@ from movierec.registry.names import listed
 from movierec.store.records import ACTIVE_STATES, EpochRecord, RunRecord
 from movierec.ui.components.text import NOT_MEASURED, decimal, duration, integer
 
-__all__ = [
-    "SIGNS",
-    "again",
-    "facts",
-    "log_tail",
-    "patience_left",
-    "seconds_left",
-    "took",
-    "what",
-]
+__all__ = ["SIGNS", "again", "facts", "log_tail", "patience_left", "seconds_left", "took", "what"]
 
 SIGNS = {
     "queued": "○ waiting",
@@ -39,7 +30,7 @@ _LOG_BYTES = 16_384
 
 
 def what(run: RunRecord) -> str:
-    """Return what a run does, "default on ml-100k"."""
+    """Return the task of a run, "default on ml-100k"."""
     if run.kind == "import":
         return f"import of {run.dataset_name}"
     if run.kind == "train":
@@ -51,7 +42,7 @@ def what(run: RunRecord) -> str:
 
 
 def again(run: RunRecord) -> str:
-    """Return what taking a run up again means, for a button."""
+    """Return the label of the button that takes a run up again."""
     if run.kind == "train":
         return f"Resume run {run.id} from its last checkpoint"
     if run.kind == "sweep":
@@ -68,7 +59,7 @@ def took(run: RunRecord) -> str:
 
 
 def seconds_left(run: RunRecord, epochs: Sequence[EpochRecord]) -> float:
-    """Return how many seconds the fits may still take if none stops early; NaN if untold."""
+    """Return how many seconds the fits may still take if none stops early; NaN if unknown."""
     total, fits = int(run.facts.get("epochs", 0)), int(run.facts.get("fits", 1))
     recent = [epoch.seconds for epoch in epochs[-_RECENT:] if math.isfinite(epoch.seconds)]
     if run.state != "running" or not total or not recent:
@@ -79,7 +70,7 @@ def seconds_left(run: RunRecord, epochs: Sequence[EpochRecord]) -> float:
 
 
 def patience_left(run: RunRecord, epochs: Sequence[EpochRecord]) -> tuple[int, int] | None:
-    """Return how many epochs without improvement are left, and of how many; None if untold."""
+    """Return how many epochs without improvement are left, and of how many; None if unknown."""
     patience = _patience(run)
     if patience is None or not epochs or run.state not in ACTIVE_STATES:
         return None
@@ -123,7 +114,7 @@ def log_tail(run: RunRecord, lines: int = 40) -> str:
 
 
 def _engine(run: RunRecord) -> str:
-    """Return who works on a run, "Ray, 4 workers"; empty for one process."""
+    """Return the engine of a run, "Ray, 4 workers"; empty for one process."""
     engine = run.request.get("engine") or {}
     if engine.get("name") != "ray":
         return ""
@@ -132,13 +123,13 @@ def _engine(run: RunRecord) -> str:
 
 
 def _graph(run: RunRecord) -> str:
-    """Return how much of the graph a step takes, "in 14 parts of users, by the cost model"."""
+    """Return how much of the graph a step takes, "in 14 parts of users (chosen automatically)"."""
     if "parts" not in run.facts:
         return ""
     parts = run.facts["parts"]
     told = run.request.get("hyperparameters", {}).get("graph_ratings")
-    words = "whole" if parts == 1 else f"in {parts} parts of users"
-    return words if told else f"{words}, by the cost model"
+    words = "full" if parts == 1 else f"in {parts} parts of users"
+    return words if told else f"{words} (chosen automatically)"
 
 
 def _left_of_bar(run: RunRecord) -> float:

@@ -1,9 +1,13 @@
-"""A run as it goes: where it is, its curves, its log; alone or beside others."""
+"""A run in progress: bar, numbers, log, and a chart that is updated in place."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,15 +16,25 @@ import streamlit as st
 from movierec import jobs
 from movierec.store.records import ACTIVE_STATES, EpochRecord, RunKind, RunRecord
 from movierec.ui.components import cache, widgets
-from movierec.ui.components.live_chart import drawing, live_chart
-from movierec.ui.components.runs import charts as run_charts
+from movierec.ui.components.charts import bare
 from movierec.ui.components.runs import facts
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, literal, percent
-from movierec.ui.components.versions import charts
-from movierec.ui.components.versions.charts import CURVES, CurveName
+from movierec.ui.components.versions import curves
+from movierec.ui.components.versions.curves import CURVES, CurveName
 
-__all__ = ["beside", "brief", "cancel_button", "learning", "log", "panel"]
+__all__ = [
+    "Drawing",
+    "beside",
+    "brief",
+    "cancel_button",
+    "drawing",
+    "learning",
+    "live_chart",
+    "load",
+    "log",
+    "panel",
+]
 
 _OVERLAID = 6  # more lines than these nobody tells apart
 _DOING: Mapping[RunKind, str] = {
@@ -33,6 +47,13 @@ _MEASURES = {
     "val_ndcg_10": "Val. NDCG@10",
 }
 
+_NOTE = (
+    "Measured on the validation part, which picks the epoch. Drag to zoom, double-click to reset."
+)
+_HEIGHT = 320
+_WANTED = "live-chart-drawn"
+_SCRIPT = Path(__file__).with_name("live_chart.js")
+
 
 def panel(run: RunRecord) -> None:
     """Draw a run under way: bar, facts, numbers, curves, log."""
@@ -44,15 +65,15 @@ def panel(run: RunRecord) -> None:
 
 
 def brief(run: RunRecord) -> None:
-    """Draw a run under way on a page that is about something else: bar and curve."""
+    """Draw a run in progress on a page about something else: bar and curve."""
     with st.container(border=True, key=f"live-{run.id}"):
         _bar(run)
         if run.kind == "train":
-            curves(run)
+            learning_curves(run)
 
 
 def cancel_button(run: RunRecord) -> None:
-    """Offer to stop a run that waits or goes on; what it says is read back from its row."""
+    """Draw the button that stops a queued or running run; its label is read from the run's row."""
     if run.state not in ACTIVE_STATES:
         return
     asked = run.cancel_requested
@@ -84,15 +105,15 @@ def learning(run: RunRecord, epochs: Sequence[EpochRecord]) -> None:
         numbers(epochs)
         others = beside(run)
     with left:
-        curves(run, others)
+        learning_curves(run, others)
 
 
-def curves(run: RunRecord, others: Sequence[RunRecord] = ()) -> None:
+def learning_curves(run: RunRecord, others: Sequence[RunRecord] = ()) -> None:
     """Draw the validation curve of a run, and of others over it; the measure can be chosen."""
     epochs = {_label(each): cache.epochs(each.id) for each in (run, *others)[:_OVERLAID]}
-    histories = {label: charts.history_frame(rows) for label, rows in epochs.items()}
+    histories = {label: curves.history_frame(rows) for label, rows in epochs.items()}
     history = histories[_label(run)]
-    names = charts.measured(history)
+    names = curves.measured(history)
     if len(history) < 2 or not names:
         if run.state in ACTIVE_STATES:
             widgets.mute("The curve appears after the second epoch.")
@@ -108,13 +129,8 @@ def _figure(histories: Mapping[str, pd.DataFrame], name: CurveName, *, running: 
     """Draw one run, the first, or all that measured this."""
     known = {k: h for k, h in histories.items() if h[CURVES[name].column].notna().any()}
     if len(known) > 1:
-        return run_charts.curves(known, name)
-    return charts.learning_curve(next(iter(histories.values())), name, running=running)
-
-
-_NOTE = (
-    "Measured on the validation part, which picks the epoch. Drag to zoom, double-click to reset."
-)
+        return curves.curves_of_runs(known, name)
+    return curves.learning_curve(next(iter(histories.values())), name, running=running)
 
 
 def log(run: RunRecord) -> None:
@@ -129,8 +145,8 @@ def _bar(run: RunRecord) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        title = escape(f"{_DOING[run.kind]}: run {run.id}, {facts.what(run)}")
-        st.html(f'<p class="mr-step">{title}</p>', width="content")
+        doing = f"{_DOING[run.kind]}: run {run.id}, {facts.what(run)}"
+        widgets.step(doing, width="content")
         cancel_button(run)
     st.progress(min(1.0, max(0.0, run.progress)), text=literal(_stage(run)))
 
@@ -168,5 +184,60 @@ def _label(run: RunRecord) -> str:
 
 def _stage(run: RunRecord) -> str:
     if run.state == "queued":
-        return "its process is starting" if run.is_claimed else "waiting in the queue"
+        return "Starting…" if run.is_claimed else "waiting in the queue"
     return f"{percent(run.progress, 0)} · {run.stage or 'starting'} · {facts.took(run)}"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as the browser gets it: its title and alt text, and Plotly's JSON of the rest."""
+
+    title: str
+    alt: str
+    figure: str
+    height: int
+
+
+def drawing(chart: go.Figure, height: int = _HEIGHT) -> Drawing:
+    """Return a figure as `live_chart` takes it; worth caching, since Plotly is slow at it."""
+    figure: str = bare(chart, height).to_json()
+    return Drawing(chart.layout.title.text, chart.layout.meta["alt"], figure, height)
+
+
+def live_chart(drawn: Drawing, key: str, *, note: str = "") -> None:
+    """Draw a chart under its own title; zoom and pan outlive its updates.
+
+    The page must call `load` once, outside of fragments.
+    """
+    st.session_state[_WANTED] = True
+    widgets.chart_title(drawn.title, note)
+    data = {"figure": drawn.figure, "alt": drawn.alt, "height": drawn.height}
+    _live_chart_component()(key=key, data=data, height=drawn.height)
+
+
+def load(*, coming: bool = True) -> None:
+    """Bring Plotly into the page; last, so that everything else is painted before it.
+
+    If no chart is `coming` with a poll, only where the page has drawn one: it is 5 MB.
+    """
+    if st.session_state.pop(_WANTED, False) or coming:
+        _plotly_component()(key="plotly-library", height=1)
+
+
+@functools.cache
+def _live_chart_component() -> Any:
+    return st.components.v2.component(
+        "movierec_live_chart",
+        html='<div class="mr-live" role="img"></div>',
+        js=_SCRIPT.read_text(encoding="utf-8"),
+        isolate_styles=False,
+    )
+
+
+@functools.cache
+def _plotly_component() -> Any:
+    code = files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
+    after = "window.dispatchEvent(new Event('movierec-plotly'));\nexport default () => {};\n"
+    return st.components.v2.component(
+        "movierec_plotly", js=f"{code}\n{after}", isolate_styles=False
+    )

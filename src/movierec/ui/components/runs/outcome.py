@@ -1,4 +1,4 @@
-"""What a training came to: its numbers beside the current version and the floors."""
+"""The result of a training: its metrics beside the current version and the baselines."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from movierec.comparison.metrics import Metric
 from movierec.registry import Registry
 from movierec.store.records import ACTIVE_STATES, RunRecord, VersionRecord
-from movierec.ui.components import cache, leaderboard, widgets
-from movierec.ui.components.leaderboard import METRICS, Metric, Row
+from movierec.ui.components import cache, shell, widgets
 from movierec.ui.components.runs import facts
 from movierec.ui.components.tables import Cell, Column, html_table
 from movierec.ui.components.text import decimal, literal, signed
-from movierec.ui.components.versions import actions
+from movierec.ui.components.versions import actions, leaderboard
+from movierec.ui.components.versions.leaderboard import METRICS, Row
 
 __all__ = ["announce", "ended_here", "panel"]
 
@@ -34,7 +35,7 @@ def ended_here(active: Sequence[RunRecord]) -> None:
 
 
 def announce() -> RunRecord | None:
-    """Say with a toast how runs ended, once; return the newest training that did."""
+    """Show with a toast how runs ended, once; return the newest run that did."""
     fresh: list[int] = st.session_state.pop(_ENDED, [])
     found = [cache.store().runs.get(run_id) for run_id in fresh]
     ended = [run for run in found if run.state not in ACTIVE_STATES]
@@ -56,7 +57,7 @@ def panel(run: RunRecord) -> None:
     version, current = store.versions.get(run.version), store.versions.current()
     with st.container(border=True, key=f"outcome-{run.id}"):
         table = leaderboard.rows(version)
-        st.html(f'<p class="mr-step">{_headline(version, table)}</p>')
+        widgets.step(_headline(version, table))
         _numbers(version, table, current)
         _next(version, current)
 
@@ -81,7 +82,7 @@ def _numbers(version: VersionRecord, table: Sequence[Row], current: VersionRecor
             "" if comparable else "another test part: not comparable",
         )  # fmt: skip
         rows.append(_row(row, table[0] if comparable else None))
-    rows += [_row(row, table[0]) for row in table if row.kind == "floor"]
+    rows += [_row(row, table[0]) for row in table if row.kind == "baseline"]
     columns = [Column("System")]
     columns += [Column(m.label, numeric=True, hint=m.hint) for m in _metrics()]
     widgets.html(html_table(f"{version.name} beside others", columns, rows, highlight=[0]))
@@ -109,11 +110,8 @@ def _next(version: VersionRecord, current: VersionRecord | None) -> None:
         actions.compare_link(version)
         actions.recommend_link(version)
         if current is not None and current.name == version.name:
-            st.page_link("Home.py", label="See it on Home", icon=":material/home:")
-        st.page_link(
-            "pages/Versions.py", label=f"All about {version.name}",
-            icon=":material/inventory_2:", query_params={"version": version.name},
-        )  # fmt: skip
+            shell.link("Home", "See it on Home")
+        shell.link("Versions", f"All about {version.name}", {"version": version.name})
     actions.gate_panel(registry, version)
 
 

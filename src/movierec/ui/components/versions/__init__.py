@@ -1,1 +1,1 @@
-"""Versions as several pages show them: table, charts, actions."""
+"""Versions as several pages show them: metrics, curves, calibration, actions."""

@@ -1,4 +1,4 @@
-"""What can be done with a version: make it current, compare, take it along, delete it."""
+"""Actions on a version: make it current, compare, export, delete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REFUSED, _DELETING = "promotion-refused", "deleting"
 
 
 def bar(registry: Registry, record: VersionRecord) -> None:
-    """Draw the buttons of a version, and below them what they ask."""
+    """Draw the buttons of a version, and below them their confirmations."""
     with st.container(horizontal=True, vertical_alignment="center"):
         promote_button(registry, record, primary=True)
         compare_link(record)
@@ -43,7 +43,7 @@ def bar(registry: Registry, record: VersionRecord) -> None:
 
 
 def promote_button(registry: Registry, record: VersionRecord, *, primary: bool = False) -> None:
-    """Offer to make a version current; what the gate finds against it shows in `gate_panel`."""
+    """Draw the button that makes a version current; failed checks show in `gate_panel`."""
     if record.is_current:
         widgets.mute(f"{record.name} is the current version.")
         return
@@ -59,18 +59,18 @@ def promote_button(registry: Registry, record: VersionRecord, *, primary: bool =
 
 
 def gate_panel(registry: Registry, record: VersionRecord) -> None:
-    """Draw why a version was not made current, and let somebody do it for a reason."""
+    """Draw the checks that failed, and an override for a stated reason."""
     if st.session_state.get(_REFUSED) != record.name or record.is_current:
         return
     with st.container(border=True, key="gate"), shell.errors_in_words():
         gate = check_promotion(registry, record.name, guards=_guards())
-        widgets.html(f'<p class="mr-step">{record.name} was not made current</p>')
+        widgets.step(f"{record.name} was not made current")
         _checks(gate)
         if not gate.can_be_overridden:
             widgets.mute("Its files cannot be trusted; that cannot be overridden.")
             return
         reason = st.text_input(
-            "Why it should be current all the same", key=f"reason-{record.name}", max_chars=500,
+            "Reason for overriding the check", key=f"reason-{record.name}", max_chars=500,
             placeholder="It is kept in the history",
         )  # fmt: skip
         with st.container(horizontal=True):
@@ -108,19 +108,16 @@ def compare_link(record: VersionRecord) -> None:
     current = cache.store().versions.current()
     if current is None or current.name == record.name:
         return
-    st.page_link(
-        "pages/Compare.py", label=f"Compare with {current.name}",
-        icon=":material/compare_arrows:",
-        query_params={"versions": [current.name, record.name], "baseline": current.name},
-    )  # fmt: skip
+    shell.link(
+        "Compare",
+        f"Compare with {current.name}",
+        {"versions": [current.name, record.name], "baseline": current.name},
+    )
 
 
 def recommend_link(record: VersionRecord) -> None:
     """Offer to see what a version recommends."""
-    st.page_link(
-        "pages/Recommend.py", label=f"What {record.name} recommends", icon=":material/recommend:",
-        query_params={"version": record.name},
-    )  # fmt: skip
+    shell.link("Recommend", f"What {record.name} recommends", {"version": record.name})
 
 
 def _archive(registry: Registry, record: VersionRecord) -> bytes:
@@ -132,10 +129,10 @@ def _confirm(registry: Registry, record: VersionRecord) -> None:
     name, freed = record.name, size(record.size_bytes)
     days = cache.settings().trash_days
     with st.container(border=True, key="delete-confirm"):
-        widgets.html(f'<p class="mr-step">Delete {name}?</p>')
-        widgets.mute(
+        widgets.step(
+            f"Delete {name}?",
             f"In the trash it can be brought back for {days:g} days and keeps its {freed}; "
-            f"deleted now, {freed} are free at once and it cannot be brought back."
+            f"deleted now, {freed} are free at once and it cannot be brought back.",
         )
         with st.container(horizontal=True):
             if days and st.button(f"Move {name} to the trash", key="trash-it", type="primary",

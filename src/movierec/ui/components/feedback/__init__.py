@@ -1,1 +1,0 @@
-"""Thumbs on recommendations: how they went by version, and training with them."""
