@@ -25,17 +25,21 @@ from pydantic import (
 __all__ = [
     "STRANGER",
     "CalibrationSummary",
+    "Count",
     "EpochSummary",
     "EvaluationSummary",
     "FileFacts",
     "FittedCalibration",
     "GitState",
+    "Hash",
     "MeasuredTogether",
     "MeasurementProtocol",
     "Number",
     "RecordedSplit",
     "ReliabilityBin",
     "SliceSummary",
+    "Text",
+    "Time",
     "VersionMetadata",
 ]
 

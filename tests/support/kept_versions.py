@@ -14,6 +14,7 @@ from movierec.comparison.evidence import Evidence, read_evidence
 from movierec.data.dataset import Dataset
 from movierec.data.splits import SplitSpec, make_split
 from movierec.evaluation import Evaluation, evaluate
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
 from movierec.settings import Settings
 from movierec.store import Store
@@ -85,7 +86,8 @@ class Kept:
             "per_rating.parquet": found.per_rating.to_parquet,
         }
         draft = VersionDraft(
-            "table", "default", dataset.name, dataset.fingerprint, spec.label, metadata, files,
+            "table", "default", dataset.name, dataset.fingerprint, spec.label,
+            VersionMetadata.of(metadata), files,
             {"a": np.zeros(1)}, parameters=7,
         )  # fmt: skip
         return self.registry.save(draft).name

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import requests
 
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
 from movierec.settings import Settings
 from movierec.store import Store, open_store
@@ -31,7 +32,7 @@ DRAFT = VersionDraft(
     dataset_name="planted",
     fingerprint="0" * 64,
     split_label="random 80/20, seed 42",
-    metadata={"metrics": {"val_rmse": 0.9, "ndcg": float("nan")}},
+    metadata=VersionMetadata(metrics={"val_rmse": 0.9, "ndcg": float("nan")}),
     files={
         "graphsage_model.pth": bytes(range(256)) * 80,
         "per_user.parquet": lambda path: path.write_bytes(b"rows") and None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from movierec.data.dataset import Dataset
-from movierec.data.splits import CommonSpec, Split, SplitSpec, make_split
+from movierec.data.splits import CommonSpec, Split, SplitSpec, make_split, recorded_spec
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.inference.parts import SplitParts, parts_of
 from movierec.inference.version import LoadedVersion
@@ -152,9 +152,12 @@ def _spec_of(record: VersionRecord, dataset: Dataset) -> SplitSpec:
             hint="Import the same data again, or train a new version.",
         )
     try:
-        return SplitSpec.model_validate(record.metadata.split.as_dict())
+        spec = recorded_spec(record.metadata.split)
     except ValueError as error:
         raise _unsaid(record) from error
+    if isinstance(spec, CommonSpec):  # nothing is trained on what several splits hold out
+        raise _unsaid(record)
+    return spec
 
 
 def _require_same(record: VersionRecord, spec: SplitSpec | CommonSpec, sha256: str) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from movierec.errors import ArtifactError
+from movierec.metadata import FileFacts
 from movierec.registry.names import METADATA, check_file
 
 __all__ = [
@@ -25,15 +26,6 @@ __all__ = [
 ]
 
 MAX_BYTES = 64 * 2**20  # a training history of a million epochs is smaller
-
-
-class FileFacts(BaseModel):
-    """Size and SHA-256 of one file."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
-
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=0)]
 
 
 class _Facts(BaseModel):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError, NotFoundError
+from movierec.metadata import VersionMetadata
 from movierec.registry.annotations import changed_tags, checked_notes
 from movierec.registry.files import Content, write_files
 from movierec.registry.history import SAVED
@@ -43,7 +44,7 @@ class VersionDraft:
     dataset_name: str
     fingerprint: str
     split_label: str
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: VersionMetadata = field(default_factory=VersionMetadata)
     files: Mapping[str, Content] = field(default_factory=dict)
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     run_id: int | None = None
@@ -240,7 +241,7 @@ def _metadata(draft: VersionDraft, name: str, files: Mapping[str, FileFacts]) ->
     """Return the whole `metadata.json`: the draft's facts and the registry's own above them."""
     now = datetime.now(UTC).isoformat()
     try:
-        facts = plain_dict(draft.metadata)
+        facts = plain_dict(draft.metadata.as_dict())
     except TypeError as error:
         raise ArtifactError(f"The version's metadata cannot be stored: {error}.") from error
     return {

@@ -5,12 +5,14 @@ A test compares every answer with these.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, create_model
 
-from movierec.inference.results import Basis, Reason, SimilarityBasis
+from movierec.inference import results
+from movierec.inference.results import Reason, SimilarityBasis
 
 __all__ = [
     "ErrorReply",
@@ -30,6 +32,24 @@ Why = Literal["asked", "share", "current"]
 
 class _Reply(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _shaped_like(shape: type) -> Callable[[type[_Model]], type[_Model]]:
+    """Give a reply the fields that a dataclass has and it does not name; ids lose their `_id`."""
+    hints = {name.removesuffix("_id"): kind for name, kind in get_type_hints(shape).items()}
+
+    def complete(reply: type[_Model]) -> type[_Model]:
+        own = {name: (info.annotation, info) for name, info in reply.model_fields.items()}
+        fields: dict[str, Any] = {name: own.get(name, (kind, ...)) for name, kind in hints.items()}
+        return create_model(
+            reply.__name__, __base__=reply.__bases__, __doc__=reply.__doc__, __module__=__name__,
+            **fields | own,
+        )  # fmt: skip
+
+    return complete
 
 
 class _Movie(_Reply):
@@ -59,39 +79,19 @@ class ListReply(_Reply):
     recommendations: list[ListLine]
 
 
+@_shaped_like(results.Cause)
 class Cause(_Reply):
     """A rating that speaks for a movie, or against it."""
 
-    movie: str
-    title: str
-    year: int | None
-    stars: float
-    effect: float | None
-    stars_effect: float | None
-    similarity: float | None
-    shared_genres: list[str]
-    raters_of_both: int
 
-
+@_shaped_like(results.Explanation)
 class ExplainReply(_Movie):
     """Why a movie, or why not."""
 
-    version: str
     chosen: Why | None = None
-    user: str | None
-    reason: Reason
-    basis: Basis
-    score: float
-    predicted_rating: float | None
-    rank: int | None
-    rank_without: int | None
     causes: list[Cause]
     against: list[Cause]
-    together: float | None
     shared_genres: dict[str, float]
-    popularity: float
-    popularity_share: float | None
-    sentence: str
 
 
 class NewcomerLine(ListLine):

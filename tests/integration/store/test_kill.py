@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from movierec.data.dataset import fingerprint_of
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.alias import read_alias
 from movierec.registry.files import problems_of
@@ -32,7 +33,7 @@ def draft(make_current: bool | None = None) -> VersionDraft:
         dataset_name="planted",
         fingerprint="0" * 64,
         split_label="random 80/20, seed 42",
-        metadata={"metrics": {"val_rmse": 0.9}},
+        metadata=VersionMetadata(metrics={"val_rmse": 0.9}),
         files={
             "graphsage_model.pth": bytes(20_000),
             "per_user.parquet": lambda path: path.write_bytes(b"rows") and None,

@@ -14,6 +14,7 @@ import pytest
 
 from movierec.comparison.metrics import PAIRED
 from movierec.errors import ArtifactError, NotFoundError, PromotionError, SettingsError
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.files import Content
 from movierec.runtime import own_user
@@ -70,7 +71,8 @@ def variant(
     users.to_parquet(table)
     draft = {
         "model": record.model, "preset": record.preset, "dataset_name": record.dataset_name,
-        "fingerprint": record.fingerprint, "split_label": record.split_label, "metadata": facts,
+        "fingerprint": record.fingerprint, "split_label": record.split_label, 
+        "metadata": VersionMetadata.of(facts),
         "files": {**files, "per_user.parquet": table.getvalue()},
         "arrays": registry.arrays("v1.0.0", mmap=False), "make_current": False,
     }  # fmt: skip

@@ -15,6 +15,7 @@ from movierec.data.splits import Split, SplitSpec, make_split
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.inference import load_version
 from movierec.inference.load import bring_back
+from movierec.metadata import VersionMetadata
 from movierec.models.factory import make_baseline
 from movierec.models.protocol import Recommender
 from movierec.registry import Registry, VersionDraft
@@ -45,7 +46,7 @@ def save(dataset: Dataset, settings: Settings, **changes: object) -> VersionReco
         dataset_name=dataset.name,
         fingerprint=dataset.fingerprint,
         split_label=split.spec.label,
-        metadata=metadata,
+        metadata=VersionMetadata.of(metadata),
         arrays=fitted(dataset).arrays(),
     )
     with open_store(settings) as store:
@@ -79,7 +80,9 @@ def test_new_users_of_the_split_are_told_about_as_in_the_evaluation(planted, set
     model = make_baseline("ease").fit(planted, learn, seed=1)
     metadata = {"split": split.spec.model_dump(), "split_test_sha256": split.sha256}
     told = model.with_interactions(planted.ratings.take(split.support))
-    save(planted, settings, model="ease", metadata=metadata, arrays=told.arrays())
+    save(
+        planted, settings, model="ease", metadata=VersionMetadata.of(metadata), arrays=told.arrays()
+    )
     newcomer = planted.ratings.user[split.support[0]]
     assert not model.score(np.array([newcomer])).any()
     lines = load_version(settings=settings).recommend(f"u{newcomer}")
@@ -116,7 +119,7 @@ def test_a_data_set_that_changed_is_refused(planted, settings):
     ],
 )
 def test_a_split_that_cannot_be_made_again_is_refused(planted, settings, metadata, said):
-    save(planted, settings, metadata=metadata)
+    save(planted, settings, metadata=VersionMetadata.of(metadata))
     with pytest.raises(ArtifactError, match=said):
         load_version(settings=settings)
 

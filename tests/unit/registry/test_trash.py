@@ -10,6 +10,7 @@ import pytest
 
 from movierec.errors import ArtifactError, NotFoundError, StoreError
 from movierec.jobs.retention import drop_expired_versions
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
 from movierec.store import open_store
 
@@ -19,7 +20,7 @@ DRAFT = VersionDraft(
     dataset_name="ml-100k",
     fingerprint="f" * 64,
     split_label="u1",
-    metadata={"evaluation": {"rmse": 0.9}, "notes": "in the file"},
+    metadata=VersionMetadata.of({"evaluation": {"rmse": 0.9}, "notes": "in the file"}),
     files={"graphsage_model.pth": b"weights" * 100},
 )
 

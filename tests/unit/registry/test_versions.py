@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from movierec.errors import ArtifactError, MovierecError, NotFoundError, StoreError
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.files import problems_of
 from movierec.store import open_store
@@ -23,7 +24,9 @@ DRAFT = VersionDraft(
     dataset_name="ml-100k",
     fingerprint="f" * 64,
     split_label="random 80/20, seed 42",
-    metadata={"metrics": {"val_rmse": np.float32(0.5), "ndcg": float("nan")}, "zeta": 1},
+    metadata=VersionMetadata.of(
+        {"metrics": {"val_rmse": np.float32(0.5), "ndcg": float("nan")}, "zeta": 1}
+    ),
     files={
         "graphsage_model.pth": b"weights",
         "preprocessor.pkl": b"names",
@@ -204,7 +207,7 @@ def test_arrays_of_objects_are_not_stored(registry):
 
 def test_metadata_that_is_not_json(registry):
     with pytest.raises(ArtifactError, match="cannot be stored: object"):
-        registry.save(dataclasses.replace(DRAFT, metadata={"x": object()}))
+        registry.save(dataclasses.replace(DRAFT, metadata=VersionMetadata.of({"x": object()})))
 
 
 def test_a_writer_that_fails_leaves_nothing(settings, registry):
@@ -406,7 +409,7 @@ def test_a_full_database_leaves_a_version_that_the_next_start_takes_up(settings,
         other.close()
         with pytest.raises(MovierecError, match="full"):
             Registry(settings, other).save(
-                dataclasses.replace(DRAFT, metadata={"x": "y" * 200_000})
+                dataclasses.replace(DRAFT, metadata=VersionMetadata.of({"x": "y" * 200_000}))
             )
     assert any(line.startswith("Took up v1.1.0") for line in registry.reconcile())
     assert registry.verify("v1.1.0") == []

@@ -227,7 +227,7 @@ def test_lineage_of_what_a_sweep_found(store, registry):
     store.runs.tell(run.id, {"trial": 7})
     facts = {"data_source": "GroupLens"}
     draft = dataclasses.replace(
-        DRAFT, run_id=run.id, fingerprint=dataset.fingerprint, metadata=facts
+        DRAFT, run_id=run.id, fingerprint=dataset.fingerprint, metadata=VersionMetadata.of(facts)
     )
     found = lineage(store, registry.save(draft))
     assert (found.sweep, found.trial, found.is_data_here) == ("tune", 7, True)
@@ -252,7 +252,7 @@ def test_lineage_of_what_came_in_an_archive(store, registry):
 
 def test_summaries_hold_of_the_metadata_what_lists_show(store, registry):
     facts = {"evaluation": {"rmse": 0.5, "full": {"ndcg_at_10": None}}, "slices": [1] * 99}
-    registry.save(dataclasses.replace(DRAFT, metadata=facts))
+    registry.save(dataclasses.replace(DRAFT, metadata=VersionMetadata.of(facts)))
     full, short = registry.list(), registry.summaries()
     assert short[0].metadata.as_dict() == {"evaluation": facts["evaluation"]}
     assert [dataclasses.replace(r, metadata=VersionMetadata()) for r in full] == [

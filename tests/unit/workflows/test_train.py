@@ -15,16 +15,17 @@ from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import HyperparameterError, NotFoundError, SettingsError
 from movierec.evaluation import mae, rmse
 from movierec.inference import LoadedVersion, load_version
+from movierec.metadata import VersionMetadata
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
 from movierec.store.plain import plain_dict
 from movierec.workflows.baselines import measured_floors
 from movierec.workflows.data import load_dataset
-from movierec.workflows.evaluate import evaluate_version
+from movierec.workflows.measure import evaluate_version
 from movierec.workflows.requests import MODELS, TrainRequest
 from movierec.workflows.restore import largest_difference, restore_sage
-from movierec.workflows.train import prepared
+from movierec.workflows.train import prepare
 from tests.support.project import SMALL, project_in, runs_of, train_version
 
 COLD = {"name": "cold-users", "given": 4}
@@ -76,6 +77,17 @@ def test_metadata_has_the_fields_of_the_first_report_and_those_beyond(project, v
     assert facts == version.metadata.as_dict()
     assert set(facts) >= FIRST_REPORT | BEYOND
     assert set(facts["metrics"]) == METRICS
+
+
+def test_every_fact_has_a_field_of_its_type(version):
+    facts = VersionMetadata.model_validate(version.metadata.as_dict())
+    assert facts.model_extra == {}
+    assert facts.evaluation.model_extra == {}
+    assert facts.evaluation.calibration.model_extra == {}
+    assert {*facts.evaluation.protocol.model_extra} == {"seed", "split_spec"}
+    rows = [*facts.slices, *facts.reliability, *facts.training_history, *facts.fits]
+    parts = [facts.durations, facts.git, facts.calibration, facts.residuals, facts.split, *rows]
+    assert [part.model_extra for part in parts if part.model_extra] == []
 
 
 def test_metadata_describes_this_training(project, sage):
@@ -252,7 +264,7 @@ def test_requests_that_cannot_be_are_refused_before_they_start(project, kept, fi
 
 
 def test_a_prepared_request_names_its_data_set(project):
-    assert prepared(TrainRequest.of(preset="mean"), project).dataset == "tiny"
+    assert prepare(TrainRequest.of(preset="mean"), project).request.dataset == "tiny"
 
 
 def test_a_request_survives_its_row():

@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from movierec.errors import SettingsError
+from movierec.metadata import STRANGER, Count, Hash, Text, Time, VersionMetadata
 from movierec.registry.annotations import changed_tags, checked_notes
 from movierec.registry.archive.layout import RefusedError
 from movierec.registry.names import is_name
@@ -22,23 +23,6 @@ __all__ = ["FORMAT", "MAX_JSON_BYTES", "Head", "check_metadata", "head_of", "rea
 FORMAT = 1
 MAX_JSON_BYTES = 8 * 2**20  # a hundred times what a long training writes
 MAX_DEPTH = 24
-MAX_TEXT = 200
-_STRICT = ConfigDict(frozen=True, strict=True)
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("it has control characters")
-    return text
-
-
-Text: TypeAlias = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_printable)]
-Hash: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Count: TypeAlias = Annotated[int, Field(ge=0)]
-Number: TypeAlias = int | float | None
-Scalar: TypeAlias = bool | int | float | str | None
-Numbers: TypeAlias = dict[str, Number]
-Scalars: TypeAlias = dict[str, Scalar]
 
 
 class Head(BaseModel):
@@ -50,41 +34,14 @@ class Head(BaseModel):
     kind: Literal["movierec version"]
     name: str
     movierec: Text
-    created_at: Annotated[AwareDatetime, Field(strict=False)]
+    created_at: Time
     metadata_sha256: Hash
     tags: list[str]
     notes: str
 
 
-class _Measured(BaseModel):
-    """An evaluation, of the version or of a floor."""
-
-    model_config = _STRICT
-
-    rmse: Number = None
-    mae: Number = None
-    n_ratings: Count = 0
-    full: Numbers = {}
-    full_4: Numbers = {}
-    rated: Numbers = {}
-    beyond: Numbers = {}
-    without_time: Numbers = {}
-    calibration: dict[str, Number | Numbers] = {}
-    protocol: dict[str, Scalar | Scalars] = {}
-
-
-class _Slice(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
-    __pydantic_extra__: Numbers
-
-    slice: Text
-    value: Text
-
-
-class _Metadata(BaseModel):
-    """`metadata.json` as far as pages, commands and comparisons read it."""
-
-    model_config = _STRICT
+class _StrangersMetadata(VersionMetadata):
+    """`metadata.json` with all that the registry relies on, every field of its type."""
 
     model_version: Text
     model: Text
@@ -92,49 +49,11 @@ class _Metadata(BaseModel):
     dataset_name: Text
     fingerprint: Hash
     split_label: Text
-    created_at: Annotated[AwareDatetime, Field(strict=False)]
-    training_date: Annotated[AwareDatetime | None, Field(strict=False)] = None
-    parameters: Count
-    run_id: int | None
-    evaluation: _Measured | None = None
-    floors: dict[str, _Measured] = {}
-    slices: list[_Slice] = []
-    reliability: list[Numbers] = []
-    training_history: list[Scalars] = []
-    metrics: Numbers = {}
-    hyperparameters: Scalars = {}
-    split: Scalars = {}
-    durations: Numbers = {}
-    libraries: dict[str, Text | None] = {}
-    git: Scalars = {}
-    calibration: Scalars = {}
-    residuals: Scalars = {}
-    fits: list[Scalars] = []
-    member_seeds: list[int] = []
-    members: Annotated[int, Field(ge=1)] = 1
-    refit: bool = False
-    seed: int = 0
-    threads: int | None = None
-    best_epoch: int | None = None
-    epochs_trained: Count = 0
-    best_val_loss: Number = None
-    final_train_loss: Number = None
-    num_users_trained: Count = 0
-    num_movies: Count = 0
-    num_ratings: Count = 0
-    num_parameters: Count = 0
-    peak_memory_mb: Number = None
-    mean_rating: Number = None
-    device: Text = ""
-    engine: Text = "local"
-    workers: Annotated[int, Field(ge=1)] = 1
-    data_source: Text = ""
-    data_fingerprint: Hash | None = None
     split_test_sha256: Hash | None = None
-    user_ids_sha256: Hash | None = None
-    movie_ids_sha256: Hash | None = None
-    database_path: Text = ""
-    metrics_protocol: Text = ""
+    created_at: Time
+    run_id: int | None
+    parameters: Count
+    files: Any = None  # checked with the manifest
 
 
 def head_of(record: VersionRecord, metadata: bytes) -> bytes:
@@ -177,20 +96,20 @@ def read_head(content: bytes, metadata: bytes) -> Head:
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> None:
-    """Check every field that something in movierec reads.
+    """Check the type of every field, so that nothing counts as not recorded.
 
     Raises:
         RefusedError: one has the wrong type or cannot be.
 
     """
-    facts = _checked("metadata.json", _Metadata, metadata)
+    facts = _checked("metadata.json", _StrangersMetadata, metadata)
     if facts.created_at > datetime.now(UTC) + timedelta(days=1):  # clocks differ
         raise RefusedError("metadata.json: created_at lies in the future")
 
 
 def _checked(file: str, model: type[Any], facts: Mapping[str, Any]) -> Any:
     try:
-        return model.model_validate(facts)
+        return model.model_validate(facts, context=STRANGER)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part)[:40] for part in first["loc"][:4]) or "the whole"
