@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from movierec.errors import HyperparameterError
 from movierec.models.fields import bounds_text
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
-from movierec.workflows.engines import EngineName
+from movierec.workflows.requests import EngineName
 
 __all__ = [
     "ALIASES",

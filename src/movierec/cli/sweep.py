@@ -28,8 +28,8 @@ from movierec.cli.options import (
 from movierec.cli.output import emit, moment, number, progress_bar, table
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
-from movierec.jobs.foreground import take_up
-from movierec.jobs.sweeps import queue_sweep, submit_sweep, sweep_run
+from movierec.jobs import submit_sweep
+from movierec.jobs.foreground import QueuedHere, queue_sweep, sweep_run, take_up
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
 from movierec.store import RunRecord
@@ -154,10 +154,10 @@ def _request(
     return SweepRequest.of(**identity, **options).on(device)
 
 
-def _with_progress(settings: Settings, run: RunRecord) -> SweepRecord:
+def _with_progress(settings: Settings, run: QueuedHere) -> SweepRecord:
     stopped = f"Stopped. Do the missing trials with `movierec sweep --resume {run.id}`."
-    with progress_bar(f"Run {run.id}, sweep {run.request['name']}", stopped) as report:
-        return sweep_run(settings, run.id, on_progress=report)
+    with progress_bar(f"Run {run.id}, sweep {run.record.request['name']}", stopped) as report:
+        return sweep_run(settings, run.id, prepared=run.prepared, on_progress=report)
 
 
 @app.command("list")

@@ -27,10 +27,10 @@ from movierec.cli.versions.transfer import warn_if_not_pushed
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
 from movierec.jobs import submit_train
-from movierec.jobs.foreground import queue_train, take_up, train_run
+from movierec.jobs.foreground import QueuedHere, queue_train, take_up, train_run
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
-from movierec.store import RunRecord, VersionRecord
+from movierec.store import VersionRecord
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["train", "train_here"]
@@ -70,7 +70,7 @@ def train(
     Ctrl-C stops cleanly and keeps the checkpoint of the last epoch. Hyperparameters that are
     not given are the preset's.
     """
-    request = {
+    request: dict[str, Any] = {
         "preset": preset,
         "dataset": dataset,
         "seed": seed,
@@ -84,7 +84,7 @@ def train(
     }
     settings = load_settings()
     if queue and resume is None:
-        run = submit_train(settings, **TrainRequest.of(**request).model_dump(mode="json"))
+        run = submit_train(settings, **request)
         emit(as_json, run, lambda: f"Run {run.id} waits in the queue.")
         return
     record = train_here(settings, request) if resume is None else _resume(settings, resume, request)
@@ -111,7 +111,7 @@ def _resume(settings: Settings, run_id: int, request: Mapping[str, Any]) -> Vers
     return _with_progress(settings, take_up(settings, run_id))
 
 
-def _with_progress(settings: Settings, run: RunRecord) -> VersionRecord:
+def _with_progress(settings: Settings, run: QueuedHere) -> VersionRecord:
     stopped = f"Stopped. Go on from the last epoch with `movierec train --resume {run.id}`."
     with progress_bar(f"Run {run.id}", stopped) as report:
-        return train_run(settings, run.id, on_progress=report)
+        return train_run(settings, run.id, prepared=run.prepared, on_progress=report)

@@ -17,6 +17,7 @@ from movierec.errors import (
     MovierecError,
     NotFoundError,
     StoreError,
+    validation_message,
 )
 from movierec.server.encoding import encoded
 
@@ -93,7 +94,7 @@ def _invalid(error: RequestValidationError) -> Response:
     if first["type"] == "json_invalid":
         cause = first["ctx"]["error"]
         return error_response(400, "bad_json", "The body is no JSON.", cause, where="body")
-    message = f"{where}: {first['msg'].removeprefix('Value error, ')}."
+    message = f"{where}: {validation_message(first['msg'])}."
     return error_response(422, "invalid", message, _others(error.errors()), where=where)
 
 
