@@ -21,10 +21,10 @@ from movierec.cli.options import JsonOption, assignment
 from movierec.cli.output import console, emit, moment, number, table
 from movierec.errors import NotFoundError, TrainingError
 from movierec.jobs.retention import drop_old_checkpoints
+from movierec.processes import own_mark
 from movierec.registry.names import listed
 from movierec.settings import load_settings
 from movierec.store import ACTIVE_STATES, EpochRecord, RunRecord, RunState, Store, open_store
-from movierec.store.processes import own_mark
 
 __all__ = ["app", "sparkline"]
 

@@ -236,7 +236,7 @@ class Follower:
 
     def _look(self, registry: Registry) -> None:
         try:
-            registry.follow()
+            registry.shared.follow()
             for name in self._names:
                 registry.path(name)
         except MovierecError as error:

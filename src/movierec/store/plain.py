@@ -1,4 +1,4 @@
-"""Facts as strict JSON: what any reader, in any language and database, gets back."""
+"""Values as strict JSON, which every language and database reads back alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from movierec.metadata import VersionMetadata
 
-__all__ = ["plain", "plain_dict"]
+__all__ = ["plain", "plain_dict", "without_nul"]
 
 
 def plain(value: Any) -> Any:
@@ -57,3 +57,8 @@ def _composite(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return plain_dict(asdict(value))
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def without_nul(text: str) -> str:
+    """Return text that every database can keep: PostgreSQL has no NUL in texts."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -23,7 +23,7 @@ from tests.support.trained import VERSIONS
 
 def promote(settings, name):
     with open_store(settings) as store:
-        Registry(settings, store).promote(name)
+        Registry(settings, store).promotion.promote(name)
 
 
 def delete(settings, name):

@@ -50,7 +50,7 @@ def show(name: VersionArgument = "current", as_json: JsonOption = False) -> None
     with opened() as (registry, store):
         record = registry.get(name)
         problems, origin = registry.verify(record.name), lineage(store, record)
-        location = registry.where(record.name)
+        location = registry.shared.where(record.name) if registry.location else ""
     sizes = {file: facts.bytes for file, facts in record.metadata.files.items()}
     facts = {
         "version": record, "problems": problems, "lineage": origin, "files": sizes,
@@ -167,7 +167,7 @@ def promote(
     guards = guard or load_settings().promotion_guards
     with opened() as (registry, _):
         record = promote_checked(registry, name, guards=guards, override=override)
-        moves = registry.history()
+        moves = registry.promotion.history()
     facts = {"current": record.name, "move": moves[0] if moves else None}
     emit(as_json, facts, lambda: f"{record.name} is current.")
 
@@ -176,7 +176,7 @@ def promote(
 def rollback(as_json: JsonOption = False) -> None:
     """Make the version current again that was so before; once more leads further back."""
     with opened() as (registry, _):
-        record = registry.rollback()
+        record = registry.promotion.rollback()
     emit(as_json, {"current": record.name}, lambda: f"{record.name} is current again.")
 
 
@@ -184,7 +184,7 @@ def rollback(as_json: JsonOption = False) -> None:
 def history(as_json: JsonOption = False) -> None:
     """List how current moved, newest first: when, to what, by whom and why."""
     with opened() as (registry, _):
-        moves = registry.history()
+        moves = registry.promotion.history()
     emit(as_json, moves, lambda: history_table(moves))
 
 

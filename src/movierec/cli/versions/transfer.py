@@ -119,7 +119,7 @@ def push(
     named is pushed again, which mends what was changed there.
     """
     with opened() as (registry, _), progress_bar("Pushing") as report:
-        pushed, location = registry.push(names or (), report), registry.location
+        pushed, location = registry.shared.push(names or (), report), registry.location
     text = f"{listed(pushed)} {_is(pushed)} in {location}." if pushed else "No version waits."
     emit(as_json, {"pushed": pushed, "location": location}, lambda: text)
 
@@ -135,7 +135,7 @@ def pull(
     Whatever needs a version fetches it by itself: this is for before, and for repairs.
     """
     with opened() as (registry, _), progress_bar("Fetching") as report:
-        here = [registry.pull(name, report).name for name in names or ["current"]]
+        here = [registry.shared.pull(name, report).name for name in names or ["current"]]
         location = registry.location
     text = f"{listed(here)} {_is(here)} on this machine, whole."
     emit(as_json, {"here": here, "location": location}, lambda: text)
@@ -146,7 +146,7 @@ def warn_if_not_pushed(settings: Settings, name: str) -> None:
     if not settings.artifacts_url:
         return
     with open_store(settings) as store:
-        is_alone = name in Registry(settings, store).waiting()
+        is_alone = name in Registry(settings, store).shared.waiting()
     if is_alone:
         message = (
             f"{name} could not be pushed: it lies on this machine alone and is not current. "
