@@ -30,7 +30,7 @@ from movierec.registry import Registry
 from movierec.runtime import Stopwatch, peak_memory_mb
 from movierec.settings import Settings, load_settings
 from movierec.store import Store, open_store
-from movierec.workflows.baselines import measured_floors
+from movierec.workflows.baselines import measured_baselines
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from movierec.workflows.train import fit_model, prepare
 from movierec.workflows.version import Fitted, Training, version_draft
@@ -133,7 +133,7 @@ def _stored(
         found = evaluate(fitted.recommender, training.dataset, training.split)
     with watch.stage("floors"):
         facts = {"evaluation": found.as_dict(), "slices": found.slice_rows()}
-        facts["floors"] = measured_floors(training.dataset, training.split, scratch)
+        facts["floors"] = measured_baselines(training.dataset, training.split, scratch)
     with watch.stage("save"):
         metadata = VersionMetadata.of({**facts, **fitted.facts})
         draft = replace(version_draft(training, fitted, found), metadata=metadata)

@@ -20,7 +20,7 @@ __all__ = ["comparisons", "fold_table", "new_user_table", "split_table"]
 FOLDS = ("u1", "u2", "u3", "u4", "u5")
 UNSHOWN = ("predict", "memory")
 RANKING_PEERS = ("ease", "popular")
-FLOORS = ("mean", "random")
+KNOWING_NOTHING = ("mean", "random")
 
 
 def split_table(found: Sequence[Summary]) -> list[str]:
@@ -73,7 +73,7 @@ def _line(cells: Sequence[str]) -> str:
 def comparisons(found: Sequence[Summary]) -> list[str]:
     """Return a sentence for each GraphSAGE: its NDCG and RMSE beside those of its peers."""
     ours = [item for item in found if not item.is_baseline]
-    peers = [item for item in found if item.is_baseline and item.preset not in FLOORS]
+    peers = [item for item in found if item.is_baseline and item.preset not in KNOWING_NOTHING]
     sentences = ((item.name, _ranked(item, peers), _rated(item, peers)) for item in ours)
     return [
         f"- {name}: {'; '.join(filter(None, (ranked, rated)))}."

@@ -48,7 +48,7 @@ _COLUMNS = (
     ("HR@10 rated", ("rated", "hit_rate_at_10")),
 )
 
-_FLOORS = ("biases", "popular", "constant", "random")  # metadata.json sorts them by name
+_BASELINES = ("biases", "popular", "constant", "random")  # metadata.json sorts them by name
 
 
 LARGE = 1e9  # from here on digits after the point say nothing
@@ -179,13 +179,13 @@ def headline(record: VersionRecord) -> str:
 
 
 def metrics_table(record: VersionRecord) -> Table:
-    """Return the test metrics of a version above the floors of the same split."""
+    """Return the test metrics of a version above the reference baselines of the same split."""
     own, floors = record.metadata.evaluation, record.metadata.floors
     rows = {record.name: own}
     without = own.without_time
     if without.is_recorded and without.rmse != own.rmse:
         rows["  time not told"] = EvaluationSummary(rmse=without.rmse, mae=without.mae)
-    rows |= {name: floors[name] for name in _FLOORS if name in floors}
+    rows |= {name: floors[name] for name in _BASELINES if name in floors}
     names = [name for name, _ in _COLUMNS]
     drawn = table(f"Test part of {record.split_label}", "", *names, right=tuple(names))
     for label, evaluation in rows.items():

@@ -30,7 +30,7 @@ def _lines(record: VersionRecord, data: DatasetRecord | None) -> Iterator[str]:
     yield from _unmeasured(facts.evaluation)
     yield (
         "The protocol `rated` ranks only movies that a user went on to rate; it is easy, and its "
-        "numbers mean something only beside the floors."
+        "numbers mean something only beside the baselines."
     )
     yield (
         "Ratings are not clicks: whether people like the lists, and what showing them does to "

@@ -1,4 +1,4 @@
-"""A model card's numbers: test metrics beside the floors, groups, certainty."""
+"""A model card's numbers: test metrics beside the reference baselines, groups, certainty."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from movierec.store import VersionRecord
 __all__ = ["certainty", "decimal", "listed", "metrics", "slices"]
 
 DASH = "–"
-FLOORS = ("biases", "popular", "constant", "random")
+REFERENCE_BASELINES = ("biases", "popular", "constant", "random")
 FEW_RATINGS = 50  # an error over fewer says little
 
 
@@ -30,16 +30,16 @@ def decimal(value: object, digits: int) -> str:
 
 
 def metrics(record: VersionRecord) -> str:
-    """Return the test metrics beside the floors: accuracy, and what is beyond it."""
+    """Return the test metrics beside the reference baselines: accuracy, and what is beyond it."""
     own = values_of(record.metadata.evaluation)
     floors = record.metadata.floors
-    known = {name: values_of(floors[name]) for name in FLOORS if name in floors}
+    known = {name: values_of(floors[name]) for name in REFERENCE_BASELINES if name in floors}
     if not any(math.isfinite(value) for value in own.values()):
         return "Nothing was measured."
     head = ("Metric", record.name, *known)
     accuracy, beyond = (_metric_rows(group, own, known) for group in (PAIRED, BEYOND))
     return (
-        "Beside the floors, models that every other one should beat, on the same split. "
+        "Beside simple baselines that every model should beat, on the same split. "
         "↓ lower is better, ↑ higher.\n\n"
         f"{markdown_table(head, accuracy)}\n\n"
         f"Beyond accuracy:\n\n{markdown_table(head, beyond)}"
