@@ -23,9 +23,9 @@ import numpy as np
 from movierec.data.splits import Split, make_split
 from movierec.errors import MovierecError, SplitError
 from movierec.evaluation import Evaluation, evaluate
-from movierec.evaluation.result import json_safe
 from movierec.metadata import VersionMetadata
 from movierec.models.protocol import Recommender
+from movierec.plain import plain
 from movierec.registry import Registry
 from movierec.runtime import Stopwatch, peak_memory_mb
 from movierec.settings import Settings, load_settings
@@ -149,14 +149,14 @@ def _row(training: Training, fitted: Fitted, found: Evaluation, watch: Stopwatch
         "split": split.spec.name,
         "seed": request.seed,
         **{name: measured[name] for name in MEASURED},
-        "without_time": json_safe(found.without_time),
+        "without_time": plain(found.without_time),
         "fit_seconds": watch.seconds["fit"],
         "parameters": fitted.parameters,
         "split_label": split.spec.label,
         "whole_seconds": watch.total,
         "stages": watch.seconds,
         "best_epoch": fitted.best_epoch,
-        "validation": json_safe(fitted.metrics),
+        "validation": plain(fitted.metrics),
         "device": fitted.device,
         "dataset": training.dataset.name,
         "fingerprint": training.dataset.fingerprint,

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from movierec.metadata import EvaluationSummary, VersionMetadata
+from movierec.metadata import EvaluationSummary
+from movierec.plain import plain
 from movierec.progress import Progress as ProgressCallback
 
 if TYPE_CHECKING:
@@ -72,23 +70,7 @@ def emit(as_json: bool, facts: object, render: Callable[[], RenderableType]) -> 
 
 def to_json(facts: object) -> str:
     """Return JSON with NaN as null, datetimes in ISO 8601 and dataclasses as objects."""
-    return json.dumps(_plain(facts), indent=2, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, VersionMetadata):
-        return _plain(value.as_dict())
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime | Path):
-        return value.isoformat() if isinstance(value, datetime) else str(value)
-    return value
+    return json.dumps(plain(facts), indent=2, ensure_ascii=False)
 
 
 def number(value: object, digits: int = 4) -> str:

@@ -17,7 +17,7 @@ from movierec.comparison.results import Comparison, Pair
 from movierec.comparison.slices import slice_diffs
 from movierec.data.dataset import Dataset
 from movierec.errors import EvaluationError
-from movierec.evaluation.result import json_safe
+from movierec.plain import plain
 from movierec.store import VersionRecord
 
 __all__ = ["as_csv", "as_dict", "compare", "default_baseline"]
@@ -75,7 +75,7 @@ def default_baseline(records: Sequence[VersionRecord]) -> str:
 
 def as_dict(found: Comparison) -> dict[str, Any]:
     """Return the whole comparison ready for JSON: NaN becomes None."""
-    facts: dict[str, Any] = json_safe(asdict(found))
+    facts: dict[str, Any] = plain(asdict(found))
     for name, pair in found.pairs.items():
         facts["pairs"][name]["is_comparable"] = pair.is_comparable
     return facts

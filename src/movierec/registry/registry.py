@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from movierec.errors import ArtifactError, NotFoundError
 from movierec.metadata import VersionMetadata
+from movierec.plain import plain_dict
 from movierec.registry.annotations import changed_tags, checked_notes
 from movierec.registry.files import Content, write_files
 from movierec.registry.history import SAVED
@@ -24,7 +25,6 @@ from movierec.registry.shared.push_pull import Sharer
 from movierec.registry.trash import is_expired
 from movierec.store import VersionRecord
 from movierec.store.folders import incoming_folder, sync
-from movierec.store.plain import plain_dict
 
 __all__ = ["Registry", "VersionDraft"]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeAlias
 
 from movierec.inference.results import Explanation, Recommendation
+from movierec.plain import plain
 
-__all__ = ["Answer", "AnswerCache", "encoded", "explained", "lines_of", "plain"]
+__all__ = ["Answer", "AnswerCache", "encoded", "explained", "lines_of"]
 
 MOST, MOST_BYTES = 10_000, 64 * 2**20
 
@@ -99,14 +99,3 @@ def explained(explanation: Explanation) -> Json:
         cause["movie"] = cause.pop("movie_id")
     found: Json = facts
     return found
-
-
-def plain(value: Any) -> Any:
-    """Return a value with NaN and infinities as None, all the way down."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return value

@@ -10,7 +10,8 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from movierec.server.encoding import encoded, plain
+from movierec.plain import plain
+from movierec.server.encoding import encoded
 from movierec.server.metrics import CONTENT_TYPE
 from movierec.server.requests import HealthQuestion, VersionQuestion, in_query, of_query
 from movierec.server.responses import HealthReply, VersionReply

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 from sqlalchemy import delete, select
 
 from movierec.errors import NotFoundError, StoreError
+from movierec.plain import plain_dict
 from movierec.store.engine import Database
 from movierec.store.feedback import upsert
-from movierec.store.plain import plain_dict
 from movierec.store.records import ProfileRecord
 from movierec.store.tables import ProfileRow
 

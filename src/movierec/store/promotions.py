@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from movierec.plain import plain_dict
 from movierec.store.engine import Database
-from movierec.store.plain import plain_dict
 from movierec.store.records import PromotionRecord
 from movierec.store.tables import PromotionRow
 

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from movierec.errors import NotFoundError, StoreError
+from movierec.plain import plain_dict
 from movierec.store.engine import Database
-from movierec.store.plain import plain_dict
 from movierec.store.processes import is_alive, mark_of, own_mark
 from movierec.store.records import ACTIVE_STATES, EpochRecord, RunKind, RunRecord, RunState
 from movierec.store.tables import EpochRow, RunRow

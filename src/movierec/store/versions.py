@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from movierec.errors import NotFoundError, StoreError
 from movierec.metadata import VersionMetadata
+from movierec.plain import plain_dict
 from movierec.store.engine import Database
-from movierec.store.plain import plain_dict
 from movierec.store.promotions import note_move
 from movierec.store.records import VersionRecord
 from movierec.store.tables import RunRow, VersionRow

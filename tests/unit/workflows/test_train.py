@@ -16,10 +16,10 @@ from movierec.errors import HyperparameterError, NotFoundError, SettingsError
 from movierec.evaluation import mae, rmse
 from movierec.inference import LoadedVersion, load_version
 from movierec.metadata import VersionMetadata
+from movierec.plain import plain_dict
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
-from movierec.store.plain import plain_dict
 from movierec.workflows.baselines import measured_baselines
 from movierec.workflows.data import load_dataset
 from movierec.workflows.measure import evaluate_version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
@@ -16,8 +17,9 @@ __all__ = ["plain", "plain_dict"]
 def plain(value: Any) -> Any:
     """Return the value as JSON's own types.
 
-    NumPy scalars and arrays become numbers and lists, tuples and sets lists, paths and
-    datetimes text. NaN and infinity, which JSON does not have, become None: not measured.
+    NumPy scalars and arrays become numbers and lists, tuples and sets lists, dataclasses and
+    what has `as_dict` objects, paths and datetimes text. NaN and infinity, which JSON does not
+    have, become None: not measured.
 
     Raises:
         TypeError: JSON has nothing for this type.
@@ -44,6 +46,10 @@ def _composite(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, set | frozenset):
         return [plain(item) for item in sorted(value)]
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain({item.name: getattr(value, item.name) for item in fields(value)})
+    if hasattr(value, "as_dict"):
+        return plain(value.as_dict())
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, PurePath):
