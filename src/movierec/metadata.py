@@ -151,7 +151,7 @@ class RatingErrors(_Part):
 
 
 class EvaluationSummary(_Part):
-    """Every number of an `Evaluation`, of the version or of a floor.
+    """Every number of an `Evaluation`, of the version or of a reference baseline.
 
     `full`, `full_4`, `rated` and `beyond` hold metrics by name; the length of the lists is part
     of the name, as in `ndcg_at_10`.
