@@ -141,7 +141,7 @@ Path: TypeAlias = tuple[int | str, ...]
 
 def _path_in(document: Any, location: Path) -> Path:
     """Return how far an error's location leads into a document; beyond it names tried types."""
-    path: list[int | str] = Field(default_factory=list)
+    path: list[int | str] = []
     for step in location:
         try:
             document = document[step]
