@@ -30,8 +30,7 @@ from movierec.models.graphsage.recommender import SageRecommender
 from movierec.models.graphsage.user_encoder import UserEncoder
 from movierec.models.residuals import fit_residuals
 from movierec.settings import load_settings
-from movierec.workflows.in_graph import person_in_graph
-from movierec.workflows.restore import restore_sage
+from movierec.workflows.restore import person_in_graph, restore_sage
 
 K = 10
 WAYS = ("listening", "in the graph", "known")

@@ -40,6 +40,7 @@ __all__ = [
     "StoreError",
     "TrainingError",
     "UntrustedError",
+    "validation_message",
 ]
 
 
@@ -141,3 +142,8 @@ class ArtifactError(MovierecError):
 
 class UntrustedError(ArtifactError):
     """An artifact asks for code that is not on the short list."""
+
+
+def validation_message(text: str) -> str:
+    """Return what a validator of ours said, without what pydantic puts before it."""
+    return text.replace("Value error, ", "")

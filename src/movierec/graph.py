@@ -3,91 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
-from torch.nn import functional as F
 
+from movierec.csr import CSR
 from movierec.data.dataset import IntArray, Interactions
 from movierec.errors import DataError
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
-__all__ = ["CSR", "FullGraph", "OutsideRatings", "RatingGraph"]
+__all__ = ["FullGraph", "OutsideRatings", "RatingGraph"]
 
 INT32_EDGES = 2**31  # fewer are numbered in 32 bits: half the memory, and what MKL computes in
-
-
-@dataclass(frozen=True, eq=False)
-class CSR:
-    """The pattern of a sparse matrix in CSR form.
-
-    The graph at hand may be a sample of a larger one; then `outside_degree` says how many visible
-    edges a row has outside it. `total`, `maximum` and `peak` complete what was reduced over the
-    edges at hand. Here these are all edges, so that nothing is to be done; where workers share
-    the edges of a row, `training.distributed` overrides the three.
-
-    Shapes:
-        pointer: (n_rows + 1,) int32 or int64; column: (n_edges,) of the same type;
-        outside_degree: (n_rows,) float32 or None.
-    """
-
-    pointer: Tensor
-    column: Tensor
-    n_columns: int
-    outside_degree: Tensor | None = None
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return len(self.pointer) - 1
-
-    @cached_property
-    def degree(self) -> Tensor:
-        """Number of edges per row, (n_rows,) float32."""
-        return self.total(self.pointer.diff().to(torch.float32))
-
-    @property
-    def full_degree(self) -> Tensor:
-        """Number of visible edges per row, those outside the graph too, (n_rows,) float32."""
-        return self.degree if self.outside_degree is None else self.degree + self.outside_degree
-
-    @property
-    def row(self) -> Tensor:
-        """Row of each edge, (n_edges,)."""
-        rows = torch.arange(self.n_rows, device=self.pointer.device, dtype=self.pointer.dtype)
-        return rows.repeat_interleave(self.pointer.diff(), output_size=len(self.column))
-
-    def total(self, part: Tensor) -> Tensor:
-        """Complete sums over edges, of any shape; differentiable."""
-        return part
-
-    def maximum(self, part: Tensor) -> Tensor:
-        """Complete the maxima over each row's edges, (n_rows, d); differentiable."""
-        return part
-
-    def peak(self, part: Tensor) -> Tensor:
-        """Complete a maximum over the columns' nodes, of any shape; no gradient."""
-        return part
-
-    def keep(self, mask: Tensor) -> CSR:
-        """Return the pattern with only the edges where `mask` (n_edges,) is true."""
-        kept_before = F.pad(mask.cumsum(0, dtype=self.pointer.dtype), (1, 0))
-        return replace(self, pointer=kept_before[self.pointer], column=self.column[mask])
-
-    def to(self, device: torch.device) -> CSR:
-        """Return the pattern on a device."""
-        return replace(
-            self,
-            pointer=self.pointer.to(device),
-            column=self.column.to(device),
-            outside_degree=_moved(self.outside_degree, device),
-        )
 
 
 @dataclass(frozen=True)
@@ -191,8 +122,8 @@ class RatingGraph:
         cls, user: Tensor, movie: Tensor, rating: Tensor, n_users: int, n_movies: int
     ) -> RatingGraph:
         """Make the graph of edges already sorted by user, then movie; each (n_edges,)."""
-        by_user = _pattern(user, movie, n_users, n_movies)
-        by_movie, order = _transposed(by_user)
+        by_user = CSR.of_edges(user, movie, n_users, n_movies)
+        by_movie, order = by_user.transposed()
         return cls(by_user, by_movie, order, user, rating)
 
     @property
@@ -315,32 +246,6 @@ def _time_ranks(times: IntArray, kind: type[np.signedinteger]) -> Tensor:
     ranks = np.empty(len(times), kind)
     ranks[np.argsort(times, kind="stable")] = np.arange(len(times), dtype=kind)
     return torch.from_numpy(ranks)
-
-
-def _pattern(row: Tensor, column: Tensor, n_rows: int, n_columns: int) -> CSR:
-    """Return the layout of edges whose rows ascend."""
-    starts = torch.arange(n_rows + 1, device=row.device, dtype=row.dtype)
-    pointer = torch.searchsorted(row.contiguous(), starts).to(row.dtype)
-    return CSR(pointer, column.contiguous(), n_columns)
-
-
-def _transposed(rows: CSR) -> tuple[CSR, Tensor]:
-    """Return the layout with rows and columns exchanged, and the place of each of its edges.
-
-    On a CPU by SciPy, which counts instead of sorting: ten times as fast. Tensors that only
-    pretend to be (under `FakeTensorMode`) have nothing to count.
-    """
-    if rows.column.device.type != "cpu" or type(rows.column) is not Tensor:
-        order = rows.column.argsort(stable=True)
-        layout = _pattern(rows.column[order], rows.row[order], rows.n_columns, rows.n_rows)
-        return layout, order.to(rows.column.dtype)
-    # the values that SciPy carries along are the edges' own numbers, which tell where each went
-    edges = np.arange(len(rows.column), dtype=rows.column.numpy().dtype)
-    parts = (edges, rows.column.numpy(), rows.pointer.numpy())
-    transposed = sparse.csr_matrix(parts, shape=(rows.n_rows, rows.n_columns)).tocsc()
-    found = (transposed.indptr, transposed.indices, transposed.data)
-    pointer, column, order = (torch.from_numpy(part).to(rows.column.dtype) for part in found)
-    return CSR(pointer, column, rows.n_rows), order
 
 
 def _check_edges(

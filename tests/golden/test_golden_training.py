@@ -21,7 +21,7 @@ import torch
 from movierec.data.dataset import Dataset, Interactions
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.hyperparameters import PRESETS, SageHyperparameters, hyperparameters
-from movierec.training.fit import fit_sage
+from movierec.training.fit import FitTask, fit_sage
 from movierec.training.options import TrainingOptions
 from movierec.workflows.validation import validation_metrics
 from tests.support.factories import make_dataset
@@ -47,12 +47,14 @@ def trace(preset: str) -> Trace:
     dataset = make_dataset(60, 40, seed=3)
     train, validation = parts_of(dataset)
     history = fit_sage(
-        dataset,
-        train,
-        validation,
-        settings_of(preset),
-        TrainingOptions(device="cpu", seed=11),
-        measure=lambda factors: measured(factors, dataset, train, validation),
+        FitTask(
+            dataset,
+            train,
+            validation,
+            settings_of(preset),
+            TrainingOptions(device="cpu", seed=11),
+            measure=lambda factors: measured(factors, dataset, train, validation),
+        )
     ).result.history
     return [{name: getattr(epoch, name) for name in TOLERANCES} for epoch in history]
 

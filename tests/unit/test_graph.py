@@ -12,10 +12,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from movierec.csr import CSR
 from movierec.data.dataset import Interactions
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import DataError
-from movierec.graph import CSR, RatingGraph
+from movierec.graph import RatingGraph
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import graph_of
 

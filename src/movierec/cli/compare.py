@@ -19,7 +19,7 @@ from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.evaluation import Evaluation
 from movierec.settings import load_settings
 from movierec.workflows.compare import ComparedVersions, compared_versions
-from movierec.workflows.evaluate import evaluate_version
+from movierec.workflows.measure import evaluate_version
 
 __all__ = [
     "compare",

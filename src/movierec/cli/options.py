@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
 from movierec.models.fields import bounds_text
-from movierec.workflows.engines import EngineName
+from movierec.workflows.requests import EngineName
 
 __all__ = ["AddressOption", "EngineOption", "WorkersOption", "accept", "assignment", "given"]
 

@@ -59,7 +59,7 @@ def save(
 ) -> None:
     """Keep ratings under a name, in place of a profile of this name."""
     from movierec.inference import load_version
-    from movierec.workflows.own_ratings import own_ratings
+    from movierec.workflows.data import own_ratings
 
     settings = load_settings()
     loaded = load_version(version, settings)

@@ -26,7 +26,7 @@ from movierec.inference.batch import Options
 from movierec.inference.filters import RankBy
 from movierec.inference.movies import MovieHit, MovieSearch
 from movierec.settings import load_settings
-from movierec.workflows.own_ratings import own_ratings
+from movierec.workflows.data import own_ratings
 
 __all__ = [
     "recommend",
@@ -144,7 +144,7 @@ def _newcomer(version: LoadedVersion, path: Path, in_graph: bool) -> Person:
     ratings = own_ratings(path, version)
     if not in_graph:
         return version.newcomer(ratings)
-    from movierec.workflows.in_graph import in_graph as through_the_graph
+    from movierec.workflows.restore import in_graph as through_the_graph
 
     return through_the_graph(version.name, load_settings(), ratings)
 

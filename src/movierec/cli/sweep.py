@@ -15,8 +15,8 @@ from movierec.cli.output import JsonOption, console, emit, number, progress_bar,
 from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
-from movierec.jobs.foreground import take_up
-from movierec.jobs.sweeps import queue_sweep, submit_sweep, sweep_run
+from movierec.jobs import submit_sweep
+from movierec.jobs.foreground import QueuedHere, queue_sweep, sweep_run, take_up
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
 from movierec.store import RunRecord
@@ -148,10 +148,10 @@ def _request(
     return SweepRequest.of(**asked, **now).on(device)
 
 
-def _behind_bar(settings: Settings, run: RunRecord) -> SweepRecord:
+def _behind_bar(settings: Settings, run: QueuedHere) -> SweepRecord:
     try:
-        with progress_bar(f"Run {run.id}, sweep {run.request['name']}") as tell:
-            return sweep_run(settings, run.id, on_progress=tell)
+        with progress_bar(f"Run {run.id}, sweep {run.record.request['name']}") as tell:
+            return sweep_run(settings, run.id, prepared=run.prepared, on_progress=tell)
     except KeyboardInterrupt:
         message = f"Stopped. Do the missing trials with `movierec sweep --resume {run.id}`."
         console(stderr=True).print(message, soft_wrap=True)

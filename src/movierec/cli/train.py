@@ -22,10 +22,10 @@ from movierec.cli.versions.shared import tell_what_waits
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
 from movierec.jobs import submit_train
-from movierec.jobs.foreground import queue_train, take_up, train_run
+from movierec.jobs.foreground import QueuedHere, queue_train, take_up, train_run
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
-from movierec.store import RunRecord, VersionRecord
+from movierec.store import VersionRecord
 from movierec.workflows.requests import TrainRequest
 
 __all__ = ["ALIASES", "RENAMED", "SetOption", "hyperparameters_of", "train", "train_here"]
@@ -75,7 +75,7 @@ def train(
     Ctrl-C stops cleanly and keeps the checkpoint of the last epoch. Hyperparameters that are
     not given are the preset's.
     """
-    request = {
+    request: dict[str, Any] = {
         "preset": preset,
         "dataset": dataset,
         "seed": seed,
@@ -89,7 +89,7 @@ def train(
     }
     settings = load_settings()
     if queue and resume is None:
-        run = submit_train(settings, **TrainRequest.of(**request).model_dump(mode="json"))
+        run = submit_train(settings, **request)
         emit(as_json, run, lambda: f"Run {run.id} waits in the queue.")
         return
     record = train_here(settings, request) if resume is None else _resume(settings, resume, request)
@@ -121,10 +121,10 @@ def _resume(settings: Settings, run_id: int, request: Mapping[str, Any]) -> Vers
     return _behind_bar(settings, take_up(settings, run_id))
 
 
-def _behind_bar(settings: Settings, run: RunRecord) -> VersionRecord:
+def _behind_bar(settings: Settings, run: QueuedHere) -> VersionRecord:
     try:
         with progress_bar(f"Run {run.id}") as tell:
-            return train_run(settings, run.id, on_progress=tell)
+            return train_run(settings, run.id, prepared=run.prepared, on_progress=tell)
     except KeyboardInterrupt:
         message = f"Stopped. Go on from the last epoch with `movierec train --resume {run.id}`."
         console(stderr=True).print(message, soft_wrap=True)

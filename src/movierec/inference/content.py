@@ -19,7 +19,8 @@ from movierec.inference.similarity import Likeness
 from movierec.metadata import VersionMetadata
 from movierec.models.arrays import RatingLists
 from movierec.models.graphsage.features import FeaturePreprocessor
-from movierec.models.graphsage.user_encoder import UserEncoder, newest_ratings
+from movierec.models.graphsage.formulas import newest_ratings
+from movierec.models.graphsage.user_encoder import UserEncoder
 from movierec.models.protocol import Recommender
 
 __all__ = ["VersionContent"]

@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from movierec.errors import MovierecError, StoreError
-from movierec.jobs.launch import start_process, start_run
+from movierec.jobs.process import start_process, start_run
 from movierec.jobs.retention import (
     drop_expired_versions,
     drop_old_checkpoints,

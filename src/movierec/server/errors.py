@@ -17,6 +17,7 @@ from movierec.errors import (
     MovierecError,
     NotFoundError,
     StoreError,
+    validation_message,
 )
 from movierec.server.encoding import encoded
 
@@ -95,7 +96,7 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     where = ".".join(_shown(part) for part in first["loc"])
     if first["type"] == "json_invalid":
         return refusal(400, "bad_json", "The body is no JSON.", first["ctx"]["error"], where="body")
-    message = first["msg"].removeprefix("Value error, ")
+    message = validation_message(first["msg"])
     return refusal(422, "invalid", f"{where}: {message}.", _others(error.errors()), where=where)
 
 

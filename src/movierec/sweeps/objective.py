@@ -19,9 +19,10 @@ from movierec.sweeps.request import Metric, SweepRequest
 from movierec.sweeps.space import Choices, Dimension
 from movierec.training.callbacks import EpochResult, Hook, Plan
 from movierec.training.options import TrainingOptions
-from movierec.workflows.fit import fit_model
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
+from movierec.workflows.train import fit_model
 from movierec.workflows.validation import validation_metrics
+from movierec.workflows.version import Training
 
 __all__ = ["METRICS", "Objective", "Reported", "Tell", "drawn", "keep", "without_test"]
 
@@ -101,9 +102,8 @@ class Objective:
 
     def _graphsage(self, trial: Reported, training: TrainRequest) -> Mapping[str, float]:
         watch = _Watch(trial, self.request, self.tell)
-        fitted = fit_model(
-            training, self.dataset, self.split, self.options, hooks=(*self.hooks, watch)
-        )
+        ready = Training(training, self.dataset, self.split, self.options)
+        fitted = fit_model(ready, hooks=(*self.hooks, watch))
         trial.set_user_attr("best_epoch", fitted.best_epoch)
         return {name: fitted.metrics[name] for name in METRICS}
 

@@ -13,8 +13,7 @@ from movierec.errors import HyperparameterError
 from movierec.models.factory import BASELINES
 from movierec.models.graphsage.hyperparameters import RANKING_LOSSES, hyperparameters
 from movierec.sweeps.space import Dimension, search_space
-from movierec.workflows.engines import Engine
-from movierec.workflows.requests import TrainRequest, full_hyperparameters, spoken
+from movierec.workflows.requests import EngineOptions, TrainRequest, full_hyperparameters, spoken
 
 __all__ = ["Metric", "SweepRequest"]
 
@@ -38,8 +37,9 @@ class SweepRequest(BaseModel):
     metric: Metric | None = Field(None, description="None: what the preset is there for")
     name: str | None = Field(None, description="None: the preset's name and a number")
     trials: int = Field(20, ge=1, le=100_000, description="trials to add")
-    engine: Engine = Field(
-        default_factory=Engine, description="where trials are done; ray: as many as it has workers"
+    engine: EngineOptions = Field(
+        default_factory=EngineOptions,
+        description="where trials are done; ray: as many as it has workers",
     )
     prune: bool = Field(True, description="stop trials that lag behind at the same epoch")
 

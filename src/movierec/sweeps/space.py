@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from movierec.errors import HyperparameterError
+from movierec.errors import HyperparameterError, validation_message
 from movierec.models.factory import BASELINES
 from movierec.models.fields import search_range
 from movierec.models.graphsage.hyperparameters import PRESETS
@@ -174,7 +174,7 @@ def _dimension(preset: str, name: str, values: str | None) -> Dimension:
     try:
         return _read(field, values)
     except ValidationError as error:
-        cause = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        cause = validation_message(error.errors(include_url=False)[0]["msg"])
         raise _unusable(name, values, cause) from error
     except ValueError as error:
         raise _unusable(name, values, str(error)) from error

@@ -1,11 +1,11 @@
-"""Watchers of a training. They see, they do not steer."""
+"""What a training tells: its plan, each epoch, its result; and watchers, which do not steer it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["EpochResult", "Hook", "Plan", "Stage"]
+__all__ = ["EpochResult", "FitResult", "Hook", "Plan", "Stage"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,20 @@ class EpochResult:
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain data."""
         return asdict(self)
+
+
+@dataclass
+class FitResult:
+    """How a training went; the model holds the best epoch's weights."""
+
+    history: list[EpochResult] = field(default_factory=list)
+    best_epoch: int = 0
+    stopped_early: bool = False
+
+    @property
+    def best(self) -> EpochResult:
+        """The best epoch by the monitored metric."""
+        return next(item for item in self.history if item.epoch == self.best_epoch)
 
 
 class Hook(Protocol):

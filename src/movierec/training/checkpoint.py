@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ import torch
 
 from movierec.errors import ArtifactError, TrainingError
 
-__all__ = ["read_checkpoint", "save_tensors", "unusable", "write_checkpoint"]
+__all__ = [
+    "random_state",
+    "read_checkpoint",
+    "require_identity",
+    "save_tensors",
+    "set_random_state",
+    "unusable",
+    "write_checkpoint",
+]
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -21,14 +30,14 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         TrainingError: the disk is full or the folder cannot be written; the old file stays.
 
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            save_tensors(beside, state)
-            beside.replace(path)
+            save_tensors(temporary, state)
+            temporary.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise TrainingError(
             f"The checkpoint {path} cannot be written: {error.strerror or error}.",
@@ -69,6 +78,32 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise unusable(path)
     return state
+
+
+def require_identity(path: Path, found: Any, expected: Mapping[str, Any]) -> None:
+    """Raise ArtifactError unless a checkpoint's identity is that of the training to go on with."""
+    if not isinstance(found, dict):
+        raise unusable(path)
+    other = [name for name, value in expected.items() if found.get(name) != value]
+    if other:
+        raise ArtifactError(
+            f"The checkpoint {path} is of other {' and other '.join(other)}.",
+            hint="Resume with the same ones, or start again without --resume.",
+        )
+
+
+def random_state(devices: Sequence[torch.device]) -> dict[str, Any]:
+    """Return where torch's random numbers stand, on the CPU and on these CUDA devices."""
+    cuda = [torch.cuda.get_rng_state(device) for device in devices]
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def set_random_state(state: Mapping[str, Any], devices: Sequence[torch.device]) -> None:
+    """Go on with the random numbers of `random_state`."""
+    torch.set_rng_state(state["cpu"])
+    # not strict: a training may go on on another kind of device, though not to the bit
+    for device, rng in zip(devices, state["cuda"], strict=False):
+        torch.cuda.set_rng_state(rng, device)
 
 
 def unusable(path: Path) -> ArtifactError:

@@ -3,7 +3,8 @@
 A step takes random users with all their ratings. Of a movie's raters only those of them are its
 neighbours: a sample drawn evenly, as if each movie sampled its own (Hamilton, Ying and Leskovec,
 2017, arXiv:1706.02216, section 3.1), but shared by all movies, so that no neighbourhood grows
-from layer to layer. What counts alone say, degrees, biases and trends, is of all visible ratings.
+from layer to layer. Degrees, biases and trends, which take no states, are those of all visible
+ratings.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ class MinibatchSampler(StepSampler):
         full = self.shard.before(cut, self.graph.n_movies)
         visible = replace(visible.with_outside(outside.of(movies)), full_graph=full)
         before = int((users < self.shard.first_user).sum())
-        negatives = negatives.within(before, before + len(batch.users)).renamed(new_movie)
+        negatives = negatives.within(before, before + len(batch.users)).renumbered(new_movie)
         return Step(visible, targets, negatives, (batch.users, movies))
 
     def _own(self, users: Tensor) -> Tensor:

@@ -97,9 +97,8 @@ class FullGraphSampler(StepSampler):
     def epoch(self, steps: int) -> Iterator[Step]:
         """Yield an epoch's first steps."""
         for visible, targets in self._graphs(steps):
-            degree, shard = visible.by_movie.degree, self.shard
-            negatives = NegativeSample.draw(degree, shard.n_users, self.config, self.random)
-            yield Step(visible, targets, negatives.within(shard.first_user, shard.last_user))
+            degree = visible.by_movie.degree
+            yield Step(visible, targets, self.shard.negatives(degree, self.config, self.random))
 
     def _graphs(self, steps: int) -> Iterator[tuple[RatingGraph, RatingGraph]]:
         if self.config.uses_trend:

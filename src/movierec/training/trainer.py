@@ -6,49 +6,42 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from movierec.errors import ArtifactError, NonFiniteError, TrainingError
+from movierec.errors import NonFiniteError, TrainingError
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.heads import NodeStates
 from movierec.models.graphsage.losses import state_losses, step_loss
-from movierec.models.graphsage.negative_sampling import NegativeSample
 from movierec.models.graphsage.network import GraphSage
 from movierec.runtime import pick_device
 from movierec.training.budget import StepBudget, minibatches_per_pass, steps_per_epoch
-from movierec.training.callbacks import EpochResult, Hook, Plan, Stage
-from movierec.training.checkpoint import read_checkpoint, unusable, write_checkpoint
+from movierec.training.callbacks import EpochResult, FitResult, Hook, Plan, Stage
+from movierec.training.checkpoint import (
+    random_state,
+    read_checkpoint,
+    require_identity,
+    set_random_state,
+    unusable,
+    write_checkpoint,
+)
+from movierec.training.distributed.group import share_gradients
 from movierec.training.distributed.shard import Shard
 from movierec.training.minibatch import MinibatchSampler
 from movierec.training.optim import WeightAverage, make_optimizer, make_schedule
 from movierec.training.options import TrainingOptions
 from movierec.training.targets import FullGraphSampler, Step
 
-__all__ = ["FitResult", "Trainer", "Validator"]
+__all__ = ["Trainer", "Validator"]
 
 logger = logging.getLogger(__name__)
 
 Weights = dict[str, Tensor]
 # measures the model's states as they stand: {"val_rmse": stars, "val_ndcg_10": share}
 Validator = Callable[[GraphSage, NodeStates], dict[str, float]]
-
-
-@dataclass
-class FitResult:
-    """How a training went; the model holds the best epoch's weights."""
-
-    history: list[EpochResult] = field(default_factory=list)
-    best_epoch: int = 0
-    stopped_early: bool = False
-
-    @property
-    def best(self) -> EpochResult:
-        """The best epoch by the monitored metric."""
-        return next(item for item in self.history if item.epoch == self.best_epoch)
 
 
 class Trainer:
@@ -127,7 +120,9 @@ class Trainer:
         self._require_monitor()
         if resume:
             self._restore()
-        self._tell_plan()
+        plan = self._plan()
+        for hook in self.hooks:
+            hook.on_start(plan)
         for epoch in range(len(self.result.history) + 1, self.epochs + 1):
             if self._out_of_patience:
                 break
@@ -148,8 +143,8 @@ class Trainer:
                 hint="Set monitor to val_loss, or give the training a validator.",
             )
 
-    def _tell_plan(self) -> None:
-        plan = Plan(
+    def _plan(self) -> Plan:
+        return Plan(
             epochs=self.epochs,
             steps_per_epoch=self.steps_per_epoch,
             n_parameters=self.model.n_parameters,
@@ -160,8 +155,6 @@ class Trainer:
             done=tuple(self.result.history),
             stage=self.stage,
         )
-        for hook in self.hooks:
-            hook.on_start(plan)
 
     def _train_epoch(self, epoch: int) -> float:
         self.model.train()
@@ -169,7 +162,7 @@ class Trainer:
         left = self.budget.steps - (epoch - 1) * self.steps_per_epoch
         total, count = torch.zeros((), device=self.device), 0
         for number, step in enumerate(self.sampler.epoch(left), start=1):
-            n_targets = self._of_all_workers(step.targets.n_edges)
+            n_targets = int(self.shard.group.sum(torch.tensor(step.targets.n_edges)))
             total += self._step(step, epoch, number) * n_targets
             count += n_targets
             for hook in self.hooks:
@@ -182,9 +175,6 @@ class Trainer:
         if group.size > 1:
             torch.manual_seed(abs(hash((self.options.seed, epoch, group.rank))))
 
-    def _of_all_workers(self, count: int) -> int:
-        return int(self.shard.group.sum(torch.tensor(count)))
-
     def _step(self, step: Step, epoch: int, number: int) -> Tensor:
         """Do one update and return its loss."""
         self.optimizer.zero_grad(set_to_none=True)
@@ -196,44 +186,34 @@ class Trainer:
                 self.model, step.visible, step.targets, (users, movies), step.negatives
             )
         loss = torch.stack([part.float() for part in parts.values()]).sum()
-        whole = self.shard.group.sum(loss.detach())
-        if not torch.isfinite(whole):
+        total = self.shard.group.sum(loss.detach())  # of all workers
+        if not torch.isfinite(total):
             raise self._non_finite(parts, epoch, number)
         loss.backward()  # type: ignore[no-untyped-call]
-        self._share_gradients()
+        share_gradients(self.model, self.shard.group)
         if self.config.gradient_clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         self.schedule.step()
         self.average.update()
-        return whole
-
-    def _share_gradients(self) -> None:
-        """Give every worker the gradient of the whole loss, in one message."""
-        group = self.shard.group
-        if group.size == 1:
-            return
-        weights = list(self.model.parameters())
-        parts = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
-        total = group.sum(torch.cat([part.flatten() for part in parts]))
-        sizes = [weight.numel() for weight in weights]
-        for weight, part in zip(weights, torch.split(total, sizes), strict=True):
-            weight.grad = part.view_as(weight)
+        return total
 
     def _precision(self) -> torch.autocast:
         enabled = self.options.mixed_precision and self.device.type == "cuda"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     def _non_finite(self, parts: dict[str, Tensor], epoch: int, step: int) -> NonFiniteError:
-        bad = [name for name, part in parts.items() if not torch.isfinite(part)]
+        values = {name: float(part.detach()) for name, part in parts.items()}
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        became = "NaN" if any(math.isnan(value) for value in values.values()) else "infinite"
         return NonFiniteError(
-            f"The {' and '.join(bad) or 'total'} loss became {_spoken(parts)} "
+            f"The {' and '.join(bad) or 'total'} loss became {became} "
             f"in epoch {epoch}, step {step} of {self.steps_per_epoch}.",
-            hint=self._calmer,
+            hint=self._advice,
         )
 
     @property
-    def _calmer(self) -> str:
+    def _advice(self) -> str:
         rate = self.config.learning_rate
         return f"Lower learning_rate (now {rate:g}) or set gradient_clip to 1."
 
@@ -267,12 +247,10 @@ class Trainer:
         with torch.random.fork_rng(devices=self._cuda_devices()):
             # what a sampled loss samples is the same in every epoch
             torch.manual_seed(self.options.seed)
-            shard, degree = self.shard, self.graph.by_movie.degree
             random = torch.Generator().manual_seed(self.options.seed)
-            negatives = NegativeSample.draw(degree, shard.n_users, self.config, random)
-            negatives = negatives.within(shard.first_user, shard.last_user)
+            negatives = self.shard.negatives(self.graph.by_movie.degree, self.config, random)
             parts = state_losses(self.model, states, self.graph, self.validation, negatives)
-        return float(shard.group.sum(torch.stack(list(parts.values())).sum()))
+        return float(self.shard.group.sum(torch.stack(list(parts.values())).sum()))
 
     def _cuda_devices(self) -> list[torch.device]:
         return [self.device] if self.device.type == "cuda" else []
@@ -284,7 +262,7 @@ class Trainer:
         if not math.isfinite(value):
             raise NonFiniteError(
                 f"{self.config.monitor} became {value:g} in epoch {result.epoch}.",
-                hint=self._calmer,
+                hint=self._advice,
             )
         value = -value if self.config.monitor == "val_ndcg_10" else value
         if not value < self.best_value - self.config.min_delta:
@@ -313,7 +291,6 @@ class Trainer:
         return since_best >= self.config.early_stopping_patience
 
     def _state(self) -> dict[str, Any]:
-        cuda = [torch.cuda.get_rng_state(device) for device in self._cuda_devices()]
         return {
             "identity": self._identity,
             "model": self.model.state_dict(),
@@ -324,7 +301,7 @@ class Trainer:
             "best_value": self.best_value,
             "best_epoch": self.result.best_epoch,
             "history": [item.as_dict() for item in self.result.history],
-            "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
+            "random": random_state(self._cuda_devices()),
             "batches": self.batches.get_state(),
         }
 
@@ -341,15 +318,7 @@ class Trainer:
         if path is None or not path.is_file():
             return
         state = read_checkpoint(path)
-        found = state.get("identity")
-        if not isinstance(found, dict):
-            raise unusable(path)
-        other = [name for name, value in self._identity.items() if found.get(name) != value]
-        if other:
-            raise ArtifactError(
-                f"The checkpoint {path} is of other {' and other '.join(other)}.",
-                hint="Resume with the same ones, or start again without --resume.",
-            )
+        require_identity(path, state.get("identity"), self._identity)
         try:
             self._go_on_from(state)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -364,13 +333,5 @@ class Trainer:
         self.best_value = state["best_value"]
         history = [EpochResult(**item) for item in state["history"]]
         self.result = FitResult(history, state["best_epoch"])
-        torch.set_rng_state(state["random"]["cpu"])
-        # not strict: a training may go on on another kind of device, though not to the bit
-        for device, rng in zip(self._cuda_devices(), state["random"]["cuda"], strict=False):
-            torch.cuda.set_rng_state(rng, device)
+        set_random_state(state["random"], self._cuda_devices())
         self.batches.set_state(state["batches"])
-
-
-def _spoken(parts: dict[str, Tensor]) -> str:
-    values = [float(part.detach()) for part in parts.values()]
-    return "NaN" if any(math.isnan(value) for value in values) else "infinite"

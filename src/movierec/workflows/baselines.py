@@ -14,7 +14,6 @@ from movierec.data.splits import Split
 from movierec.evaluation import evaluate, floor_models
 from movierec.models.factory import make_baseline
 from movierec.settings import Settings
-from movierec.workflows.fit import learnable
 
 __all__ = ["measured_floors"]
 
@@ -36,7 +35,7 @@ def measured_floors(dataset: Dataset, split: Split, settings: Settings) -> dict[
 
 
 def _measure(dataset: Dataset, split: Split) -> dict[str, Any]:
-    biases = make_baseline("biases").fit(dataset, learnable(dataset, split), seed=0)
+    biases = make_baseline("biases").fit(dataset, dataset.ratings.take(split.learnable), seed=0)
     models = {**floor_models(dataset, split), "biases": biases}
     # one after the other: what is measured rating by rating is dropped before the next
     return {name: evaluate(model, dataset, split).as_dict() for name, model in models.items()}

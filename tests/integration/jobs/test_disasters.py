@@ -93,7 +93,7 @@ class AfterEpoch:
 
 
 def queued(settings: Settings) -> RunRecord:
-    return queue_train(settings, TrainRequest.of(preset="report", hyperparameters=SMALL))
+    return queue_train(settings, TrainRequest.of(preset="report", hyperparameters=SMALL)).record
 
 
 def epochs_of(settings: Settings, run_id: int) -> list[int]:

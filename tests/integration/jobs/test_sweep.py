@@ -16,8 +16,7 @@ import pytest
 from movierec.errors import HyperparameterError, NotFoundError, StoreError, TrainingError
 from movierec.jobs import cancel, clone, resume, submit_sweep
 from movierec.jobs.execute import execute
-from movierec.jobs.foreground import take_up
-from movierec.jobs.sweeps import queue_sweep, sweep_run
+from movierec.jobs.foreground import queue_sweep, sweep_run, take_up
 from movierec.settings import Settings
 from movierec.store import RunRecord
 from movierec.sweeps.records import SweepRecord
@@ -176,8 +175,8 @@ def test_one_run_at_a_time_works_on_a_sweep(project):
     run = queue_sweep(project, SweepRequest.of(**BIASES, name="mine"))
     with pytest.raises(StoreError, match=f"Run {run.id} works on the sweep mine"):
         submit_sweep(project, **BIASES, name="mine")
-    assert queue_sweep(project, SweepRequest.of(**BIASES)).request["name"] == "biases-1"
-    assert queue_sweep(project, SweepRequest.of(**BIASES)).request["name"] == "biases-2"
+    assert queue_sweep(project, SweepRequest.of(**BIASES)).record.request["name"] == "biases-1"
+    assert queue_sweep(project, SweepRequest.of(**BIASES)).record.request["name"] == "biases-2"
 
 
 @pytest.mark.parametrize(

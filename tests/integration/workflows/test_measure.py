@@ -30,9 +30,9 @@ from movierec.errors import (
 )
 from movierec.evaluation import evaluate, floors
 from movierec.inference.load import load_version
+from movierec.jobs import submit_measure
 from movierec.jobs.execute import execute
-from movierec.jobs.foreground import take_up
-from movierec.jobs.measures import measure_run, queue_measure, submit_measure
+from movierec.jobs.foreground import measure_run, queue_measure, take_up
 from movierec.metadata import RecordedSplit, VersionMetadata
 from movierec.models.baselines.myfm import RatingTable
 from movierec.registry import Registry, VersionDraft
@@ -42,8 +42,7 @@ from movierec.store import ACTIVE_STATES, VersionRecord, open_store
 from movierec.store.folders import INCOMING
 from movierec.store.processes import own_mark
 from movierec.workflows.compare import compare_versions, compared_versions
-from movierec.workflows.evaluate import evaluate_version
-from movierec.workflows.measure import common_test, measure_together
+from movierec.workflows.measure import common_test, evaluate_version, measure_together
 from tests.support import states
 from tests.support.factories import make_dataset
 from tests.support.pages import labels, opened_page, shown, without_worker

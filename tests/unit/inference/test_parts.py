@@ -12,7 +12,7 @@ from movierec.data.dataset import Dataset, Interactions
 from movierec.data.splits import SplitSpec, make_split
 from movierec.inference.parts import SplitParts, parts_of
 from movierec.models.arrays import RatingLists
-from movierec.models.graphsage.user_encoder import n_newest, newest_ratings
+from movierec.models.graphsage.formulas import n_newest, newest_ratings
 from movierec.settings import Settings
 from movierec.store import Store, datasets, open_store
 from tests.support.factories import make_dataset

@@ -30,9 +30,8 @@ from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.run import sweep
 from movierec.sweeps.storage import SweepStore
 from movierec.workflows.data import import_data
-from movierec.workflows.fit import fit_model, learnable
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
-from movierec.workflows.train import training_options
+from movierec.workflows.train import fit_model, prepare
 from movierec.workflows.validation import validation_metrics
 from tests.support.factories import make_dataset
 from tests.support.project import project_in, write_csvs
@@ -82,10 +81,7 @@ def test_a_trial_is_worth_what_its_training_says_of_validation(project):
     best = record.best
     assert record.counts == {"done": 2}
     training = TrainRequest(hyperparameters={**TINY, **best.params})
-    with open_store(project) as store:
-        dataset = store.datasets.load(None)
-    split = make_split(dataset, training.split)
-    fitted = fit_model(training, dataset, split, training_options(training, project))
+    fitted = fit_model(prepare(training, project))
     assert best.value == fitted.metrics["val_rmse"]
     assert best.metrics["val_ndcg_10"] == fitted.metrics["val_ndcg_10"]
     assert (best.best_epoch, best.epochs) == (fitted.best_epoch, len(fitted.history))
@@ -102,7 +98,9 @@ def test_a_baseline_is_fitted_on_the_train_part_alone(project):
     parts = {"dataset": dataset, "train": train, "validation": validation}
     (trial,) = record.trials
     alone = make_baseline("biases", trial.params).fit(dataset, train, seed=0)
-    both = make_baseline("biases", trial.params).fit(dataset, learnable(dataset, split), seed=0)
+    both = make_baseline("biases", trial.params).fit(
+        dataset, dataset.ratings.take(split.learnable), seed=0
+    )
     assert trial.value == validation_metrics(alone, **parts)["rmse"]
     assert trial.value > validation_metrics(both, **parts)["rmse"]
 

@@ -17,13 +17,15 @@ import torch
 import torch.distributed as dist
 
 from movierec.data.dataset import Dataset
+from movierec.training import trainer
+from movierec.training.callbacks import FitResult
 from movierec.training.distributed.group import SINGLE_PROCESS, Group, TorchGroup
 from movierec.training.distributed.shard import Shard
 from movierec.training.fit import _graph, _validator
 from movierec.training.options import TrainingOptions
-from movierec.training.trainer import FitResult, Trainer
+from movierec.training.trainer import Trainer
 from tests.support.factories import make_dataset
-from tests.support.sage_cases import RICH, Made, make_model, rmse_on, small
+from tests.support.sage_cases import RICH, Made, make_model, nothing, rmse_on, small
 
 STILL = {**RICH, "dropout": 0.0, "feature_dropout": 0.0, "epochs": 2}
 CASES: dict[str, dict[str, Any]] = {
@@ -57,12 +59,12 @@ def worker(group: Group, made: Made) -> FitResult:
         _graph(made.dataset, made.validation, shard),
     ]
     own = slice(shard.first_user, shard.last_user)
-    trainer = Trainer(
+    training = Trainer(
         deepcopy(made.model), *graphs, (made.features[0][own], made.features[1]),
         options=TrainingOptions(device="cpu"), shard=shard,
         validator=_validator(rmse_on(made.validation), made.dataset, group),
     )  # fmt: skip
-    return trainer.fit()
+    return training.fit()
 
 
 def made_for(name: str) -> Made:
@@ -88,7 +90,7 @@ def _member(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=SIZE)
     found = {name: worker(TorchGroup(), made_for(name)) for name in CASES}
-    Trainer._share_gradients = lambda _: None  # type: ignore[method-assign]
+    trainer.share_gradients = nothing
     found["planted"] = worker(TorchGroup(), made_for("rich"))
     torch.save(found, folder / f"{rank}.pt")
 

@@ -22,10 +22,10 @@ from movierec.store import VersionRecord, open_store
 from movierec.store.plain import plain_dict
 from movierec.workflows.baselines import measured_floors
 from movierec.workflows.data import load_dataset
-from movierec.workflows.evaluate import evaluate_version
+from movierec.workflows.measure import evaluate_version
 from movierec.workflows.requests import MODELS, TrainRequest
 from movierec.workflows.restore import largest_difference, restore_sage
-from movierec.workflows.train import prepared
+from movierec.workflows.train import prepare
 from tests.support.project import SMALL, project_in, runs_of, train_version
 
 COLD = {"name": "cold-users", "given": 4}
@@ -264,7 +264,7 @@ def test_requests_that_cannot_be_are_refused_before_they_start(project, kept, fi
 
 
 def test_a_prepared_request_names_its_data_set(project):
-    assert prepared(TrainRequest.of(preset="mean"), project).dataset == "tiny"
+    assert prepare(TrainRequest.of(preset="mean"), project).request.dataset == "tiny"
 
 
 def test_a_request_survives_its_row():

@@ -11,7 +11,7 @@ from rich.text import Text
 from movierec.cli.output import JsonOption, console, emit, number, progress_bar, table
 from movierec.comparison.metrics import METRICS, values_of
 from movierec.jobs import submit_measure
-from movierec.jobs.measures import measure_run, queue_measure
+from movierec.jobs.foreground import measure_run, queue_measure
 from movierec.metadata import EvaluationSummary
 from movierec.settings import Settings, load_settings
 

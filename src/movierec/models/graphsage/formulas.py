@@ -1,4 +1,4 @@
-"""What the torch layers and the NumPy user encoder compute alike: constants and aggregators.
+"""What the torch layers and the NumPy user encoder compute alike, and its constants.
 
 `layers.py` has the same aggregators in torch, over a whole graph and with gradients; the
 definitions are torch-geometric's (`torch_geometric.nn.aggr`). A new aggregator is an entry of
@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from movierec.data.dataset import Interactions
 
 __all__ = [
     "AGGREGATORS",
@@ -23,6 +26,8 @@ __all__ = [
     "SMALLEST_VARIANCE",
     "NeighbourSums",
     "first_newest",
+    "n_newest",
+    "newest_ratings",
 ]
 
 FloatArray = npt.NDArray[np.float32]
@@ -41,6 +46,27 @@ SMALLEST_VARIANCE = 1e-5  # below it the deviation is 0, without a gradient
 def first_newest(n_ratings: int) -> int:
     """Return how many of so many ratings are older than the newest tenth."""
     return min(int(n_ratings * (1 - NEWEST_SHARE)), n_ratings - 1)
+
+
+def newest_ratings(known: Interactions) -> npt.NDArray[np.bool_]:
+    """Return which ratings are the newest tenth, (n,), as `statistics` has it."""
+    times, n = known.timestamp, len(known)
+    if times is None or not n:
+        return np.ones(n, np.bool_)
+    count = n_newest(known)
+    cut = np.partition(times, n - count)[n - count]
+    newest = np.asarray(times > cut)
+    # of ratings given at the very time of the cut those of the last users count, then movies
+    tied = np.flatnonzero(times == cut)
+    tied = tied[np.lexsort((known.movie[tied], known.user[tied]))]
+    newest[tied[len(tied) - (count - int(newest.sum())) :]] = True
+    return newest
+
+
+def n_newest(known: Interactions) -> int:
+    """Return how many `newest_ratings` there are."""
+    n = len(known)
+    return n if known.timestamp is None or not n else n - first_newest(n)
 
 
 @dataclass(frozen=True, eq=False)

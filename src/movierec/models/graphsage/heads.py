@@ -17,10 +17,10 @@ from movierec.models.graphsage.statistics import GraphStatistics
 __all__ = ["DotHead", "Factors", "NodeStates", "OrdinalLink", "ProjectionHead", "make_head"]
 
 Purpose = Literal["rating", "ranking"]
-# gaps between the first cut points: most ratings lie in the upper half of the scale
+# the first cut points, evenly spaced: most ratings lie in the upper half of the scale
 FIRST_CUT, CUT_GAP = -2.5, 1.2
 ORDINAL_SLOPE = 2.0
-BIAS_TRUST = 0.8
+INITIAL_SHARE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +75,11 @@ class DotHead(nn.Module):
 
 
 class ProjectionHead(nn.Module):
-    """Learned vectors and biases, beside a share of what the graph's statistics say.
+    """Learned vectors and biases, and a learned share of the graph's statistics.
 
     For ratings the statistics are the shrunk biases, for ranking the movie's log-degree and,
-    with `trend`, how present it is among the newest ratings.
+    with `trend`, how present it is among the newest ratings. The shares are `trust` and `trend`,
+    names that stored weights carry.
     """
 
     def __init__(self, width: int, rank: int, purpose: Purpose, *, trend: bool = False) -> None:
@@ -89,8 +90,8 @@ class ProjectionHead(nn.Module):
         self.movie = nn.Linear(width, rank)
         self.user_bias = nn.Linear(width, 1)
         self.movie_bias = nn.Linear(width, 1)
-        self.trust = nn.Parameter(torch.full((2,), BIAS_TRUST))
-        self.trend = nn.Parameter(torch.full((1,), BIAS_TRUST)) if trend else None
+        self.trust = nn.Parameter(torch.full((2,), INITIAL_SHARE))
+        self.trend = nn.Parameter(torch.full((1,), INITIAL_SHARE)) if trend else None
 
     def forward(self, states: NodeStates) -> Factors:
         """Return vectors and biases of every node."""
@@ -132,7 +133,7 @@ class OrdinalLink(nn.Module):
 
 
 def make_head(config: SageHyperparameters, width: int, purpose: Purpose) -> nn.Module:
-    """Return the head a configuration asks for."""
+    """Return the head of a configuration."""
     if config.head == "dot":
         return DotHead()
     rank = config.hidden_dim

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from movierec.errors import HyperparameterError
+from movierec.errors import HyperparameterError, validation_message
 from movierec.models.fields import setting
 from movierec.models.graphsage.formulas import AGGREGATORS
 
@@ -225,8 +225,8 @@ class SageHyperparameters(BaseModel):
         return self.hiding == "later"
 
     @property
-    def heeds_order(self) -> bool:
-        """Whether training asks which of two ratings came first."""
+    def uses_order(self) -> bool:
+        """Whether training uses which of two ratings came first."""
         return self.hiding in ("later", "newcomers")
 
     @property
@@ -296,5 +296,5 @@ def hyperparameters(preset: str = "default", **changes: Any) -> SageHyperparamet
 def _complaint(item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if not name:
-        return str(item["msg"]).removeprefix("Value error, ")
+        return validation_message(item["msg"])
     return f"{name} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"

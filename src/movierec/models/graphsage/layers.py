@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from movierec.graph import CSR
+from movierec.csr import CSR
 from movierec.models.graphsage.formulas import (
     LOWEST_EXPONENT,
     POWER,
@@ -22,7 +22,7 @@ from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.sparse import neighbour_max, neighbour_sum
 from movierec.models.graphsage.statistics import NodeStatistics
 
-__all__ = ["SageLayer", "aggregate", "dropout"]
+__all__ = ["LINEAR_AGGREGATORS", "SageLayer", "aggregate", "dropout"]
 
 STATISTICS_WIDTH, TREND_WIDTH = 2, 1
 DROPOUT_LEVELS = 256
@@ -56,6 +56,7 @@ class SageLayer(nn.Module):
         `statistics` are needed for rating messages alone.
         Shapes: own: (rows.n_rows, d); other: (rows.n_columns, d) -> (rows.n_rows, d).
         """
+        # each message is (n_rows, d); the statistics' features are (n_rows, 2 or 3)
         messages = [aggregate(name, rows, back, other) for name in self.aggregators]
         if statistics is not None:
             messages += [
@@ -102,8 +103,10 @@ def _softmax(rows: CSR, back: CSR, x: Tensor) -> Tensor:
 
     States more than 80 below the channel's maximum count equally among themselves.
     """
-    # any shift cancels in the ratio; the channel's maximum keeps exp() finite
+    # any shift cancels in the ratio; the channel's maximum, (d,), keeps exp() finite. The row
+    # added by F.pad is for a graph without nodes on this side
     peak = rows.peak(F.pad(x.detach(), (0, 0, 0, 1), value=-LARGEST).amax(0))
+    # numerator and denominator in one sparse product, (n_rows, 2d)
     weight = (x - peak).clamp(min=LOWEST_EXPONENT).exp()
     total = _sum(rows, back, torch.cat([weight * x, weight], dim=1))
     weighted, norm = total.chunk(2, dim=1)
@@ -116,6 +119,7 @@ def _power_mean(rows: CSR, back: CSR, x: Tensor) -> Tensor:
 
 
 def _std(rows: CSR, back: CSR, x: Tensor) -> Tensor:
+    # E[x²] - E[x]², both in one sparse product
     mean, square = _mean(rows, back, torch.cat([x, x * x], dim=1)).chunk(2, dim=1)
     variance = square - mean * mean
     return (
@@ -131,6 +135,7 @@ _AGGREGATORS: dict[str, Callable[[CSR, CSR, Tensor], Tensor]] = {
     "powermean": _power_mean,
     "std": _std,
 }
+LINEAR_AGGREGATORS = {"mean", "sum"}  # of which dropout's mean passes through
 
 
 def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
@@ -142,6 +147,7 @@ def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
     if not training or not rate or x.device.type != "cpu":
         return F.dropout(x, rate, training)
     dropped = min(max(round(rate * DROPOUT_LEVELS), 1), DROPOUT_LEVELS - 1)
+    # eight random bytes from each 64-bit number; a byte below `dropped` of 256 drops its entry
     words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
     keep = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
     return x * (keep * (DROPOUT_LEVELS / (DROPOUT_LEVELS - dropped)))

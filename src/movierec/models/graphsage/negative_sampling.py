@@ -1,4 +1,4 @@
-"""Which users and which movies a step's ranking loss looks at, where all would be too many."""
+"""Which users and which movies a step's ranking loss compares, where all would be too many."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ class NegativeSample:
         users so that about `MOST_SCORES` scores are made. What is small is not drawn from.
         """
         n_movies, limit = len(degree), config.sampled_movies
-        if config.loss_type == "bpr":
+        if config.loss_type == "bpr":  # draws one movie per target by itself
             return cls()
         users = sample = None
         if n_movies > limit:
+            # in 64 bits: summed up in 32, the shares of a large catalogue would not reach 1
             share = (degree.double() + 1) / (degree.sum() + n_movies)
-            place = torch.rand(limit, generator=random, dtype=torch.float64).to(degree.device)
-            drawn = torch.searchsorted(share.cumsum(0), place).clamp(max=n_movies - 1)
+            # the inverse of the cumulative distribution at k uniform numbers, with replacement
+            uniform = torch.rand(limit, generator=random, dtype=torch.float64).to(degree.device)
+            drawn = torch.searchsorted(share.cumsum(0), uniform).clamp(max=n_movies - 1)
             sample = drawn, (limit * share[drawn]).log().float()
         wanted = MOST_SCORES / min(n_movies, limit)
         if n_users > wanted:
@@ -50,18 +52,18 @@ class NegativeSample:
         return cls(users, sample)
 
     def of(self, targets: RatingGraph) -> RatingGraph:
-        """Return the targets of the users looked at."""
+        """Return the targets of the drawn users."""
         if self.users is None:
             return targets
         return targets.keep(self.users[targets.user])
 
     def within(self, first: int, last: int) -> Self:
-        """Return the draw for these users alone, who then count from 0."""
+        """Return the sample for these users alone, who then count from 0."""
         return self if self.users is None else replace(self, users=self.users[first:last])
 
-    def renamed(self, place: Tensor) -> Self:
-        """Return the draw with the movies' new numbers, `place` (n_movies,)."""
+    def renumbered(self, new_movie: Tensor) -> Self:
+        """Return the sample with the movies' new numbers, `new_movie` (n_movies,)."""
         if self.sample is None:
             return self
         movie, log_count = self.sample
-        return replace(self, sample=(place[movie].long(), log_count))
+        return replace(self, sample=(new_movie[movie].long(), log_count))

@@ -17,12 +17,10 @@ from movierec.errors import HyperparameterError
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.heads import Factors, NodeStates, OrdinalLink, make_head
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
-from movierec.models.graphsage.layers import SageLayer, dropout
+from movierec.models.graphsage.layers import LINEAR_AGGREGATORS, SageLayer, dropout
 from movierec.models.graphsage.statistics import GraphStatistics
 
 __all__ = ["GraphSage", "Sizes"]
-
-LINEAR_AGGREGATORS = {"mean", "sum"}
 
 
 @dataclass(frozen=True)
@@ -82,6 +80,7 @@ class GraphSage(nn.Module):
         statistics = GraphStatistics(graph, self.sizes.mean_rating, self.config.shrinkage)
         user, movie = self._drop(*self._inputs(users, movies), depth=0)
         states = [(user, movie)]
+        # states of both sides before the first and after every layer, (n_users, d), (n_movies, d)
         last = self.config.num_layers - 1
         for depth in range(self.config.num_layers):
             user, movie = self._update(depth, graph, statistics, user, movie)
@@ -92,6 +91,7 @@ class GraphSage(nn.Module):
             states.append((user, movie))
         kept = states if self.config.readout == "all" else states[-1:]
         joined_user, joined_movie = (torch.cat(part, dim=1) for part in zip(*kept, strict=True))
+        # what the last layer gives is no message any more
         movie_inputs = tuple(movie for _, movie in states[:-1])
         return NodeStates(joined_user, joined_movie, statistics, movie_inputs)
 
@@ -122,6 +122,7 @@ class GraphSage(nn.Module):
         by_user, by_movie = graph.by_user, graph.by_movie
         rated = self.config.messages == "rating"
         of_user, of_movie = (statistics.user, statistics.movie) if rated else (None, None)
+        # both sides are updated from the states before: neither sees the other's update
         new_user = self.user_layers[depth](by_user, by_movie, of_user, user, movie)
         new_movie = self.movie_layers[depth](by_movie, by_user, of_movie, movie, user)
         return new_user, new_movie

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from movierec.graph import CSR
+from movierec.csr import CSR
 
 __all__ = ["edge_dot", "neighbour_max", "neighbour_sum", "row_sum"]
 
@@ -69,7 +69,7 @@ def edge_dot(rows: CSR, back: CSR, back_order: Tensor, left: Tensor, right: Tens
 
 def row_sum(rows: CSR, value: Tensor) -> Tensor:
     """Return the sum of the edges' values per row, (n_edges,) -> (n_rows,); no gradient."""
-    ones = value.new_ones(rows.n_columns, 1)
+    ones = value.new_ones(rows.n_columns, 1)  # the sum is a product with a column of ones
     return rows.total(_spmm(rows.pointer, rows.column, value, ones)[:, 0])
 
 
@@ -78,6 +78,7 @@ class _NeighbourSum(Function):
     def forward(
         ctx: Any, x: Tensor, rows: CSR, back: CSR, value: Tensor, back_value: Tensor
     ) -> Tensor:
+        # y = A x, so that dx = Aᵀ dy: the other layout is Aᵀ, which need not be built
         ctx.save_for_backward(back.pointer, back.column, back_value)
         return _spmm(rows.pointer, rows.column, value, x)
 
@@ -98,6 +99,8 @@ class _NeighbourMax(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (winner,) = ctx.saved_tensors
+        # winner: (n_rows, d), the column whose value won each channel, -1 in rows without edges;
+        # these add 0 to column 0
         gradient = gradient.masked_fill(winner < 0, 0.0)
         total = gradient.new_zeros(ctx.n_nodes, gradient.shape[1])
         return total.scatter_add(0, winner.clamp(min=0), gradient), None
@@ -115,6 +118,8 @@ class _EdgeDot(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        # s_e = <left_r, right_c> for edge e = (r, c): dleft = G right and dright = Gᵀ left, where G
+        # is the sparse matrix of the edges' gradients, (n_edges,), in either layout
         left, right, order = ctx.saved_tensors
         rows, back = ctx.layouts
         to_left = _spmm(rows.pointer, rows.column, gradient.contiguous(), right)
@@ -165,10 +170,11 @@ def _winner(edge: Tensor, pointer: Tensor, column: Tensor) -> Tensor:
 
 def _max_any(pointer: Tensor, column: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """Gather and reduce: what runs on devices without the fused kernel."""
-    row = _rows(pointer, column).long()[:, None].expand(-1, x.shape[1])
-    message = x[column]
+    row = _rows(pointer, column).long()[:, None].expand(-1, x.shape[1])  # (n_edges, d)
+    message = x[column]  # (n_edges, d): a row per edge, which the CPU's kernel avoids
     best = x.new_zeros(len(pointer) - 1, x.shape[1])
     best = best.scatter_reduce(0, row, message, "amax", include_self=False)
+    # of several equal maxima the last column wins; -1 where the edge's value is none
     candidate = torch.where(message == best.gather(0, row), column.long()[:, None], -1)
     winner = torch.full_like(best, -1, dtype=torch.int64)
     return best, winner.scatter_reduce(0, row, candidate, "amax")
@@ -178,6 +184,7 @@ def _max_any(pointer: Tensor, column: Tensor, x: Tensor) -> tuple[Tensor, Tensor
 def _dots(pointer: Tensor, column: Tensor, left: Tensor, right: Tensor) -> Tensor:
     if left.device.type not in SPARSE_DEVICES:
         return _dots_any(pointer, column, left, right)
+    # the products of left and rightᵀ at the pattern's places alone
     pattern = _csr(pointer, column, left.new_zeros(len(column)), right.shape[0])
     dots: Tensor = torch.sparse.sampled_addmm(pattern, left, right.t(), beta=0.0).values()
     return dots.clone()

@@ -9,7 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from movierec.graph import CSR, RatingGraph
+from movierec.csr import CSR
+from movierec.graph import RatingGraph
 from movierec.models.graphsage.formulas import LOG_DEGREE_SCALE, first_newest
 from movierec.models.graphsage.sparse import neighbour_sum, row_sum
 
@@ -96,7 +97,8 @@ class GraphStatistics:
         """b_i = sum(r - mean) / (n_i + shrinkage), then b_u of what b_i leaves unexplained."""
         graph, order = self._graph, self._graph.to_movie_order
         users, movies, outside = graph.by_user, graph.by_movie, graph.outside
-        # edge values are (n_edges,) in user order; [order] brings them into the movies' order
+        # the decoupled estimates of Koren 2010, section 2.1; edge values are (n_edges,) in user
+        # order, and [order] brings them into the movies' order
         left = graph.rating - self._mean_rating
         total = row_sum(movies, left[order])  # (n_movies,)
         if outside is not None:

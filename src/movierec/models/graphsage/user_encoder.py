@@ -28,7 +28,7 @@ from movierec.models.graphsage.formulas import (
     AGGREGATORS,
     LOG_DEGREE_SCALE,
     NeighbourSums,
-    first_newest,
+    n_newest,
 )
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.protocol import Arrays
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from movierec.models.graphsage.heads import NodeStates
     from movierec.models.graphsage.network import GraphSage
 
-__all__ = ["Ratings", "UserEncoder", "UserVectors", "newest_ratings", "user_encoder_arrays"]
+__all__ = ["Ratings", "UserEncoder", "UserVectors", "user_encoder_arrays"]
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -160,7 +160,7 @@ class _Member:
     def _head(self, name: str, states: Float64Array) -> FloatArray:
         if self.config.head == "dot":
             return states.astype(np.float32)
-        vectors = self._linear(f"{name}.user", states)
+        vectors = self._linear(f"{name}.user", states)  # scaled as in `ProjectionHead`
         return np.asarray(vectors * vectors.shape[1] ** -0.5, np.float32)
 
     def _linear(self, name: str, x: Float64Array) -> Float64Array:
@@ -235,6 +235,7 @@ class UserEncoder:
         """
         inputs = self._inputs(ratings, NeighbourSums(len(ratings), leave_out))
         found = [member.vectors(features, inputs) for member in self.members]
+        # as in `ensemble.average`: vectors side by side, the user's divided by the members' number
         rating = np.concatenate([each.rating for each in found], axis=1)
         ranking = np.concatenate([each.ranking for each in found], axis=1)
         bias = np.mean([each.rating_bias for each in found], axis=0)
@@ -248,6 +249,7 @@ class UserEncoder:
         movie_bias = self.movie_bias[ratings.movie]
         left = (ratings.stars.astype(np.float64) - self.mean_rating - movie_bias)[:, None]
         shrinkage = self.members[0].config.shrinkage
+        # the user's own bias is of what the movies' biases leave, as in the graph's statistics
         bias = sums.sum(left) / np.maximum(sums.count + shrinkage, 1)
         trend = None
         if self.uses_trend:
@@ -277,27 +279,6 @@ def user_encoder_arrays(number: int, model: GraphSage, states: NodeStates) -> Ar
     }
 
 
-def newest_ratings(known: Interactions) -> npt.NDArray[np.bool_]:
-    """Return which ratings are the newest tenth, (n,), as `statistics` has it."""
-    times, n = known.timestamp, len(known)
-    if times is None or not n:
-        return np.ones(n, np.bool_)
-    count = n_newest(known)
-    cut = np.partition(times, n - count)[n - count]
-    newest = np.asarray(times > cut)
-    # of ratings given at the very time of the cut those of the last users count, then movies
-    tied = np.flatnonzero(times == cut)
-    tied = tied[np.lexsort((known.movie[tied], known.user[tied]))]
-    newest[tied[len(tied) - (count - int(newest.sum())) :]] = True
-    return newest
-
-
-def n_newest(known: Interactions) -> int:
-    """Return how many `newest_ratings` there are."""
-    n = len(known)
-    return n if known.timestamp is None or not n else n - first_newest(n)
-
-
 def _member(arrays: NamedArrays, number: int, config: SageHyperparameters) -> _Member:
     start = f"{PREFIX}{number}_"
     movie_states = floats(arrays, f"{start}{MOVIE_STATES}")
@@ -305,6 +286,7 @@ def _member(arrays: NamedArrays, number: int, config: SageHyperparameters) -> _M
     flat = floats(arrays, f"{start}weights")
     if movie_states.ndim != 3 or len(movie_states) != config.num_layers:
         raise ValueError(f"{start}{MOVIE_STATES} has the shape {movie_states.shape}")
+    # all weights in one flat array; a vector's shape is kept as (n, 0)
     sizes = [rows * (columns or 1) for rows, columns in shapes]
     if sum(sizes) != len(flat) or len(names) != len(shapes):
         raise ValueError(f"{start}weights has {len(flat)} numbers, not {sum(sizes)}")

@@ -10,10 +10,18 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import Function
 
-__all__ = ["SINGLE_PROCESS", "Group", "SingleProcess", "TorchGroup", "shared_maximum", "shared_sum"]
+__all__ = [
+    "SINGLE_PROCESS",
+    "Group",
+    "SingleProcess",
+    "TorchGroup",
+    "share_gradients",
+    "shared_maximum",
+    "shared_sum",
+]
 
 T = TypeVar("T")
 
@@ -140,6 +148,18 @@ def shared_maximum(best: Tensor, empty: Tensor, group: Group) -> Tensor:
     """
     greatest: Tensor = _SharedMaximum.apply(best, empty, group)
     return greatest
+
+
+def share_gradients(model: nn.Module, group: Group) -> None:
+    """Give every worker the gradient of the whole loss, in one message."""
+    if group.size == 1:
+        return
+    weights = list(model.parameters())
+    parts = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+    total = group.sum(torch.cat([part.flatten() for part in parts]))
+    sizes = [weight.numel() for weight in weights]
+    for weight, part in zip(weights, torch.split(total, sizes), strict=True):
+        weight.grad = part.view_as(weight)
 
 
 class _SharedSum(Function):

@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from movierec.csr import CSR
 from movierec.data.dataset import FloatArray, IntArray, Interactions
-from movierec.graph import CSR, FullGraph, RatingGraph
+from movierec.graph import FullGraph, RatingGraph
 from movierec.models.factors import FactorModel
 from movierec.models.graphsage.formulas import first_newest
+from movierec.models.graphsage.hyperparameters import SageHyperparameters
+from movierec.models.graphsage.negative_sampling import NegativeSample
 from movierec.training.distributed.group import (
     SINGLE_PROCESS,
     Group,
@@ -94,6 +97,13 @@ class Shard:
             rows.pointer, rows.column, rows.n_columns, rows.outside_degree, self.group
         )
         return replace(graph, by_movie=shared)
+
+    def negatives(
+        self, degree: Tensor, config: SageHyperparameters, random: torch.Generator
+    ) -> NegativeSample:
+        """Draw a step's negatives as every worker does, and return those of these users."""
+        drawn = NegativeSample.draw(degree, self.n_users, config, random)
+        return drawn.within(self.first_user, self.last_user)
 
     def timed(self, graph: RatingGraph, ratings: Interactions) -> RatingGraph:
         """Return this worker's graph with the ranks in time among the ratings of all workers."""

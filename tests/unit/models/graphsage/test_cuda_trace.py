@@ -18,7 +18,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
-from movierec.graph import CSR, RatingGraph
+from movierec.csr import CSR
+from movierec.graph import RatingGraph
 from movierec.models.graphsage.formulas import AGGREGATORS
 from movierec.models.graphsage.hyperparameters import PRESETS, hyperparameters
 from movierec.models.graphsage.losses import step_loss

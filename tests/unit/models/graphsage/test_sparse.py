@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import SAGEConv, aggr
 
-from movierec.graph import CSR, RatingGraph
+from movierec.csr import CSR
+from movierec.graph import RatingGraph
 from movierec.models.graphsage import sparse
 from movierec.models.graphsage.formulas import AGGREGATORS
 from movierec.models.graphsage.layers import SageLayer, aggregate

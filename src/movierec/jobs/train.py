@@ -1,4 +1,4 @@
-"""What a training tells its run's row."""
+"""Trainings as runs, and what a training tells its run's row. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,20 +6,86 @@ import logging
 import math
 import os
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from movierec.errors import StoreError
+from movierec.jobs.kinds import Kind, Work, engine_of
 from movierec.metadata import EpochSummary
 from movierec.progress import Progress
 from movierec.runtime import peak_memory_mb
-from movierec.store import EpochRecord, Store
+from movierec.settings import Settings
+from movierec.store import EpochRecord, RunRecord, Store
 from movierec.training.callbacks import EpochResult, Plan
+from movierec.training.options import TrainingOptions
+from movierec.workflows.requests import TrainRequest
 
-__all__ = ["Progress", "Watcher", "complete_epochs"]
+if TYPE_CHECKING:
+    from movierec.workflows.version import Training
+
+__all__ = ["TRAIN", "Watcher", "complete_epochs"]
 
 logger = logging.getLogger(__name__)
 
 TRAIN_SHARE = (0.02, 0.90)  # where training starts and how much of the bar it takes
+
+
+class TrainKind(Kind[TrainRequest]):
+    """Trains a model and keeps it as a version."""
+
+    name = "train"
+    title = "a training"
+    instead = "`movierec train --resume {}`"
+
+    def prepare(self, settings: Settings, request: TrainRequest) -> tuple[TrainRequest, Training]:
+        """Load and split the data, and see that there is such a device."""
+        training = _prepared(settings, request)
+        return training.request, training
+
+    def add(
+        self, settings: Settings, store: Store, request: TrainRequest, *,  # noqa: ARG002
+        priority: int = 0, parent_id: int | None = None,
+    ) -> RunRecord:  # fmt: skip
+        """Queue a training; NotFoundError when there is no such data set."""
+        name = store.datasets.get(request.dataset).name
+        named = request.model_copy(update={"dataset": name})
+        return store.runs.add(
+            "train",
+            preset=request.preset,
+            dataset_name=name,
+            request=named.model_dump(mode="json"),
+            priority=priority,
+            parent_id=parent_id,
+        )
+
+    def execute(self, work: Work) -> str:
+        """Train from the start, or from the run's checkpoint; return the version's name."""
+        from movierec.workflows.train import train
+
+        checkpoint = work.settings.runs_path / str(work.run.id) / "checkpoint.pt"
+        if not work.resume:  # of a run in a database that is gone
+            TrainingOptions(checkpoint=checkpoint).forget_checkpoints()
+        work.tell("loading the data", 0.0)
+        training: Training = work.prepared or _prepared(
+            work.settings, TrainRequest.of(**work.run.request)
+        )
+        options = training.options.model_copy(update={"checkpoint": checkpoint})
+        watcher = Watcher(work.store, work.run.id, work.tell)
+        record = train(
+            replace(training, options=options), work.settings, hooks=(watcher, *work.hooks),
+            on_progress=work.tell, run_id=work.run.id, resume=work.resume,
+        )  # fmt: skip
+        complete_epochs(work.store, work.run.id, record.metadata.training_history)
+        return record.name
+
+
+TRAIN = TrainKind()
+
+
+def _prepared(settings: Settings, request: TrainRequest) -> Training:
+    from movierec.workflows.train import prepare
+
+    return prepare(request, settings, engine_of(request.engine, settings))
 
 
 class Watcher:

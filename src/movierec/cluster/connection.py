@@ -1,4 +1,7 @@
-"""The Ray cluster that works on a run: one of this machine's, or one that is there already."""
+"""The connection to a Ray cluster: one of this machine's, or one that is there already.
+
+Imports neither Ray, which is optional, nor torch.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,24 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from movierec.errors import SettingsError
-from movierec.workflows.engines import Engine, require_ray
+from movierec.workflows.requests import EngineOptions
 
-__all__ = ["cluster", "device_of_workers", "own_signals", "share_of_worker"]
+__all__ = [
+    "HINT",
+    "Post",
+    "cluster",
+    "has_ray",
+    "own_signals",
+    "require_ray",
+    "share_of_worker",
+]
+
+HINT = "Install it: `make ray`, or movierec with its extra `ray`."
 
 PREFIX = "movierec-ray-"
 STORE_BYTES = 128 * 2**20  # weights and events go through it, no ratings
@@ -38,8 +52,35 @@ LOCAL_ENVIRONMENT = {
 }
 
 
+class Post:
+    """What the workers tell the process that started them, in order; an actor of Ray."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[str, tuple[Any, ...]]] = []
+
+    def put(self, name: str, *facts: Any) -> None:
+        """Add an event."""
+        self._events.append((name, facts))
+
+    def take(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """Return the events since the last time."""
+        events, self._events = self._events, []
+        return events
+
+
+def has_ray() -> bool:
+    """Return whether Ray is installed, without importing it."""
+    return find_spec("ray") is not None
+
+
+def require_ray() -> None:
+    """Raise SettingsError unless Ray is installed."""
+    if not has_ray():
+        raise SettingsError("The engine ray needs the package ray, which is missing.", hint=HINT)
+
+
 @contextmanager
-def cluster(engine: Engine, worker: Mapping[str, float]) -> Iterator[Path]:
+def cluster(engine: EngineOptions, worker: Mapping[str, float]) -> Iterator[Path]:
     """Connect to the engine's cluster and yield a folder for this run's own files.
 
     Without an address a cluster is started with exactly what the workers need of CPUs and GPUs;
@@ -79,38 +120,7 @@ def share_of_worker(device: str, threads: int) -> dict[str, float]:
     return {"CPU": float(max(1, threads)), **({"GPU": 1.0} if device == "cuda" else {})}
 
 
-def device_of_workers(engine: Engine, name: str) -> str:
-    """Return what every worker computes on, cpu or cuda, of which it has one for itself.
-
-    On a cluster that is there already, auto means cpu: nobody can look what it will give.
-
-    Raises:
-        SettingsError: the device is another, or this machine has not one for each worker.
-
-    """
-    kind = name.partition(":")[0]
-    if kind not in ("auto", "cpu", "cuda", "mps") or name == "mps":
-        raise SettingsError(
-            f"Workers on Ray do not compute on {name}.", hint="Use --device cpu or --device cuda."
-        )
-    if engine.address is not None:
-        return "cuda" if kind == "cuda" else "cpu"
-    enough = _gpus() >= engine.workers
-    if kind == "cuda" and not enough:
-        raise SettingsError(
-            f"This machine has {_gpus()} CUDA devices for {engine.workers} workers.",
-            hint="Use fewer --workers, --device cpu, or --address of a larger cluster.",
-        )
-    return "cuda" if kind != "cpu" and enough else "cpu"
-
-
-def _gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count()
-
-
-def _connect(engine: Engine, worker: Mapping[str, float], folder: Path) -> None:
+def _connect(engine: EngineOptions, worker: Mapping[str, float], folder: Path) -> None:
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -129,7 +139,7 @@ def _connect(engine: Engine, worker: Mapping[str, float], folder: Path) -> None:
     _require_room(worker)
 
 
-def _unreachable(engine: Engine, error: Exception) -> SettingsError:
+def _unreachable(engine: EngineOptions, error: Exception) -> SettingsError:
     cause = str(error).strip().splitlines() or [type(error).__name__]
     if engine.address is None:
         return SettingsError(

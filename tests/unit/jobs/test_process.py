@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from movierec.jobs.launch import SPINS, start_process
+from movierec.jobs.process import SPINS, start_process
 from movierec.settings import Settings
 
 TELL = "import os; print(*map(os.environ.get, ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')))\n"
