@@ -66,8 +66,8 @@ Text: TypeAlias = Annotated[str, AfterValidator(_short)]
 Hash: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Time: TypeAlias = Annotated[AwareDatetime, Field(strict=False)]  # ISO 8601, as JSON has it
-Number: TypeAlias = int | float | None  # None: not measured
-Scalar: TypeAlias = bool | int | float | str | None
+Number: TypeAlias = float | int | None  # None: not measured
+Scalar: TypeAlias = float | int | bool | str | None
 Numbers: TypeAlias = dict[str, Number]
 Scalars: TypeAlias = dict[str, Scalar]
 

@@ -15,10 +15,10 @@ import numpy as np
 from movierec.errors import SettingsError
 from movierec.export.lists_files import as_table, check_suffix, write_tables
 from movierec.export.lists_parts import FinishedParts, parts_beside
+from movierec.folders import sync
 from movierec.inference.batch import Options, block_size
 from movierec.inference.version import LoadedVersion
 from movierec.progress import Progress, silent
-from movierec.store.folders import sync
 
 __all__ = ["Exported", "export_lists"]
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pyarrow import parquet
 
 from movierec.errors import SettingsError
-from movierec.store.folders import sync
+from movierec.folders import sync
 
 __all__ = ["FinishedParts", "parts_beside"]
 

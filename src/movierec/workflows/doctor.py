@@ -141,9 +141,9 @@ def _artifacts(settings: Settings) -> Iterator[Finding]:
         registry = Registry(settings, store)
         if registry.location is None:
             return
-        there, place = registry.whole_there(), registry.location
+        there, place = registry.shared.whole_there(), registry.location
         yield Finding("artifacts", "ok", f"{place}: {len(there)} versions")
-        for name in registry.waiting():
+        for name in registry.shared.waiting():
             hint = f"Push it: `movierec versions push {name}`."
             yield Finding("artifacts", "note", f"{name} is on this machine alone", hint)
         for record in registry.list():

@@ -67,7 +67,7 @@ def test_the_table_has_values_changes_and_intervals(trained):
 
 def test_the_baseline_is_the_current_version_unless_named(trained):
     with open_store(trained) as store:
-        Registry(trained, store).promote(B)
+        Registry(trained, store).promotion.promote(B)
     assert movierec(trained, "compare", A, B, "--json").facts["baseline"] == B
     assert movierec(trained, "compare", "current", A, "--json").facts["versions"] == [B, A]
     named = movierec(trained, "compare", A, B, "--baseline", A, "--json").facts

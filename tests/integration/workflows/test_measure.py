@@ -29,18 +29,18 @@ from movierec.errors import (
     StoreError,
 )
 from movierec.evaluation import evaluate, floors
+from movierec.folders import INCOMING
 from movierec.inference.load import load_version
 from movierec.jobs import submit_measure
 from movierec.jobs.execute import execute
 from movierec.jobs.foreground import measure_run, queue_measure, take_up
 from movierec.metadata import RecordedSplit, VersionMetadata
 from movierec.models.baselines.myfm import RatingTable
+from movierec.processes import own_mark
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.measurements import Measurements
 from movierec.settings import Settings
 from movierec.store import ACTIVE_STATES, VersionRecord, open_store
-from movierec.store.folders import INCOMING
-from movierec.store.processes import own_mark
 from movierec.workflows.compare import compare_versions, compared_versions
 from movierec.workflows.measure import common_test, evaluate_version, measure_together
 from tests.support import states

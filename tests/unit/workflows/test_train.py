@@ -243,7 +243,7 @@ def test_a_version_can_be_made_current_by_its_training(project, kept):
     record = train_version(project, "mean", make_current=True)
     assert record.is_current
     with open_store(project) as store:
-        Registry(project, store).promote(kept["report", "random"].name)
+        Registry(project, store).promotion.promote(kept["report", "random"].name)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whether the files of a version that came from elsewhere are what their names say.
+"""Checks on the files of a version that came from elsewhere: each is what its name says.
 
 No code in them is run, torch is not needed, and no file takes more memory than its size allows.
 """

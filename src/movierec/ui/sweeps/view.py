@@ -152,7 +152,7 @@ def _train(record: SweepRecord, sweep: RunRecord | None) -> None:
     parent = None if sweep is None else sweep.id
     run = jobs.submit_train(cache.settings(), **training, parent_id=parent)
     if best is not None:
-        cache.store().runs.tell(run.id, {"trial": best.number})
+        cache.store().runs.add_facts(run.id, {"trial": best.number})
     number = "" if best is None else f" trial {best.number} of"
     leave(f"Run {run.id} waits in the queue: it trains{number} {record.name}.")
 

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and what killed processes leave of them."""
+"""Folders that appear whole or not at all, their locks, and what killed processes left in them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from movierec.store.processes import is_alive, own_mark
+from filelock import FileLock, Timeout
+
+from movierec.errors import ArtifactError, MovierecError
+from movierec.processes import is_alive, own_mark
 
 __all__ = [
     "INCOMING",
@@ -18,14 +21,64 @@ __all__ = [
     "clear_abandoned",
     "discard",
     "incoming_folder",
+    "is_locked",
+    "locked",
     "remove_folder",
     "set_aside",
     "sync",
+    "writing",
 ]
 
 INCOMING = ".incoming-"
 REMOVED = ".removed-"
 FOREIGN_AGE_SECONDS = 86_400  # another host's process cannot be asked: wait a day
+LOCK, LOCK_SECONDS = ".lock", 60.0
+
+
+@contextmanager
+def writing(
+    folder: Path,
+    error_type: type[MovierecError] = ArtifactError,
+    hint: str = "Check its permissions and the free disk space.",
+) -> Iterator[None]:
+    """Make a folder; an OSError inside the block is raised as an error of this type."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise error_type(
+            f"{folder} cannot be written: {error.strerror or error}.", hint=hint
+        ) from error
+
+
+@contextmanager
+def locked(
+    folder: Path, doing: str, *, file: str = LOCK, seconds: float = LOCK_SECONDS
+) -> Iterator[None]:
+    """Let one process at a time change a folder.
+
+    Each `file` is a lock of its own; who takes two of them takes `LOCK` last.
+
+    Raises:
+        ArtifactError: another process is still `doing` it after so many seconds.
+
+    """
+    try:
+        with FileLock(folder / file, timeout=seconds):
+            yield
+    except Timeout as error:
+        raise ArtifactError(
+            f"Another movierec is {doing}.", hint="Wait for it, or end it, and try again."
+        ) from error
+
+
+def is_locked(folder: Path, file: str) -> bool:
+    """Return whether a process holds this lock now."""
+    try:
+        with FileLock(folder / file, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 @contextmanager
