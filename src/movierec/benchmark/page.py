@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from movierec.benchmark.picture import draw_accuracy, draw_new_users
-from movierec.benchmark.report import Report, write_whole
+from movierec.benchmark.report import Report
 from movierec.benchmark.summary import Section, curves_of, sections, summaries
 from movierec.benchmark.tables import comparisons, fold_table, new_user_table, split_table
 from movierec.errors import SettingsError
+from movierec.folders import write_whole
 
 __all__ = ["write_page"]
 

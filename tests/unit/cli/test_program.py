@@ -18,7 +18,7 @@ from movierec import errors
 from movierec.cli.main import COMMANDS, app, run
 from movierec.errors import MovierecError
 
-KINDS = [getattr(errors, name) for name in errors.__all__]
+KINDS = [kind for name in errors.__all__ if isinstance(kind := getattr(errors, name), type)]
 
 
 def loaded(target: str) -> object:
