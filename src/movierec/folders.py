@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, their locks, and what killed processes left in them."""
+"""Files and folders that appear whole or not at all, locks, and what killed processes left."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from movierec.errors import ArtifactError, MovierecError
+from movierec.errors import ArtifactError, MovierecError, SettingsError
 from movierec.processes import is_alive, own_mark
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "remove_folder",
     "set_aside",
     "sync",
+    "write_whole",
     "writing",
 ]
 
@@ -49,6 +50,30 @@ def writing(
         raise error_type(
             f"{folder} cannot be written: {error.strerror or error}.", hint=hint
         ) from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in one step: a reader, or the next start, sees the old one or the new one.
+
+    Raises:
+        SettingsError: it cannot be written.
+
+    """
+    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}")
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device; a folder refuses
+            path.write_text(text, encoding="utf-8")
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written: {error.strerror}.", hint="Name another file."
+        ) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager

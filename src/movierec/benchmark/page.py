@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from movierec.benchmark.picture import draw_accuracy, draw_new_users
-from movierec.benchmark.report import Report, write_whole
+from movierec.benchmark.report import Report
 from movierec.benchmark.row import Row
 from movierec.benchmark.summary import (
     COLUMNS,
@@ -22,6 +22,7 @@ from movierec.benchmark.summary import (
     summaries,
 )
 from movierec.errors import SettingsError
+from movierec.folders import write_whole
 
 __all__ = ["comparisons", "fold_table", "new_user_table", "split_table", "write_page"]
 

@@ -11,7 +11,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from movierec.benchmark.report import write_whole
 from movierec.cli.options import JsonOption, VersionsArgument
 from movierec.cli.output import emit, number, table
 from movierec.comparison.compare import as_csv, as_dict
@@ -19,6 +18,7 @@ from movierec.comparison.metrics import BY_KEY, METRICS
 from movierec.comparison.results import Comparison, Pair, SliceDiff
 from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.evaluation import Evaluation
+from movierec.folders import write_whole
 from movierec.settings import load_settings
 from movierec.workflows.compare import ComparedVersions, compared_versions
 from movierec.workflows.measure import evaluate_version

@@ -28,6 +28,7 @@ from movierec.cli.options import (
 from movierec.cli.output import emit, moment, number, progress_bar, table
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
+from movierec.folders import write_whole
 from movierec.jobs import submit_sweep
 from movierec.jobs.foreground import QueuedHere, queue_sweep, sweep_run, take_up
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
@@ -181,15 +182,15 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a sweep's trials, the best first, what mattered, and how to train the best."""
-    from movierec.sweeps.export import html_page, markdown_table, write_text
+    from movierec.sweeps.export import html_page, markdown_table
     from movierec.sweeps.report import sweep_record
 
     settings = load_settings()
     record = sweep_record(settings, name, importance=True)
     if html is not None:
-        write_text(html, html_page(settings, record))
+        write_whole(html, html_page(settings, record))
     if markdown is not None:
-        write_text(markdown, markdown_table(record))
+        write_whole(markdown, markdown_table(record))
     emit(as_json, record, lambda: _drawn(record, len(record.trials)))
 
 

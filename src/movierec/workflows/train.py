@@ -261,7 +261,7 @@ def _metrics(first: FitResult, at_best: Mapping[str, float]) -> dict[str, float]
 
 
 def _artifacts(fit: EnsembleFit) -> dict[str, Callable[[Path], None]]:
-    from movierec.models.ensemble import as_one_module
+    from movierec.models.graphsage.ensemble import as_one_module
     from movierec.training.checkpoint import save_tensors
 
     module = as_one_module([member.model for member in fit.members])

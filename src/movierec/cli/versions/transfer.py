@@ -15,6 +15,7 @@ from movierec.cli.options import JsonOption, VersionArgument
 from movierec.cli.output import console, emit, mib, progress_bar
 from movierec.cli.versions.tables import opened
 from movierec.errors import SettingsError
+from movierec.folders import write_whole
 from movierec.registry import Registry
 from movierec.registry.names import listed
 from movierec.settings import Settings, load_settings
@@ -93,13 +94,13 @@ def card(
     as_json: JsonOption = False,
 ) -> None:
     """Print a version's model card as Markdown: what it is, how good for whom, and its limits."""
-    from movierec.export.model_card import model_card, write_card
+    from movierec.export.model_card import model_card
 
     with opened() as (registry, store):
         record = registry.get(name)
         text = model_card(store, record)
     if to is not None:
-        write_card(to, text)
+        write_whole(to, text)
         emit(as_json, {"version": record.name, "path": to}, lambda: str(to))
     elif as_json:
         emit(as_json, {"version": record.name, "card": text}, str)

@@ -138,9 +138,9 @@ def _confirm(record: SweepRecord) -> None:
         )
         with st.container(horizontal=True):
             if _button(f"Yes, delete {name}", "really", icon="delete_forever"):
-                from movierec.sweeps.report import delete_sweep
+                from movierec.sweeps.storage import SweepStore
 
-                delete_sweep(cache.settings(), name)
+                SweepStore(cache.settings()).delete(name)
                 leave(f"The sweep {name} is deleted.")
             if _button(f"Keep {name}", "keep", icon="undo"):
                 del st.session_state[_DELETING]
