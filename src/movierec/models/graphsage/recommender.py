@@ -44,7 +44,7 @@ class SageRecommender:
     """One model, or the average of several, over the graph of the ratings it may know.
 
     Args:
-        members: trained; they are put into evaluation mode. See `models.graphsage.ensemble.average`.
+        members: trained; they are put into evaluation mode. See `ensemble.average`.
         features: of all users and movies, see `feature_tensors`.
         known: the ratings in the graph; not necessarily those they were trained on.
         scale: of the data set.
