@@ -7,9 +7,9 @@ import json
 import shutil
 import subprocess
 import sys
-from html import escape
 
 import pytest
+from markupsafe import escape
 
 from movierec.comparison.compare import as_csv, as_dict
 from movierec.comparison.metrics import METRICS, Metric, values_of
