@@ -1,5 +1,5 @@
 # Two images, docs/guide/DEPLOY.md: movierec for the dashboard and the worker, api for the REST API.
-# `make container` runs these very steps in a bare Debian.
+# `make container` builds and runs them where no registry can be reached.
 
 FROM debian:trixie-slim AS build
 RUN apt-get update \

@@ -1,11 +1,12 @@
 # `make` alone lists the targets. Works with GNU make 3.81, which macOS has.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test install api mlflow postgres ray s3 dev format lint type contracts bench container lock clean distclean
+.PHONY: help run test check install api mlflow postgres ray s3 dev format lint type contracts bench container lock clean distclean
 
 BOOTSTRAP := sh tools/bootstrap.sh
 BIN := .venv/bin
 PYTEST_ARGS ?= -n 2 --dist loadgroup
+CHECK_ARGS ?= tests/unit -n 2 -m "not slow and not browser and not postgres and not training"
 BENCH_ARGS ?= --split u1 --models report,default,svd,svdpp,knn,ease,popular --seeds 3
 
 help: ## list the targets
@@ -17,6 +18,9 @@ run: ## set everything up and open the dashboard (PORT=8501, PYTHON=…)
 test: dev lint type contracts ## set everything up, then check format, lint, types, imports and run the tests
 	@# two processes with one thread each: more threads only fight over two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: dev lint type contracts ## format, lint, types, imports and the quick unit tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(CHECK_ARGS)
 
 install: ## install what the dashboard and the commands need into .venv
 	@$(BOOTSTRAP) install
@@ -57,8 +61,8 @@ bench: ## compare the models on one split (BENCH_ARGS=…)
 	@$(BOOTSTRAP) bench
 	$(BIN)/movierec benchmark $(BENCH_ARGS)
 
-container: dev ## carry out Dockerfile and compose.yaml in a bare Debian (as root, 15 GiB, without Docker)
-	@$(BIN)/python -m tools.container
+container: ## build and run Dockerfile and compose.yaml without a registry (root on Debian, 25 GiB)
+	@tools/container.sh
 
 lock: ## lock again after a change of the dependencies in pyproject.toml
 	@$(BOOTSTRAP) poetry lock

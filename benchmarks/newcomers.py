@@ -6,7 +6,7 @@ Users are taken out of the graph of a GraphSAGE version, all at once, or one at 
 `--alone`, and come back as newcomers with the ratings that the version knew of them, or with their
 oldest ones as far as `--given`. The weights stay, which were trained with these users: the graph
 alone differs. "Listening" is `LoadedVersion.newcomer`, who hears the movies; "in the graph" is
-`workflows.in_graph`, where the movies hear them too; both are compared with "known", where all of
+`workflows.restore`, where the movies hear them too; both are compared with "known", where all of
 these users are in the graph together. Movies that the version knew of a user are not looked at.
 """
 
@@ -30,8 +30,7 @@ from movierec.models.graphsage.recommender import SageRecommender
 from movierec.models.graphsage.user_encoder import UserEncoder
 from movierec.models.residuals import fit_residuals
 from movierec.settings import load_settings
-from movierec.workflows.in_graph import person_in_graph
-from movierec.workflows.restore import restore_sage
+from movierec.workflows.restore import person_in_graph, restore_sage
 
 K = 10
 WAYS = ("listening", "in the graph", "known")

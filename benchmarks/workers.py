@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from movierec.cluster.engine import RayEngine
 from movierec.cluster.train import fit_on_ray
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, make_split
@@ -26,8 +27,9 @@ from movierec.errors import MovierecError
 from movierec.settings import Settings, load_settings
 from movierec.store import open_store
 from movierec.training.callbacks import EpochResult
+from movierec.training.options import TrainingOptions
 from movierec.workflows.requests import TrainRequest
-from movierec.workflows.train import training_options
+from movierec.workflows.version import Training
 
 
 def main() -> int:
@@ -87,8 +89,10 @@ def _request(dataset: str, workers: int, options: argparse.Namespace) -> TrainRe
 def _curve(
     request: TrainRequest, settings: Settings, dataset: Dataset, split: Split
 ) -> Sequence[EpochResult]:
-    options = training_options(request, settings)
-    return fit_on_ray(settings, request, dataset, split, options).first.result.history
+    engine = RayEngine(request.engine, settings)
+    options = TrainingOptions(device=engine.device(settings.device), seed=request.seed)
+    training = Training(request, dataset, split, options)
+    return fit_on_ray(request.engine, settings, training).first.result.history
 
 
 def _row(

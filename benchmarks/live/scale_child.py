@@ -134,19 +134,16 @@ def opened(task: Task) -> dict[str, Any]:
 
 def trained(task: Task) -> dict[str, Any]:
     """Take some steps of a training, with what must be done before the first."""
-    from movierec.data.splits import make_split
-    from movierec.workflows.fit import fit_model
     from movierec.workflows.requests import TrainRequest
-    from movierec.workflows.train import training_options
+    from movierec.workflows.train import fit_model, prepare
 
     settings, watch = task.settings, Steps(task.told["patience"])
     request = TrainRequest.of(dataset=task.name, hyperparameters=task.told["hyperparameters"])
     with _clock() as before:
-        dataset = load_dataset(task.name, settings)
-        split = make_split(dataset, request.split)
-        options = training_options(request, settings)
+        training = prepare(request, settings)
+        dataset, split = training.dataset, training.split
     with _clock() as fitting, suppress(_Enough):
-        fit_model(request, dataset, split, options, hooks=[watch])
+        fit_model(training, hooks=[watch])
     found = watch.as_dict()
     return {
         **found, **_model(task), "ratings": dataset.n_ratings, "train": len(split.train),
@@ -160,7 +157,7 @@ def whole(task: Task) -> dict[str, Any]:
     """Train, evaluate on the test part and keep a version, as `movierec train` does."""
     from movierec.errors import MovierecError
     from movierec.workflows.requests import TrainRequest
-    from movierec.workflows.train import train
+    from movierec.workflows.train import prepare, train
 
     preset = task.told.get("preset", "default")
     request = TrainRequest.of(
@@ -168,7 +165,7 @@ def whole(task: Task) -> dict[str, Any]:
     )
     try:
         with _clock() as seconds:
-            version = train(request, task.settings)
+            version = train(prepare(request, task.settings), task.settings)
     except MovierecError as error:
         return {"refused": str(error)}
     facts, measured = version.metadata, version.metadata.evaluation

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from movierec.jobs.launch import SPINS
+from movierec.jobs.process import SPINS
 from movierec.settings import Settings
 from movierec.training.callbacks import EpochResult, Plan
 

@@ -85,7 +85,8 @@ def train(
         make_current=make_current,
         hyperparameters=hyperparameters,
     )
-    return train_run(settings, queue_train(settings, request).id, hooks=hooks)
+    run = queue_train(settings, request)
+    return train_run(settings, run.id, prepared=run.prepared, hooks=hooks)
 
 
 def load_version(name: str = "current", *, settings: Settings | None = None) -> LoadedVersion:

@@ -1,4 +1,4 @@
-"""Circumstances of a computation: device, threads, seeds, logging, what it ran on."""
+"""The machine a computation runs on: device, threads, seeds, logging, seconds, memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pwd
 import resource
 import subprocess
 import sys
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "Stopwatch",
     "configure_logging",
     "git_state",
     "library_versions",
@@ -32,6 +35,25 @@ __all__ = [
 
 LIBRARIES = ("torch", "torch-geometric", "numpy", "scipy", "pandas", "scikit-surprise", "optuna")
 BENCH_LIBRARIES = ("implicit", "myfm", "matplotlib")  # those of the optional group `bench`
+
+
+class Stopwatch:
+    """Seconds of wall time per stage; `seconds` are those of stages measured before."""
+
+    def __init__(self, seconds: Mapping[str, float] | None = None) -> None:
+        self.seconds = dict(seconds or {})
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure what is done within the block."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 3)
+
+    @property
+    def total(self) -> float:
+        """Seconds of all stages."""
+        return round(sum(self.seconds.values()), 3)
 
 
 def pick_device(name: str = "auto") -> torch.device:

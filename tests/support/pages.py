@@ -53,7 +53,7 @@ def alts_of(at: AppTest) -> list[str]:
 
 def without_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs be queued for real, and no process take them."""
-    for module in ("", ".measures", ".submit", ".sweeps"):
+    for module in ("", ".submit"):
         monkeypatch.setattr(f"movierec.jobs{module}.ensure_worker", lambda _settings: None)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tools.bootstrap.postgres import find_postgres
+from tools.bootstrap.machine import find_postgres
 
 USER, PASSWORD = "movierec", "ein Geheimnis/%"  # a URL has to quote it
 PATIENCE = 120.0  # seconds; only a hanging server takes so long

@@ -17,8 +17,7 @@ from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyper
 from movierec.models.graphsage.network import GraphSage, Sizes
 from movierec.models.graphsage.recommender import feature_tensors
 from movierec.training.callbacks import EpochResult, Hook, Plan
-from movierec.training.ensemble import EnsembleFit, fit_members
-from movierec.training.fit import SageFit, fit_sage
+from movierec.training.fit import EnsembleFit, FitTask, SageFit, fit_members, fit_sage
 from movierec.training.options import TrainingOptions
 from tests.support.factories import make_dataset
 
@@ -113,14 +112,16 @@ def fit(
     dataset = dataset or make_dataset()
     train, validation = parts_of(dataset)
     return fit_sage(
-        dataset,
-        train,
-        validation,
-        config,
-        TrainingOptions(device=device, seed=seed, checkpoint=checkpoint),
-        measure=None if config.ranks_only else rmse_on(validation),
-        hooks=hooks,
-        resume=resume,
+        FitTask(
+            dataset,
+            train,
+            validation,
+            config,
+            TrainingOptions(device=device, seed=seed, checkpoint=checkpoint),
+            measure=None if config.ranks_only else rmse_on(validation),
+            hooks=hooks,
+            resume=resume,
+        )
     )
 
 
@@ -139,16 +140,18 @@ def fit_version(
     dataset = dataset or make_dataset()
     train, validation = parts_of(dataset)
     return fit_members(
-        dataset,
-        train,
-        validation,
-        config,
-        TrainingOptions(device="cpu", seed=seed, checkpoint=checkpoint),
+        FitTask(
+            dataset,
+            train,
+            validation,
+            config,
+            TrainingOptions(device="cpu", seed=seed, checkpoint=checkpoint),
+            measure=None if config.ranks_only else rmse_on(validation),
+            hooks=hooks,
+            resume=resume,
+        ),
         members=members,
         refit_on=dataset.ratings if refit else None,
-        measure=None if config.ranks_only else rmse_on(validation),
-        hooks=hooks,
-        resume=resume,
     )
 
 

@@ -1,59 +1,67 @@
-"""Dockerfile and compose.yaml: read as `make container` reads them, without starting anything."""
+"""Dockerfile and compose.yaml name what exists; `make container` builds and runs them."""
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from movierec.settings import Settings
 from tests.integration.test_docs import complaint
-from tools.bootstrap.checks import SetupError
-from tools.container.compose import Service, read_services
-from tools.container.dockerfile import Copy, Run, Stage, expanded, pairs, read_stages
-from tools.container.root import mirror_of_this_machine
 
 PROJECT = Path(__file__).resolve().parents[2]
-VALUES = {"POSTGRES_PASSWORD": "a", "MOVIEREC_API_KEYS": "b"}
+COMPOSE = (PROJECT / "compose.yaml").read_text("utf-8")
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
+OURS = {name: each for name, each in SERVICES.items() if "build" in each}
 LOOPBACK = r"127\.0\.0\.1|0\.0\.0\.0|localhost"
 
 
-@pytest.fixture(scope="module")
-def stages() -> list[Stage]:
-    return read_stages((PROJECT / "Dockerfile").read_text("utf-8"))
+def read_stages(name: str) -> dict[str, list[tuple[str, str]]]:
+    """Return each stage of a Dockerfile with the word and the rest of its instructions."""
+    lines = re.sub(r"^#.*\n", "", (PROJECT / name).read_text("utf-8"), flags=re.MULTILINE)
+    stages: dict[str, list[tuple[str, str]]] = {}
+    for line in re.sub(r"\\\n\s*", "", lines).splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "FROM":
+            stages[rest.rpartition(" ")[2]] = found = []
+        elif word:
+            found.append((word, rest))
+    return stages
 
 
-@pytest.fixture(scope="module")
-def services() -> dict[str, Service]:
-    return read_services(PROJECT / "compose.yaml", VALUES)
+STAGES = read_stages("Dockerfile")
+COMMANDS = {target: json.loads(dict(STAGES[target])["CMD"]) for target in ("movierec", "api")}
 
 
-def test_images_run_as_somebody_who_may_not_change_them(stages: list[Stage]) -> None:
-    for stage in stages[-2:]:
-        words = [each.word for each in stage.instructions]
-        user = stage.last("USER")
-        assert user is not None
-        assert user.rest not in ("root", "0")
-        assert {*words[words.index("USER") :]} <= {"USER", "EXPOSE", "HEALTHCHECK", "CMD"}
-        assert stage.health
+def rests(word: str) -> list[str]:
+    return [rest for stage in STAGES.values() for each, rest in stage if each == word]
 
 
-def test_what_is_copied_is_there_and_let_through(stages: list[Stage]) -> None:
+@pytest.mark.parametrize("target", COMMANDS)
+def test_images_run_as_somebody_who_may_not_change_them(target: str) -> None:
+    words = [word for word, _ in STAGES[target]]
+    assert dict(STAGES[target])["USER"] not in ("root", "0")
+    assert words[words.index("USER") :] == ["USER", "EXPOSE", "HEALTHCHECK", "CMD"]
+
+
+def test_what_is_copied_is_there_and_let_through() -> None:
     ignored = (PROJECT / ".dockerignore").read_text("utf-8").splitlines()
-    for stage in stages:
-        copies = [Copy.of(each.rest) for each in stage.instructions if each.word == "COPY"]
-        for source in [name for copy in copies if not copy.stage for name in copy.sources]:
-            assert (PROJECT / source).exists(), source
-            assert f"!{Path(source).parts[0]}" in ignored
+    copies = [shlex.split(rest)[:-1] for rest in rests("COPY") if "--from=" not in rest]
+    for source in [source for copy in copies for source in copy]:
+        assert (PROJECT / source).exists(), source
+        assert f"!{Path(source).parts[0]}" in ignored
     assert "*" in ignored
     assert not {"!data", "!models", "!.env", "!.venv", "!.git"} & {*ignored}
 
 
-def test_the_image_installs_groups_that_are_locked(stages: list[Stage]) -> None:
-    lines = [Run.of(each.rest).line for stage in stages for each in stage.instructions]
-    line = next(line for line in lines if "bootstrap.sh" in line)
+def test_the_image_installs_groups_that_are_locked() -> None:
+    line = next(line for line in rests("RUN") if "bootstrap.sh" in line)
     groups = line.partition(" install ")[2].split()
     known = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
     assert groups == ["api", "postgres", "s3"]
@@ -62,87 +70,57 @@ def test_the_image_installs_groups_that_are_locked(stages: list[Stage]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Dockerfile", "compose.yaml", ".dockerignore", *(f"tools/container/{name}.py" for name in (
-        "__init__", "__main__", "compose", "dockerfile", "root", "services"))],
+    ["Dockerfile", "compose.yaml", ".dockerignore", "tools/container.sh",
+     "tools/postgres.Dockerfile"],
 )  # fmt: skip
 def test_no_address_of_an_index_or_mirror_is_written_down(name: str) -> None:
     text = (PROJECT / name).read_text("utf-8")
     assert re.findall(rf"https?://(?!{LOOPBACK})[\w.]+", text) == []
 
 
-def test_the_services_are_the_three_and_the_database(services: dict[str, Service]) -> None:
-    assert {*services} == {"dashboard", "api", "worker", "postgres"}
-    assert all(
-        services[name].needs == {"postgres": "service_healthy"}
-        for name in ("dashboard", "api", "worker")
-    )
-    assert services["postgres"].health[0] == "sh"
+def test_the_services_are_the_three_and_the_database() -> None:
+    assert {*OURS} == {"dashboard", "api", "worker"}
+    assert {*SERVICES} - {*OURS} == {"postgres"}
+    needs = [each["depends_on"] for each in OURS.values()]
+    assert needs == [{"postgres": {"condition": "service_healthy"}}] * 3
+    assert SERVICES["postgres"]["healthcheck"]["test"][0] == "CMD-SHELL"
 
 
-def test_every_setting_that_is_given_exists(
-    services: dict[str, Service], stages: list[Stage]
-) -> None:
-    given = {name for each in services.values() for name in each.environment}
-    given |= {n for s in stages for e in s.instructions if e.word == "ENV" for n in pairs(e.rest)}
+def test_every_setting_that_is_given_exists() -> None:
+    given = {name for each in OURS.values() for name in each["environment"]}
+    given |= {word.partition("=")[0] for rest in rests("ENV") for word in shlex.split(rest)}
     ours = {name.removeprefix("MOVIEREC_").lower() for name in given if "MOVIEREC_" in name}
     assert {"home", "database_url", "api_keys"} <= ours <= {*Settings.model_fields}
 
 
-def test_the_commands_exist(services: dict[str, Service], stages: list[Stage]) -> None:
-    images = {stage.name: stage.command for stage in stages}
-    ours = {n: s.command or images[s.target] for n, s in services.items() if s.target}
+def test_the_commands_exist() -> None:
+    ours = {n: s.get("command") or COMMANDS[s["build"]["target"]] for n, s in OURS.items()}
     assert ours.pop("dashboard")[:3] == ["streamlit", "run", "Home.py"]
     assert {command[0] for command in ours.values()} == {"movierec"}
     assert {n: complaint(" ".join(c[1:])) for n, c in ours.items()} == {"api": "", "worker": ""}
 
 
-def test_only_this_machine_reaches_the_ports() -> None:
-    text = (PROJECT / "compose.yaml").read_text("utf-8")
-    ports = re.findall(r"ports:\n\s+- (.*)", text)
-    assert [port.startswith("127.0.0.1:") for port in ports] == [True, True]
+def test_ports_are_those_of_the_images_and_only_this_machine_reaches_them() -> None:
+    for name in ("dashboard", "api"):
+        ((address, *_, inside),) = (port.split(":") for port in OURS[name]["ports"])
+        target = OURS[name]["build"]["target"]
+        assert (address, inside) == ("127.0.0.1", dict(STAGES[target])["EXPOSE"])
+        assert inside in " ".join(COMMANDS[target])
+        assert f":{inside}/" in dict(STAGES[target])["HEALTHCHECK"]
+    assert "ports" not in OURS["worker"]
+    assert "ports" not in SERVICES["postgres"]
 
 
-@pytest.mark.parametrize("missing", VALUES)
-def test_there_is_no_password_but_the_one_that_is_given(missing: str) -> None:
-    values = {name: value for name, value in VALUES.items() if name != missing}
-    with pytest.raises(SetupError, match=missing):
-        read_services(PROJECT / "compose.yaml", values)
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "MOVIEREC_API_KEYS"])
+def test_there_is_no_password_but_the_one_that_is_given(name: str) -> None:
+    uses = re.findall(rf"\$\{{{name}(.*)\}}", COMPOSE)
+    assert uses
+    assert {*uses} == {f":?put {name} into .env"}
 
 
-def test_a_dockerfile_is_read_as_an_engine_reads_it() -> None:
-    text = (
-        "# a comment\nFROM debian:a AS one\nENV A=1 \\\n    B='two words'\nRUN x \\\n# between\n"
-        ' && y\nFROM one\nCOPY --from=one /a b/ ./\nCMD ["c", "d"]\n'
-    )
-    first, second = read_stages(text)
-    assert (first.name, first.base, second.base) == ("one", "debian:a", "one")
-    assert pairs(first.instructions[0].rest) == {"A": "1", "B": "two words"}
-    assert first.instructions[1].rest == "x && y"
-    assert Copy.of(second.instructions[0].rest) == Copy("one", ["/a", "b/"], "./")
-    assert second.command == ["c", "d"]
-    assert expanded("$A:${B}:$C", {"A": "1", "B": "2"}) == "1:2:"
-
-
-def test_mounts_are_taken_from_a_run() -> None:
-    run = Run.of("--mount=type=secret,id=a --mount=type=cache,target=/c x --mount=y")
-    assert run.line == "x --mount=y"
-    assert [(m.kind, m.name, str(m.target)) for m in run.mounts] == [
-        ("secret", "a", "/run/secrets/a"),
-        ("cache", "", "/c"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("sources.list", "# deb x\ndeb [signed-by=/k] MIRROR/debian stable main\n"),
-        ("sources.list.d/debian.sources", "Types: deb\nURIs: MIRROR/debian/\nSuites: stable\n"),
-    ],
-)
-def test_the_mirror_is_the_one_that_apt_has(tmp_path: Path, name: str, text: str) -> None:
-    path = tmp_path / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text.replace("MIRROR", "http://127.0.0.1"), "utf-8")
-    (tmp_path / "sources.list.d").mkdir(exist_ok=True)
-    (tmp_path / "sources.list.d" / "other.sources.disabled").write_text("URIs: no/debian\n")
-    assert mirror_of_this_machine(tmp_path).rstrip("/") == "http://127.0.0.1/debian"
+def test_the_stand_in_for_the_database_has_the_version_and_the_folder_of_the_real_one() -> None:
+    ((base, lines),) = read_stages("tools/postgres.Dockerfile").items()
+    version = SERVICES["postgres"]["image"].partition(":")[2].partition("-")[0]
+    assert f"/postgresql/{version}/" in dict(lines)["ENV"]
+    assert SERVICES["postgres"]["volumes"][0].partition(":")[2] in dict(lines)["ENV"]
+    assert f"FROM {base} AS " in (PROJECT / "Dockerfile").read_text("utf-8")

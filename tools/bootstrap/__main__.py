@@ -7,10 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.bootstrap.browser import ensure_chromium
-from tools.bootstrap.checks import SetupError, check_port
 from tools.bootstrap.environment import ensure_environment, run_poetry
-from tools.bootstrap.postgres import ensure_postgres
+from tools.bootstrap.machine import SetupError, check_port, ensure_chromium, ensure_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "bin"

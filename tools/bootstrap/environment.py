@@ -15,18 +15,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.bootstrap.checks import GIB, SetupError, check_platform, check_space, free_bytes
 from tools.bootstrap.index import PipConfig, explain_index, poetry_environment, read_pip_config
-
-__all__ = ["POETRY", "STAMP", "Stamp", "ensure_environment", "run_poetry", "venv_version"]
+from tools.bootstrap.machine import GIB, SetupError, check_platform, check_space, free_bytes
 
 POETRY = ("poetry==2.5.1", "poetry-plugin-pypi-mirror==0.6.5")
 STAMP = ".movierec-installed"
-_VERSION = re.compile(r"^version\w* = (\d+)\.(\d+)", re.MULTILINE)
 LOCKED = ("pyproject.toml", "poetry.lock")
 # Linux: 5.9 and 3.0 GiB measured on x86, where PyTorch brings CUDA. macOS: an estimate.
-INSTALLED = {"Linux": 7 * GIB, "Darwin": 2 * GIB}
-DOWNLOADED = {"Linux": 3 * GIB, "Darwin": 1 * GIB}
+INSTALLED, DOWNLOADED = (7 * GIB, 3 * GIB) if sys.platform == "linux" else (2 * GIB, 1 * GIB)
+_VERSION = re.compile(r"^version\w* = (\d+)\.(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -39,10 +36,8 @@ class Stamp:
     @classmethod
     def of(cls, root: Path, groups: Iterable[str]) -> Stamp:
         """Return the stamp that an installation of these groups would get now."""
-        digest = hashlib.sha256()
-        for name in LOCKED:
-            digest.update((root / name).read_bytes())
-        return cls(digest.hexdigest(), tuple(sorted(groups)))
+        content = b"".join((root / name).read_bytes() for name in LOCKED)
+        return cls(hashlib.sha256(content).hexdigest(), tuple(sorted(groups)))
 
     @classmethod
     def read(cls, venv: Path) -> Stamp | None:
@@ -72,17 +67,21 @@ def ensure_environment(root: Path, groups: Sequence[str]) -> None:
         SetupError: something is missing; the line says what.
 
     """
-    if _is_ready(root, groups):
-        return
-    with _one_at_a_time(root):
-        if not _is_ready(root, groups):
-            _install(root, groups)
+    if not _is_ready(root, groups):
+        with _one_at_a_time(root):
+            if not _is_ready(root, groups):
+                _install(root, groups)
 
 
 def _is_ready(root: Path, groups: Iterable[str]) -> bool:
-    venv = root / ".venv"
-    have = Stamp.read(venv)
-    return have is not None and have.covers(Stamp.of(root, groups)) and _keeps(venv_version(venv))
+    have = Stamp.read(root / ".venv")
+    return have is not None and have.covers(Stamp.of(root, groups)) and _keeps(root / ".venv")
+
+
+def _keeps(venv: Path) -> bool:
+    """Say whether an environment can stay; PYTHON=… asks for one of its own version."""
+    version = venv_version(venv)
+    return bool(version) and (not os.environ.get("PYTHON") or version == sys.version_info[:2])
 
 
 def _install(root: Path, groups: Iterable[str]) -> None:
@@ -90,8 +89,10 @@ def _install(root: Path, groups: Iterable[str]) -> None:
     venv = root / ".venv"
     have = Stamp.read(venv)
     wanted = Stamp.of(root, {*groups, *(have.groups if have else ())})
-    if not _keeps(venv_version(venv)):
-        _check_space(root, venv)
+    if not _keeps(venv):
+        if not venv.exists():  # an old one makes room for the new one
+            cache = Path(os.environ.get("POETRY_CACHE_DIR") or Path.home())
+            check_space({root: INSTALLED, cache: DOWNLOADED})
         _new_environment(venv)
     (venv / STAMP).unlink(missing_ok=True)
     # without a stamp nobody knows what else was put there on purpose: only add
@@ -99,12 +100,6 @@ def _install(root: Path, groups: Iterable[str]) -> None:
     # `--with` would bring dev too, which is not optional for Poetry
     run_poetry(root, [verb, "--only", ",".join(wanted.groups)])
     wanted.write(venv)
-
-
-def _keeps(version: tuple[int, int] | None) -> bool:
-    """Say whether an environment of this Python can stay; PYTHON=… asks for its own."""
-    asked = os.environ.get("PYTHON")
-    return version is not None and (not asked or version == sys.version_info[:2])
 
 
 def venv_version(venv: Path) -> tuple[int, int] | None:
@@ -117,14 +112,6 @@ def venv_version(venv: Path) -> tuple[int, int] | None:
     if not (found and here and (venv / "bin" / "python").exists()):
         return None
     return int(found[1]), int(found[2])
-
-
-def _check_space(root: Path, venv: Path) -> None:
-    if venv.exists():
-        return  # the old one makes room for the new one
-    system = platform.system()
-    cache = Path(os.environ.get("POETRY_CACHE_DIR") or Path.home())
-    check_space({root: INSTALLED.get(system, GIB), cache: DOWNLOADED.get(system, GIB)})
 
 
 def _new_environment(folder: Path) -> None:
@@ -145,52 +132,40 @@ def run_poetry(root: Path, arguments: Sequence[str]) -> None:
         SetupError: Poetry failed, explained as far as it can be found out.
 
     """
-    environ = dict(os.environ)
-    pip = _ensure_poetry(root / ".poetry", environ)
-    command = [str(root / ".poetry/bin/poetry"), *arguments, "--no-interaction"]
-    if _call(command, root, poetry_environment(pip, environ)):
-        raise SetupError(_explain(root, pip) or "Poetry failed: the lines above say why.")
-
-
-def _ensure_poetry(folder: Path, environ: Mapping[str, str]) -> PipConfig:
-    """Put the project's own Poetry there; return what the pip beside it is configured for.
-
-    A Poetry on PATH is not used: its version and plugins are anyone's guess.
-    """
+    folder, environ = root / ".poetry", dict(os.environ)
     stamp, wanted = folder / STAMP, " ".join(POETRY)
+    # a Poetry on PATH is not used: its version and plugins are anyone's guess
     there = stamp.exists() and stamp.read_text("utf-8") == wanted and venv_version(folder)
     if not there:
         _say(f"Installing {POETRY[0].replace('==', ' ')} into {folder.name} (once)")
         _new_environment(folder)
-    python = str(folder / "bin" / "python")
+    python = str(folder / "bin/python")
     pip = read_pip_config(python, environ)
     if not there:
-        install = [python, "-m", "pip", "install", "--quiet", *POETRY]
-        if _call(install, folder, {**environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}):
-            raise SetupError(_explain(folder, pip) or "pip failed: the lines above say why.")
+        quiet = ["--quiet", "--disable-pip-version-check"]
+        _call([python, "-m", "pip", "install", *quiet, *POETRY], root, environ, pip)
         stamp.write_text(wanted, "utf-8")
-    return pip
+    command = [str(folder / "bin/poetry"), *arguments, "--no-interaction"]
+    _call(command, root, poetry_environment(pip, environ), pip)
 
 
-def _explain(folder: Path, pip: PipConfig) -> str:
-    if free_bytes(folder) < GIB // 2:
-        return f"The disk of {folder} is full: free some space and run it again."
-    return explain_index(pip)
-
-
-def _call(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> int:
-    """Run a command that nobody answers questions for; return its exit status."""
+def _call(command: Sequence[str], root: Path, environ: Mapping[str, str], pip: PipConfig) -> None:
+    """Run a command that nobody answers questions for."""
     sys.stdout.flush()
-    done = subprocess.run(command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, check=False)
-    return done.returncode
+    done = subprocess.run(command, cwd=root, env=environ, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode == 0:
+        return
+    if free_bytes(root) < GIB // 2:
+        raise SetupError(f"The disk of {root} is full: free some space and run it again.")
+    name = "Poetry" if "poetry" in Path(command[0]).name else "pip"
+    raise SetupError(explain_index(pip) or f"{name} failed: the lines above say why.")
 
 
 @contextmanager
 def _one_at_a_time(root: Path) -> Iterator[None]:
     """Wait for another set-up of this folder to finish."""
-    folder = root / ".cache"
-    folder.mkdir(exist_ok=True)
-    with (folder / "setup.lock").open("w") as lock:
+    (root / ".cache").mkdir(exist_ok=True)
+    with (root / ".cache/setup.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -17,9 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from tools.bootstrap.checks import SetupError
-
-__all__ = ["PipConfig", "explain_index", "poetry_environment", "read_pip_config"]
+from tools.bootstrap.machine import SetupError
 
 # pip merges its files, its variables and its built-in defaults here; `pip config list` would
 # print the files and leave the merging, and the default, to us.
@@ -27,8 +25,9 @@ _ASK_PIP = """
 import json
 from pip._internal.commands import create_command
 options = create_command("install").parser.get_default_values()
-names = ("index_url", "cert", "client_cert", "proxy", "timeout")
-print(json.dumps({name: getattr(options, name) or "" for name in names}))
+names = ("index_url", "cert", "client_cert", "proxy")
+known = {name: getattr(options, name) or "" for name in names}
+print(json.dumps({**known, "timeout": float(options.timeout)}))
 """
 # A mirror that fetches a large wheel for the first time can be silent for a while.
 _PATIENCE = 60
@@ -48,11 +47,6 @@ class PipConfig:
     proxy: str = ""
     timeout: float = 15.0
 
-    @property
-    def host(self) -> str:
-        """Name of the machine that the index is on."""
-        return urlsplit(self.index_url).hostname or self.index_url
-
 
 def read_pip_config(python: str, environ: Mapping[str, str]) -> PipConfig:
     """Return the configuration of the pip of an environment.
@@ -69,16 +63,11 @@ def read_pip_config(python: str, environ: Mapping[str, str]) -> PipConfig:
             "pip's configuration cannot be read: try `python3 -m pip config debug`, "
             "or delete .poetry and run it again."
         ) from None
-    mirror = environ.get("POETRY_PYPI_MIRROR_URL") or options.pop("index_url")
-    options.pop("index_url", None)
-    options["timeout"] = float(options["timeout"] or 0)
-    return PipConfig(*_without_credentials(mirror), **options)
-
-
-def _without_credentials(url: str) -> tuple[str, str, str]:
-    parts = urlsplit(url)
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
-    return bare.geturl(), unquote(parts.username or ""), unquote(parts.password or "")
+    url = urlsplit(environ.get("POETRY_PYPI_MIRROR_URL") or options["index_url"])
+    options["index_url"] = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+    return PipConfig(
+        **options, username=unquote(url.username or ""), password=unquote(url.password or "")
+    )
 
 
 def poetry_environment(pip: PipConfig, environ: Mapping[str, str]) -> dict[str, str]:
@@ -94,10 +83,9 @@ def poetry_environment(pip: PipConfig, environ: Mapping[str, str]) -> dict[str, 
         "POETRY_HTTP_BASIC_PYPI_PASSWORD": pip.password,
         "POETRY_REQUESTS_TIMEOUT": str(round(max(pip.timeout, _PATIENCE))),
     }
-    chosen = {name: value for name, value in environ.items() if name not in _MISLEADING}
     return {
         **{name: value for name, value in ours.items() if value},
-        **chosen,
+        **{name: value for name, value in environ.items() if name not in _MISLEADING},
         "POETRY_PYPI_MIRROR_URL": pip.index_url,
         "POETRY_VIRTUALENVS_CREATE": "true",
         "POETRY_VIRTUALENVS_IN_PROJECT": "true",
@@ -107,12 +95,13 @@ def poetry_environment(pip: PipConfig, environ: Mapping[str, str]) -> dict[str, 
 
 def explain_index(pip: PipConfig, timeout: float = 15.0) -> str:
     """Return one line on why the index cannot be used, or nothing when it answers."""
+    host = urlsplit(pip.index_url).hostname or pip.index_url
     try:
         _open(pip, timeout)
     except urllib.error.HTTPError as error:
-        return _explain_status(pip.host, error.code)
+        return _explain_status(host, error.code)
     except (OSError, ValueError) as error:
-        return _explain_failure(pip.host, getattr(error, "reason", error))
+        return _explain_failure(host, getattr(error, "reason", error))
     return ""
 
 
@@ -122,17 +111,18 @@ def _open(pip: PipConfig, timeout: float) -> None:
         pair = base64.b64encode(f"{pip.username}:{pip.password}".encode()).decode()
         request.add_header("Authorization", f"Basic {pair}")
     context = ssl.create_default_context(cafile=pip.cert or None)
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
-    if pip.proxy:
-        handlers.append(urllib.request.ProxyHandler({"http": pip.proxy, "https": pip.proxy}))
-    urllib.request.build_opener(*handlers).open(request, timeout=timeout).close()
+    proxies = {"http": pip.proxy, "https": pip.proxy} if pip.proxy else None
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=context), urllib.request.ProxyHandler(proxies)
+    )
+    opener.open(request, timeout=timeout).close()
 
 
 def _explain_status(host: str, code: int) -> str:
     if code in (401, 403, 407):
         return (
             f"The package index {host} refuses the credentials ({code}): correct the user and "
-            "password in pip's index-url or proxy (`pip config list`)."
+            f"password in pip's index-url or proxy (`pip config list`)."
         )
     if code >= 500:
         return f"The package index {host} is out of order ({code}): try again later."
@@ -150,28 +140,21 @@ def _explain_failure(host: str, reason: object) -> str:
         )
     if not _has_route():
         return "This machine has no network: connect it and run it again."
-    if isinstance(reason, socket.gaierror):
-        return (
-            f"The package index {host} cannot be found: check the network, or pip's index-url "
-            "and proxy (`pip config list`)."
-        )
+    what = "found" if isinstance(reason, socket.gaierror) else f"reached ({reason})"
     return (
-        f"The package index {host} cannot be reached ({reason}): check the network, or pip's "
-        "index-url and proxy (`pip config list`)."
+        f"The package index {host} cannot be {what}: check the network, or pip's index-url and "
+        f"proxy (`pip config list`)."
     )
 
 
 def _has_route() -> bool:
     """Say whether anything outside could be reached; connecting UDP sends nothing."""
     # the addresses that are reserved for documentation (RFC 5737, RFC 3849)
-    outside = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
-    return any(_routes_to(family, address) for family, address in outside)
-
-
-def _routes_to(family: socket.AddressFamily, address: str) -> bool:
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))
-    except OSError:
-        return False
-    return True
+    for family, address in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((address, 9))
+        except OSError:
+            continue
+        return True
+    return False

@@ -13,28 +13,27 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from movierec.data.dataset import Dataset
 from movierec.data.splits import Split, make_split
 from movierec.errors import MovierecError, SplitError
 from movierec.evaluation import Evaluation, evaluate
-from movierec.evaluation.result import json_safe
 from movierec.metadata import VersionMetadata
 from movierec.models.protocol import Recommender
-from movierec.registry import Registry, VersionDraft
-from movierec.runtime import peak_memory_mb
+from movierec.plain import plain
+from movierec.registry import Registry
+from movierec.runtime import Stopwatch, peak_memory_mb
 from movierec.settings import Settings, load_settings
 from movierec.store import Store, open_store
-from movierec.workflows.baselines import measured_floors
-from movierec.workflows.fit import Fitted, fit_model
+from movierec.workflows.baselines import measured_baselines
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
-from movierec.workflows.train import training_options
+from movierec.workflows.train import fit_model, prepare
+from movierec.workflows.version import Fitted, Training, version_draft
 
 __all__ = ["ROW_KEYS", "Row", "label_of", "measure_rows"]
 
@@ -70,58 +69,37 @@ def measure_rows(requests: Sequence[TrainRequest], settings: Settings) -> list[R
         SplitError: the requests do not share their train and validation part.
 
     """
-    job = _fitted(requests, settings)
-    seconds = [_predict(job.fitted.recommender, job.dataset, split) for split in job.splits]
+    trainings, fitted, stages = _fitted(requests, settings)
+    seconds = [_predict(fitted.recommender, training) for training in trainings]
     peak = peak_memory_mb()
     rows = []
     with _scratch(settings) as (scratch, store):
-        for request, split, predict_seconds in zip(requests, job.splits, seconds, strict=True):
-            clock = _Clock(dict(job.stages))
-            found = _stored(request, job, split, clock, scratch, store)
-            row = _row(request, job, split, found, clock)
+        for training, predict_seconds in zip(trainings, seconds, strict=True):
+            watch = Stopwatch(stages)
+            found = _stored(training, fitted, watch, scratch, store)
+            row = _row(training, fitted, found, watch)
             rows.append(
                 row | {"predict_seconds": predict_seconds, "peak_memory_mb": round(peak, 1)}
             )
     return rows
 
 
-@dataclass
-class _Clock:
-    """Seconds of wall time per stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - started, 3)
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """A fitted model and the splits it is measured on, which share their train part."""
-
-    dataset: Dataset
-    splits: Sequence[Split]
-    fitted: Fitted
-    stages: Mapping[str, float]
-
-
-def _fitted(requests: Sequence[TrainRequest], settings: Settings) -> _Job:
-    first, clock = requests[0], _Clock()
-    options = training_options(first, settings)
-    with open_store(settings) as store, clock.stage("load"):
-        dataset = store.datasets.load(first.dataset)
-    with clock.stage("split"):
-        split = make_split(dataset, first.split)
-    others = [make_split(dataset, request.split) for request in requests[1:]]
-    _require_shared([split, *others])
-    if first.preset in SLOW_IMPORTS:
-        import_module(SLOW_IMPORTS[first.preset])
-    with clock.stage("fit"):
-        fitted = fit_model(first, dataset, split, options)
-    return _Job(dataset, [split, *others], fitted, clock.seconds)
+def _fitted(
+    requests: Sequence[TrainRequest], settings: Settings
+) -> tuple[list[Training], Fitted, Mapping[str, float]]:
+    """Fit the first request; return the trainings of all, the model, and the seconds by stage."""
+    first = prepare(requests[0], settings)
+    trainings = [first]
+    for request in requests[1:]:
+        split = make_split(first.dataset, request.split)
+        trainings.append(replace(first, request=request, split=split))
+    _require_shared([training.split for training in trainings])
+    if first.request.preset in SLOW_IMPORTS:
+        import_module(SLOW_IMPORTS[first.request.preset])
+    watch = Stopwatch(first.seconds)
+    with watch.stage("fit"):
+        fitted = fit_model(first)
+    return trainings, fitted, watch.seconds
 
 
 def _require_shared(splits: Sequence[Split]) -> None:
@@ -148,62 +126,52 @@ def _scratch(settings: Settings) -> Iterator[tuple[Settings, Store]]:
 
 
 def _stored(
-    request: TrainRequest, job: _Job, split: Split, clock: _Clock, scratch: Settings, store: Store
+    training: Training, fitted: Fitted, watch: Stopwatch, scratch: Settings, store: Store
 ) -> Evaluation:
-    """Do what `workflows.train` does after the fit, in the scratch project."""
-    with clock.stage("evaluate"):
-        found = evaluate(job.fitted.recommender, job.dataset, split)
-    with clock.stage("floors"):
+    """Evaluate and save a version in the scratch project, as a training does after its fit."""
+    with watch.stage("evaluate"):
+        found = evaluate(fitted.recommender, training.dataset, training.split)
+    with watch.stage("floors"):
         facts = {"evaluation": found.as_dict(), "slices": found.slice_rows()}
-        facts["floors"] = measured_floors(job.dataset, split, scratch)
-    with clock.stage("save"):
-        told = job.fitted.recommender.with_interactions(job.dataset.ratings.take(split.support))
-        frames = {"per_user.parquet": found.per_user, "per_rating.parquet": found.per_rating}
-        draft = VersionDraft(
-            model=job.fitted.kind,
-            preset=request.preset,
-            dataset_name=job.dataset.name,
-            fingerprint=job.dataset.fingerprint,
-            split_label=split.spec.label,
-            metadata=VersionMetadata.of({**facts, **job.fitted.facts}),
-            files={**job.fitted.files, **{name: f.to_parquet for name, f in frames.items()}},
-            arrays=told.arrays(),
-            parameters=job.fitted.parameters,
-        )
+        facts["floors"] = measured_baselines(training.dataset, training.split, scratch)
+    with watch.stage("save"):
+        metadata = VersionMetadata.of({**facts, **fitted.facts})
+        draft = replace(version_draft(training, fitted, found), metadata=metadata)
         Registry(scratch, store).save(draft)
     return found
 
 
-def _row(request: TrainRequest, job: _Job, split: Split, found: Evaluation, clock: _Clock) -> Row:
-    measured, fitted = found.metrics(), job.fitted
+def _row(training: Training, fitted: Fitted, found: Evaluation, watch: Stopwatch) -> Row:
+    request, split, measured = training.request, training.split, found.metrics()
     empty = dict.fromkeys(ROW_KEYS)  # keeps their order
     return empty | {
         "model": label_of(request),
         "split": split.spec.name,
         "seed": request.seed,
         **{name: measured[name] for name in MEASURED},
-        "without_time": json_safe(found.without_time),
-        "fit_seconds": clock.seconds["fit"],
+        "without_time": plain(found.without_time),
+        "fit_seconds": watch.seconds["fit"],
         "parameters": fitted.parameters,
         "split_label": split.spec.label,
-        "whole_seconds": round(sum(clock.seconds.values()), 3),
-        "stages": clock.seconds,
+        "whole_seconds": watch.total,
+        "stages": watch.seconds,
         "best_epoch": fitted.best_epoch,
-        "validation": json_safe(fitted.metrics),
+        "validation": plain(fitted.metrics),
         "device": fitted.device,
-        "dataset": job.dataset.name,
-        "fingerprint": job.dataset.fingerprint,
+        "dataset": training.dataset.name,
+        "fingerprint": training.dataset.fingerprint,
         "test_sha256": split.sha256,
         "request": request.model_dump(mode="json"),
         "hyperparameters": full_hyperparameters(request),
     }
 
 
-def _predict(model: Recommender, dataset: Dataset, split: Split) -> float:
+def _predict(model: Recommender, training: Training) -> float:
+    ratings, split = training.dataset.ratings, training.split
     started = time.perf_counter()
     if len(split.support):
-        model = model.with_interactions(dataset.ratings.take(split.support))
-    test = dataset.ratings.take(split.test)
+        model = model.with_interactions(ratings.take(split.support))
+    test = ratings.take(split.test)
     model.predict(test.user, test.movie)
     users = np.unique(test.user)
     for first in range(0, len(users), SCORED_AT_ONCE):

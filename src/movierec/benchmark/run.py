@@ -15,7 +15,7 @@ from movierec.errors import EvaluationError
 from movierec.progress import Progress, silent
 from movierec.settings import Settings
 from movierec.workflows.requests import TrainRequest
-from movierec.workflows.train import prepared
+from movierec.workflows.train import prepare
 
 __all__ = ["benchmark"]
 
@@ -41,7 +41,9 @@ def benchmark(
 
     """
     tell = on_progress or silent
-    ready = [prepared(request, settings) for request in requests]
+    for request in requests:
+        request.check()
+    ready = [prepare(request, settings).request for request in requests]
     rows = _known(ready, settings, report)
     jobs = _jobs(ready, [place for place in range(len(ready)) if place not in rows])
     for number, places in enumerate(jobs):

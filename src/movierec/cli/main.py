@@ -16,6 +16,7 @@ from typer.main import get_command, get_group
 
 from movierec.cli.output import console
 from movierec.errors import MovierecError
+from movierec.models.fields import validation_message
 
 __all__ = [
     "COMMANDS",
@@ -184,7 +185,7 @@ def _complain(message: str, code: int) -> int:
 
 def _usage(error: typer.TyperException) -> str:
     """Return what is wrong with the arguments and where help is; nothing once help was shown."""
-    message = error.format_message().replace("Value error, ", "")
+    message = validation_message(error.format_message())
     context: Any = getattr(error, "ctx", None)
     if not message or context is None:
         return message

@@ -1,39 +1,51 @@
-"""The trials of a sweep at the same time, by Ray Tune; the study stays in this process."""
+"""The trials of a sweep at the same time, by Ray Tune.
+
+The study stays in the process that searches; each trial reports to it from a process of its own.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import Trial
 from optuna.trial import TrialState as OptunaState
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from movierec.cluster.cluster import cluster, own_signals, share_of_worker
-from movierec.cluster.trial import TrialTask, try_point
-from movierec.errors import HyperparameterError, TrainingError
+from movierec.cluster.connection import cluster, own_signals, share_of_worker
+from movierec.data.dataset import Dataset
+from movierec.data.splits import Split, SplitSpec, make_split
+from movierec.errors import HyperparameterError, NonFiniteError, TrainingError
+from movierec.runtime import set_threads
 from movierec.settings import Settings
-from movierec.sweeps.objective import METRICS, Objective, Tell, drawn, keep
+from movierec.store import open_store
+from movierec.sweeps.objective import METRICS, Objective, TrialProgress, drawn, keep, without_test
 from movierec.sweeps.request import SweepRequest
+from movierec.sweeps.run import Ended
+from movierec.training.callbacks import EpochResult, Plan
+from movierec.training.options import TrainingOptions
+from movierec.workflows.requests import EngineOptions
 
 __all__ = ["search_on_ray"]
 
 logger = logging.getLogger(__name__)
 
 TRIES_AGAIN = 1  # a trial whose process is lost starts once more from its beginning
-Ended = Callable[[optuna.Study, FrozenTrial], None]
 
 
 def search_on_ray(
-    study: optuna.Study, objective: Objective, settings: Settings, ended: Ended, trials: int
-) -> None:
-    """Do so many trials of a study, `engine.workers` at a time.
+    engine: EngineOptions, settings: Settings,
+    study: optuna.Study, objective: Objective, trials: int, ended: Ended,
+) -> None:  # fmt: skip
+    """Do so many trials of a study, as many at a time as the engine has workers.
 
     The sampler is asked as each begins; the pruner hears every epoch of all of them.
 
@@ -44,8 +56,8 @@ def search_on_ray(
     """
     request, options = objective.request, objective.options
     worker = share_of_worker(options.device, settings.threads)
-    search = _Search(request, study, objective.tell, ended, trials)
-    with cluster(request.engine, worker) as folder:
+    search = _Search(request, study, objective.on_progress, ended, trials)
+    with cluster(engine, worker) as folder:
         search.restore_signals = own_signals()
         task = TrialTask(settings, request, options)
         found = _tuner(search, task, worker, folder, trials).fit()
@@ -82,7 +94,12 @@ class _Search(Searcher):  # type: ignore[misc]
     """Asks the study for points and tells it what came of them."""
 
     def __init__(
-        self, request: SweepRequest, study: optuna.Study, tell: Tell, ended: Ended, trials: int
+        self,
+        request: SweepRequest,
+        study: optuna.Study,
+        tell: TrialProgress,
+        ended: Ended,
+        trials: int,
     ) -> None:
         super().__init__()
         self.request, self.study, self.tell, self.ended = request, study, tell, ended
@@ -191,3 +208,70 @@ class _Failed(tune.Stopper):  # type: ignore[misc]
     def stop_all(self) -> bool:
         """Return whether a trial has failed."""
         return self.search.failed
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """What all trials share."""
+
+    settings: Settings
+    request: SweepRequest
+    options: TrainingOptions
+
+
+def try_point(config: dict[str, Any], *, task: TrialTask) -> None:
+    """Train one point; report after each epoch, and at the end with `ended`."""
+    set_threads(task.settings.threads or 1)
+    training = task.request.training
+    dataset, split = _material(task.settings, str(training.dataset), training.split)
+    trial = _RemoteTrial(config["number"])
+    objective = Objective(task.request, dataset, split, task.options, (trial,), lambda *_: None)
+    told: dict[str, Any] = {"ended": True}
+    try:
+        told["value"] = objective.value(trial, task.request.trial(config["point"]))
+        told |= {"best_epoch": trial.facts.get("best_epoch"), **trial.facts["metrics"]}
+    except (HyperparameterError, NonFiniteError) as error:
+        told["reason"] = error.message
+    tune.report(told)
+
+
+@lru_cache(maxsize=1)  # a process does one trial after the other
+def _material(settings: Settings, name: str, spec: SplitSpec) -> tuple[Dataset, Split]:
+    with open_store(settings) as store:
+        dataset = store.datasets.load(name)
+    return without_test(dataset, make_split(dataset, spec))
+
+
+class _RemoteTrial:
+    """A trial whose study is in another process, and the hook that sees what it is worth.
+
+    It never prunes itself: it is ended from there, at its next report.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.facts: dict[str, Any] = {}
+        self.best: EpochResult | None = None
+        self._epochs = 0
+        self._reported: dict[str, Any] = {}
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        self.facts[key] = value
+
+    def report(self, value: float, step: int) -> None:
+        self._reported = {"value": value, "epoch": step, "epochs": self._epochs}
+
+    def should_prune(self) -> bool:
+        assert self.best is not None  # an epoch has ended
+        measured: dict[str, Any] = {name: getattr(self.best, name) for name in METRICS}
+        tune.report({**self._reported, **measured, "best_epoch": self.best.epoch})
+        return False
+
+    def on_start(self, plan: Plan) -> None:
+        self._epochs = plan.epochs
+
+    def on_step(self, epoch: int, step: int) -> None: ...
+
+    def on_epoch(self, result: EpochResult) -> None:
+        if result.is_best or self.best is None:
+            self.best = result

@@ -10,17 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from movierec.cluster.cluster import cluster, share_of_worker
+from movierec.cluster.connection import Post, cluster, share_of_worker
 from movierec.data.dataset import Dataset
-from movierec.data.splits import Split
 from movierec.errors import MovierecError, TrainingError
 from movierec.models.graphsage.recommender import feature_tensors
 from movierec.settings import Settings
 from movierec.training.callbacks import EpochResult, Hook, Plan
-from movierec.training.ensemble import EnsembleFit
-from movierec.training.fit import SageFit
-from movierec.training.options import TrainingOptions
-from movierec.workflows.requests import TrainRequest
+from movierec.training.fit import EnsembleFit, SageFit
+from movierec.workflows.requests import EngineOptions
+from movierec.workflows.version import Training
 
 __all__ = ["fit_on_ray"]
 
@@ -29,11 +27,9 @@ POLL_SECONDS = 0.2
 
 
 def fit_on_ray(
+    engine: EngineOptions,
     settings: Settings,
-    request: TrainRequest,
-    dataset: Dataset,
-    _split: Split,
-    options: TrainingOptions,
+    training: Training,
     *,
     hooks: Sequence[Hook] = (),
     resume: bool = False,
@@ -41,7 +37,7 @@ def fit_on_ray(
     """Fit as `fit_here` does, by the workers of a Ray cluster, which hold a part of the users each.
 
     Every epoch is a checkpoint of Ray Train beside the run's own: workers that are lost are
-    replaced and go on from the last one, and so does a run that is resumed.
+    replaced and continue from the last one, and so does a run that is resumed.
 
     Raises:
         SettingsError: there is no Ray, or its cluster cannot be used.
@@ -51,13 +47,13 @@ def fit_on_ray(
     """
     import ray
 
+    options, dataset = training.options, training.dataset
     worker = share_of_worker(options.device, settings.threads)
-    with cluster(request.engine, worker) as folder:
-        from movierec.cluster.post import Post
+    with cluster(engine, worker) as folder:
         from movierec.cluster.worker import Task, work
 
         post = ray.remote(num_cpus=0)(Post).remote()
-        task = Task(settings, request, dataset.fingerprint, options, post)
+        task = Task(settings, training.request, dataset.fingerprint, options, post)
         storage = options.kept_by_workers or folder / "run"
         if not resume:
             shutil.rmtree(storage, ignore_errors=True)
@@ -71,7 +67,7 @@ def _trainer(
 ) -> Any:
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-    from movierec.cluster.trainer import EndableTrainer
+    from movierec.cluster.worker import EndableTrainer
 
     engine = task.request.engine
     # a cluster of others may lose machines for good: the rest goes on, the curve is the same

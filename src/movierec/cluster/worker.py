@@ -1,4 +1,4 @@
-"""One worker of a training on Ray: the same fit as everywhere, in a group, from its checkpoint."""
+"""What Ray runs for a training: its workers, and the trainer that starts and ends them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import platform
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import ray
 import ray.train
 import torch
 from ray.train import Checkpoint
-from ray.train.torch import get_device
+from ray.train.torch import TorchTrainer, get_device
 
 from movierec.data.splits import make_split
 from movierec.errors import DataError, MovierecError
@@ -23,12 +24,13 @@ from movierec.settings import Settings
 from movierec.store import open_store
 from movierec.training.callbacks import EpochResult, Plan
 from movierec.training.distributed.group import TorchGroup
-from movierec.training.ensemble import EnsembleFit
+from movierec.training.fit import EnsembleFit
 from movierec.training.options import TrainingOptions
-from movierec.workflows.fit import fit_here
 from movierec.workflows.requests import TrainRequest
+from movierec.workflows.train import fit_here
+from movierec.workflows.version import Training
 
-__all__ = ["Task", "work"]
+__all__ = ["EndableTrainer", "Task", "work"]
 
 STEP_SECONDS = 0.5  # between two steps that are told of
 
@@ -71,11 +73,11 @@ def _fitted(task: Task, group: TorchGroup, folder: Path) -> EnsembleFit:
             f"The data set {dataset.name} is another one on the machine {platform.node()}.",
             hint="All machines need the same database: set MOVIEREC_DATABASE_URL on each.",
         )
-    return fit_here(
-        task.request, dataset, make_split(dataset, task.request.split),
-        _own(task.options, folder), hooks=[_Reporter(task.post, group.rank, folder)],
-        resume=_take_up(folder), group=group,
-    )  # fmt: skip
+    training = Training(
+        task.request, dataset, make_split(dataset, task.request.split), _own(task.options, folder)
+    )
+    reporter = _Reporter(task.post, group.rank, folder)
+    return fit_here(training, hooks=[reporter], resume=_take_up(folder), group=group)
 
 
 def _own(options: TrainingOptions, folder: Path) -> TrainingOptions:
@@ -138,3 +140,19 @@ class _Forward(logging.Handler):
         text = logging.makeLogRecord({**vars(record), "msg": record.getMessage(), "args": None})
         text.exc_info = None
         self.post.put.remote("on_log", text)
+
+
+class EndableTrainer(TorchTrainer):  # type: ignore[misc]
+    """A trainer that leaves signals alone and ends its workers when it is asked to."""
+
+    _controller: Any = None
+
+    def end(self) -> None:
+        """End the workers; nothing where they have ended."""
+        if self._controller is not None:
+            with suppress(Exception):  # the cluster may be gone
+                ray.kill(self._controller)
+
+    def _register_sigint_handler(self, controller: Any) -> None:
+        """Keep the actor that has the workers, which Ray would end at Ctrl-C."""
+        self._controller = controller

@@ -1,6 +1,5 @@
 """Runs: rows that describe work, the queue they wait in, and the processes that do it."""
 
-from movierec.jobs.measures import submit_measure
 from movierec.jobs.submit import (
     cancel,
     clone,
@@ -8,9 +7,10 @@ from movierec.jobs.submit import (
     resume,
     set_priority,
     submit_import,
+    submit_measure,
+    submit_sweep,
     submit_train,
 )
-from movierec.jobs.sweeps import submit_sweep
 from movierec.jobs.worker import ensure_worker
 
 __all__ = [

@@ -1,44 +1,46 @@
-"""Doing a run in this process, and leaving its row true whatever happens."""
+"""Runs a queued job in this process and records its outcome, also after a crash."""
 
 from __future__ import annotations
 
+import _thread
 import logging
+import signal
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from movierec.errors import ArtifactError, MovierecError, StoreError
-from movierec.jobs.heartbeat import Heartbeat
-from movierec.jobs.sweeps import trials_goal
-from movierec.jobs.watcher import Progress, Watcher, complete_epochs
+from movierec.jobs.imports import IMPORT
+from movierec.jobs.kinds import Kind, Work
+from movierec.jobs.measure import MEASURE
+from movierec.jobs.sweep import SWEEP
+from movierec.jobs.train import TRAIN, complete_epochs
+from movierec.progress import Progress
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import RunRecord, RunState, Store, VersionRecord, open_store
+from movierec.store.records import RunKind
 from movierec.store.runs import STARTABLE
-from movierec.training.callbacks import Hook
-from movierec.workflows.requests import TrainRequest
 
-__all__ = ["execute"]
+if TYPE_CHECKING:
+    from movierec.training.callbacks import Hook
+
+__all__ = ["KINDS", "Heartbeat", "execute"]
 
 logger = logging.getLogger(__name__)
 
+KINDS: Mapping[RunKind, Kind[Any]] = {kind.name: kind for kind in (TRAIN, IMPORT, SWEEP, MEASURE)}
+
+BEAT_SECONDS = 1.0
+LOST_SECONDS = 5.0  # work that was interrupted has let go long before
+# Not SIGINT: a shell starts background jobs with it ignored, and they would never hear.
+_STOP: signal.Signals = getattr(signal, "SIGUSR1", signal.SIGINT)
 END_SECONDS = 60.0  # a database that is away or full for a moment must not hide how a run ended
 RETRY_SECONDS = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """What the doing of one run needs."""
-
-    settings: Settings
-    store: Store
-    run: RunRecord
-    tell: Progress
-    hooks: Sequence[Hook]
-    resume: bool
 
 
 def execute(
@@ -48,12 +50,13 @@ def execute(
     on_progress: Progress | None = None,
     hooks: Sequence[Hook] = (),
     states: Sequence[RunState] = STARTABLE,
+    prepared: Any = None,
 ) -> RunRecord:
-    """Take a run that is in one of `states`, do it, and return its row as it ended.
+    """Start a run that is in one of `states`, do its work, and return its row as it ended.
 
-    A run that was started before goes on from its checkpoint, a sweep with the trials that are
+    A run that was started before continues from its checkpoint, a sweep with the trials that are
     missing; any other starts anew. Ctrl-C leaves it interrupted and a cancellation cancelled;
-    both keep the checkpoint, and so does a failure.
+    both keep the checkpoint, and so does a failure. `prepared` is what `Kind.prepare` loaded.
 
     Raises:
         StoreError: the run is in another state, or another process has taken it over.
@@ -69,7 +72,7 @@ def execute(
         tell = _both(beat.tell, on_progress)
         try:
             with beat:
-                version = _do(_Work(settings, store, run, tell, hooks, resume))
+                version = _do(Work(settings, store, run, tell, hooks, resume, prepared))
         except KeyboardInterrupt:
             if beat.displaced:
                 raise _displaced(run_id) from None
@@ -92,10 +95,10 @@ def _both(first: Progress, second: Progress | None) -> Progress:
     return tell
 
 
-def _do(work: _Work) -> str | None:
+def _do(work: Work) -> str | None:
     kept = _kept_version(work.settings, work.store, work.run.id) if work.resume else None
     try:
-        return kept or _KINDS[work.run.kind](work)
+        return kept or KINDS[work.run.kind].execute(work)
     except Exception as error:
         if _is_interruption(error):
             raise KeyboardInterrupt from error
@@ -114,11 +117,10 @@ def _kept_version(settings: Settings, store: Store, run_id: int) -> str | None:
     """Return the version a run left if it was killed between keeping it and saying so."""
     registry = Registry(settings, store)
     registry.reconcile()
-    kept = next((item for item in registry.list() if item.run_id == run_id), None)
-    if kept is None:
-        return None
-    _complete(store, run_id, kept)
-    return kept.name
+    kept = next((item.name for item in registry.summaries() if item.run_id == run_id), None)
+    if kept is not None:
+        _complete(store, run_id, registry.get(kept))
+    return kept
 
 
 def _complete(store: Store, run_id: int, version: VersionRecord) -> None:
@@ -174,53 +176,89 @@ def _unforeseen(run_id: int, error: Exception) -> MovierecError:
     )
 
 
-def _train(work: _Work) -> str:
-    from movierec.workflows.train import train
+class Heartbeat:
+    """Writes progress to the run's row every second while the work goes on.
 
-    request = TrainRequest.of(**work.run.request)
-    watcher = Watcher(work.store, work.run.id, work.tell)
-    record = train(
-        request, work.settings, hooks=(watcher, *work.hooks),
-        on_progress=work.tell, run_id=work.run.id, resume=work.resume,
-    )  # fmt: skip
-    _complete(work.store, work.run.id, record)
-    return record.name
+    When somebody asks the run to stop it raises KeyboardInterrupt in the main thread, so that
+    every kind of work ends the same way as with Ctrl-C; `cancelled` tells the two apart. So it
+    does when the run is somebody else's by now, who took this process for dead: `displaced`.
 
+    Python loses an interrupt that comes while it runs a destructor or a weak reference's
+    callback. One that the work has not ended of a while later is raised again, Ctrl-C too.
+    """
 
-def _import(work: _Work) -> None:
-    from movierec.data.formats.detect import ColumnChoice
-    from movierec.workflows.data import fetch_and_import, import_data
+    def __init__(self, settings: Settings, run_id: int) -> None:
+        self.settings = settings
+        self.run_id = run_id
+        self.cancelled = False
+        self.displaced = False
+        self._before: dict[int, Any] = {}
+        self._interrupted_at: float | None = None
+        self._now = ("starting", 0.0)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    request = work.run.request
-    if request["path"] is None:
-        fetch_and_import(work.settings, request["data_set"], on_progress=work.tell)
-        return
-    columns = ColumnChoice(**request["columns"]) if request["columns"] else None
-    import_data(
-        Path(request["path"]), work.settings,
-        name=request["name"], columns=columns, on_progress=work.tell,
-    )  # fmt: skip
+    def tell(self, stage: str, progress: float) -> None:
+        """Say how far the work is, from 0 to 1."""
+        self._now = (stage, progress)
 
+    def __enter__(self) -> Self:
+        with suppress(ValueError):  # elsewhere than in the main thread nothing can be interrupted
+            self._before[_STOP] = signal.signal(_STOP, self._interrupt)
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
+        self._thread.start()
+        return self
 
-def _sweep(work: _Work) -> None:
-    from movierec.sweeps.request import SweepRequest
-    from movierec.sweeps.run import sweep
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        for number, handler in self._before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
-    request = SweepRequest.of(**work.run.request)
-    goal = trials_goal(work.settings, work.store, work.run)
-    sweep(request, work.settings, hooks=work.hooks, on_progress=work.tell, goal=goal)
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self._interrupted_at = time.monotonic()
+        raise KeyboardInterrupt
 
+    def _interrupt_again(self) -> None:
+        at = self._interrupted_at
+        if at is not None and time.monotonic() - at > LOST_SECONDS:
+            self._interrupted_at = None
+            _thread.interrupt_main(_STOP)
 
-def _evaluate(work: _Work) -> None:
-    from movierec.workflows.measure import measure_together
+    def _beat(self) -> None:
+        while True:
+            try:
+                with open_store(self.settings) as store:
+                    return self._write_until_the_end(store)
+            except MovierecError:  # it could not be opened; the work has its own connection
+                logger.info("run=%d has no heartbeat", self.run_id, exc_info=True)
+                if self._ended.wait(BEAT_SECONDS):
+                    return None
 
-    found = measure_together(
-        work.settings, work.run.request["versions"], on_progress=work.tell
-    ).ground
-    facts = {"measured_on": found.split_label, "ratings": found.n_ratings, "users": found.n_users}
-    work.store.runs.tell(work.run.id, facts)
+    def _write_until_the_end(self, store: Store) -> None:
+        ended = False
+        while not ended:
+            ended = self._ended.wait(BEAT_SECONDS)
+            if not ended:
+                self._interrupt_again()
+            try:
+                self._write(store, listen=not ended)
+            except MovierecError:
+                # a busy database: the next beat is a second away
+                logger.info("run=%d missed a beat", self.run_id, exc_info=True)
 
-
-_KINDS: Mapping[str, Callable[[_Work], str | None]] = {
-    "train": _train, "import": _import, "sweep": _sweep, "evaluate": _evaluate,
-}  # fmt: skip
+    def _write(self, store: Store, *, listen: bool) -> None:
+        stage, progress = self._now
+        ours = store.runs.beat(self.run_id, progress=progress, stage=stage)
+        if not listen or self.cancelled or self.displaced:
+            return
+        self.displaced = not ours
+        self.cancelled = ours and store.runs.cancel_requested(self.run_id)
+        if self.displaced or self.cancelled:
+            _thread.interrupt_main(_STOP)

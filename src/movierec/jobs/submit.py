@@ -1,17 +1,23 @@
-"""Adding runs to the queue and changing what waits there. Imports no torch: the pages call this."""
+"""Queue runs for the worker, and change what waits. Imports no torch: the pages call this."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from movierec.errors import StoreError
-from movierec.jobs.launch import only_host
+from movierec.jobs.execute import KINDS
+from movierec.jobs.imports import IMPORT, ImportRequest
+from movierec.jobs.kinds import Kind
+from movierec.jobs.measure import MEASURE, measurable, run_measuring
+from movierec.jobs.sweep import SWEEP
+from movierec.jobs.train import TRAIN
 from movierec.jobs.worker import ensure_worker
 from movierec.settings import Settings
 from movierec.store import RunRecord, open_store
 from movierec.store.queue import Where
+from movierec.sweeps.request import SweepRequest
+from movierec.workflows.requests import TrainRequest
 
 __all__ = [
     "cancel",
@@ -20,22 +26,20 @@ __all__ = [
     "resume",
     "set_priority",
     "submit_import",
+    "submit_measure",
+    "submit_sweep",
     "submit_train",
 ]
 
+RequestT = TypeVar("RequestT")
+
 
 def submit_train(
-    settings: Settings,
-    preset: str = "default",
-    dataset: str | None = None,
-    *,
-    priority: int = 0,
-    parent_id: int | None = None,
-    **request: Any,
+    settings: Settings, *, priority: int = 0, parent_id: int | None = None, **request: Any
 ) -> RunRecord:
     """Queue a training, and see that there is a worker.
 
-    `request` holds further fields of `workflows.requests.TrainRequest`, as plain data.
+    `request` holds fields of `workflows.requests.TrainRequest`, as plain data.
 
     Raises:
         HyperparameterError: the request asks for what cannot be.
@@ -43,16 +47,42 @@ def submit_train(
         StoreError: the database cannot be written or no worker can be started.
 
     """
-    from movierec.workflows.requests import TrainRequest
+    return _submit(settings, TRAIN, TrainRequest.of(**request), priority, parent_id)
 
+
+def submit_sweep(settings: Settings, *, priority: int = 0, **request: Any) -> RunRecord:
+    """Queue a sweep, and see that there is a worker.
+
+    `request` holds fields of `sweeps.request.SweepRequest`, as plain data. A new sweep is there
+    from now on, without trials; one that exists gets `trials` more.
+
+    Raises:
+        HyperparameterError: the request asks for what cannot be.
+        NotFoundError: there is no such data set.
+        StoreError: the name is of another sweep or of one that a run works on, the database
+            cannot be written or no worker can be started.
+
+    """
+    return _submit(settings, SWEEP, SweepRequest.of(**request), priority)
+
+
+def submit_measure(settings: Settings, names: Sequence[str], priority: int = 0) -> RunRecord:
+    """Queue the measuring of versions on ratings none of them has seen; see that there is a worker.
+
+    Of versions that a run measures together already, or waits to, that run is returned.
+
+    Raises:
+        HyperparameterError: there are fewer than two versions, or one twice.
+        NotFoundError: there is no such version.
+        EvaluationError: they were trained on different data, or on tasks that differ.
+        StoreError: the database cannot be written or no worker can be started.
+
+    """
     with open_store(settings) as store:
-        name = store.datasets.get(dataset).name
-        checked = TrainRequest.of(**request, preset=preset, dataset=name)
-        fields = checked.model_dump(mode="json")
-        run = store.runs.add(
-            "train", preset=preset, dataset_name=name, request=fields,
-            priority=priority, parent_id=parent_id,
-        )  # fmt: skip
+        request = measurable(settings, store, names)
+        run = run_measuring(store, request)
+    if run is None:
+        return _submit(settings, MEASURE, request, priority)
     ensure_worker(settings)
     return run
 
@@ -70,18 +100,21 @@ def submit_import(
     ratings table: `user`, `movie`, `rating` and, optionally, `timestamp`. A file is imported on
     this machine, which has it, whoever else takes runs from the same queue.
     """
-    request = {
-        "data_set": data_set,
-        "path": None if path is None else str(path),
-        "columns": None if columns is None else dict(columns),
-        "name": name,
-    }
-    shown = name or (Path(path).stem if path else data_set)
+    request = ImportRequest(
+        data_set=data_set,
+        path=None if path is None else str(path),
+        columns=None if columns is None else dict(columns),
+        name=name,
+    )
+    return _submit(settings, IMPORT, request)
+
+
+def _submit(
+    settings: Settings, kind: Kind[RequestT], request: RequestT,
+    priority: int = 0, parent_id: int | None = None,
+) -> RunRecord:  # fmt: skip
     with open_store(settings) as store:
-        run = store.runs.add(
-            "import", dataset_name=shown, request=request,
-            kept_for=only_host(settings) if path else "",
-        )  # fmt: skip
+        run = kind.add(settings, store, request, priority=priority, parent_id=parent_id)
     ensure_worker(settings)
     return run
 
@@ -89,7 +122,7 @@ def submit_import(
 def cancel(settings: Settings, run_id: int) -> RunRecord:
     """Ask a run to stop; its process sees it within about a second, a waiting one ends at once.
 
-    A worker kills one that does not hear.
+    A worker kills a process that does not react.
     """
     with open_store(settings) as store:
         run = store.runs.request_cancel(run_id)
@@ -100,7 +133,7 @@ def cancel(settings: Settings, run_id: int) -> RunRecord:
 def resume(settings: Settings, run_id: int) -> RunRecord:
     """Put a failed, interrupted or cancelled run back into the queue.
 
-    A training goes on from its last checkpoint, a sweep with the trials that are missing, an
+    A training continues from its last checkpoint, a sweep with the trials that are missing, an
     import or the measuring of versions starts from the beginning.
 
     Raises:
@@ -128,30 +161,12 @@ def clone(settings: Settings, run_id: int, **changes: Any) -> RunRecord:
     """
     with open_store(settings) as store:
         run = store.runs.get(run_id)
-    if run.kind != "train":
-        raise _no_training(run)
+    refusal = KINDS[run.kind].clone_refusal(run)
+    if refusal is not None:
+        raise refusal
     merged = {**run.request.get("hyperparameters", {}), **changes.pop("hyperparameters", {})}
     request = {**run.request, **changes, "hyperparameters": merged}
     return submit_train(settings, **request, priority=run.priority, parent_id=run_id)
-
-
-def _no_training(run: RunRecord) -> StoreError:
-    if run.kind == "sweep":
-        name = run.request["name"]
-        return StoreError(
-            f"Run {run.id} is a sweep; only trainings are cloned.",
-            hint=f"`movierec sweep --name {name}` does more trials of it.",
-        )
-    if run.kind == "evaluate":
-        names = " ".join(run.request["versions"])
-        return StoreError(
-            f"Run {run.id} measures versions together; only trainings are cloned.",
-            hint=f"`movierec versions measure {names}` measures them, where it is not done yet.",
-        )
-    return StoreError(
-        f"Run {run.id} is an import; only trainings are cloned.",
-        hint="Use `movierec data fetch` or `movierec data import`.",
-    )
 
 
 def move(settings: Settings, run_id: int, where: Where) -> RunRecord:

@@ -20,17 +20,17 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from movierec.errors import MovierecError, StoreError
-from movierec.jobs.launch import start_process, start_run
+from movierec.jobs.process import start_process, start_run
 from movierec.jobs.retention import (
     drop_expired_versions,
     drop_old_checkpoints,
     push_waiting_versions,
 )
+from movierec.processes import is_alive, own_mark
 from movierec.runtime import configure_logging
 from movierec.settings import Settings, load_settings
 from movierec.store import RunRecord, Store, WorkerRecord, open_store
-from movierec.store.processes import is_alive, own_mark
-from movierec.store.runs import CLAIMED
+from movierec.store.run_rows import CLAIMED
 
 __all__ = ["Worker", "ensure_worker", "main"]
 

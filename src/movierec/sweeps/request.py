@@ -1,4 +1,4 @@
-"""What a sweep is asked to do, as plain data, and why it cannot be done."""
+"""The request of a sweep as plain data, and its checks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from movierec.errors import HyperparameterError
 from movierec.models.factory import BASELINES
 from movierec.models.graphsage.hyperparameters import RANKING_LOSSES, hyperparameters
 from movierec.sweeps.space import Dimension, search_space
-from movierec.workflows.engines import Engine
-from movierec.workflows.requests import TrainRequest, full_hyperparameters, spoken
+from movierec.workflows.requests import EngineOptions, TrainRequest, full_hyperparameters, spoken
 
 __all__ = ["Metric", "SweepRequest"]
 
@@ -38,8 +37,9 @@ class SweepRequest(BaseModel):
     metric: Metric | None = Field(None, description="None: what the preset is there for")
     name: str | None = Field(None, description="None: the preset's name and a number")
     trials: int = Field(20, ge=1, le=100_000, description="trials to add")
-    engine: Engine = Field(
-        default_factory=Engine, description="where trials are done; ray: as many as it has workers"
+    engine: EngineOptions = Field(
+        default_factory=EngineOptions,
+        description="where trials are done; ray: as many as it has workers",
     )
     prune: bool = Field(True, description="stop trials that lag behind at the same epoch")
 
@@ -111,19 +111,19 @@ class SweepRequest(BaseModel):
 
 def _require_a_point(training: TrainRequest, space: Mapping[str, Dimension]) -> None:
     """Refuse a space none of whose points the model allows, with what it says of the first."""
-    refused: HyperparameterError | None = None
+    first: HyperparameterError | None = None
     for values in _points(space):
         merged = {**training.hyperparameters, **values}
         try:
             full_hyperparameters(training.model_copy(update={"hyperparameters": merged}))
         except HyperparameterError as error:
-            refused = refused or error
+            first = first or error
         else:
             return
-    if refused is not None:
+    if first is not None:
         raise HyperparameterError(
-            f"No combination can be trained: {refused.message}", hint=refused.hint
-        ) from refused
+            f"No combination can be trained: {first.message}", hint=first.hint
+        ) from first
 
 
 def _points(space: Mapping[str, Dimension]) -> list[dict[str, Any]]:

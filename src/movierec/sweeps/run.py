@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
-from movierec.data.dataset import Dataset
-from movierec.data.splits import Split, make_split
 from movierec.progress import Progress, silent
 from movierec.settings import Settings
-from movierec.store import open_store
 from movierec.sweeps.identity import begin, named
 from movierec.sweeps.objective import Objective, without_test
 from movierec.sweeps.records import SweepRecord
@@ -22,14 +19,23 @@ from movierec.sweeps.report import ImportanceKeeper, keep_importance, sweep_reco
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.storage import SweepStore
 from movierec.training.callbacks import Hook
-from movierec.training.options import TrainingOptions
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
-from movierec.workflows.train import training_options
+from movierec.workflows.train import prepare
+from movierec.workflows.version import Training
 
-__all__ = ["sweep"]
+__all__ = ["Ended", "Search", "one_by_one", "sweep"]
+
+Ended: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
+# does so many trials of a study and reports each as it ends
+Search: TypeAlias = Callable[[optuna.Study, Objective, int, Ended], None]
 
 _WARM_UP = 3  # no trial is pruned in the first third of the preset's epochs
 _UNPRUNED_TRIALS = 5  # a median of fewer says little
+
+
+def one_by_one(study: optuna.Study, objective: Objective, trials: int, ended: Ended) -> None:
+    """Do so many trials of a study in this process."""
+    study.optimize(objective, n_trials=trials, callbacks=[ended])
 
 
 def sweep(
@@ -39,13 +45,16 @@ def sweep(
     hooks: Sequence[Hook] = (),
     on_progress: Progress | None = None,
     goal: int | None = None,
+    training: Training | None = None,
+    search: Search = one_by_one,
 ) -> SweepRecord:
     """Try points of a search space, each trained on the train part, measured on validation.
 
     Every trial is stored as it ends, so that a sweep that was stopped or killed goes on when it
     is asked for again under its name; the trial it was at is tried once more. The first trial is
     the preset itself where the space has it. With a `goal` no more trials are done than are
-    missing until so many have come to their end.
+    missing until so many have come to their end. `training` is the request's, prepared; `search`
+    does the trials.
 
     Raises:
         NotFoundError: there is no such data set.
@@ -54,53 +63,29 @@ def sweep(
         TrainingError: a trial failed for a reason that the others share.
 
     """
-    tell = on_progress or silent
-    tell("loading the data", 0.0)
+    report = on_progress or silent
+    report("loading the data", 0.0)
     request = named(request.complete(), settings)
-    options = _options(request, settings)
-    dataset, split = _material(request.training, settings)
+    training = training or prepare(request.training, settings)
     store, name = SweepStore(settings), str(request.name)
     with store.working_on(name):
-        request = begin(request, settings, dataset)
+        request = begin(request, settings, training.dataset)
         missing = _missing(request, store.count_trials(name), goal)
         with store.study(name, pruner=_pruner(request)) as study:
             study.sampler = _sampler(request, len(study.trials))
             _enqueue(study, request)
             objective = Objective(
-                request, *without_test(dataset, split), options, hooks,
-                _Teller(study, request, tell, missing),
+                request, *without_test(training.dataset, training.split), training.options, hooks,
+                _SweepProgress(study, request, report, missing),
             )  # fmt: skip
-            _search(study, objective, settings, missing)
+            search(study, objective, missing, ImportanceKeeper())
+            keep_importance(study)
     return sweep_record(settings, name)
-
-
-def _search(study: optuna.Study, objective: Objective, settings: Settings, trials: int) -> None:
-    keeper = ImportanceKeeper()
-    if objective.request.engine.is_ray:
-        from movierec.cluster.sweep import search_on_ray
-
-        search_on_ray(study, objective, settings, keeper, trials)
-    else:
-        study.optimize(objective, n_trials=trials, callbacks=[keeper])
-    keep_importance(study)
-
-
-def _options(request: SweepRequest, settings: Settings) -> TrainingOptions:
-    training = request.training
-    if training.is_graphsage:  # a baseline has neither device nor engine
-        training = training.model_copy(update={"engine": request.engine})
-    return training_options(training, settings)
 
 
 def _missing(request: SweepRequest, done: int, goal: int | None) -> int:
     """Return how many trials are to be done; a sweep deleted meanwhile begins from the start."""
     return request.trials if goal is None else min(max(0, goal - done), request.trials)
-
-
-def _material(training: TrainRequest, settings: Settings) -> tuple[Dataset, Split]:
-    with open_store(settings) as store:
-        dataset = store.datasets.load(training.dataset)
-    return dataset, make_split(dataset, training.split)
 
 
 def _pruner(request: SweepRequest) -> optuna.pruners.BasePruner:
@@ -144,23 +129,23 @@ def _was_interrupted(trial: FrozenTrial) -> bool:
     return left and "retry_of" not in trial.user_attrs
 
 
-class _Teller:
-    """Says how far a sweep is; `missing` trials are left of those that were asked for."""
+class _SweepProgress:
+    """Reports how far a sweep is; `missing` trials are left of the requested ones."""
 
     def __init__(
-        self, study: optuna.Study, request: SweepRequest, tell: Progress, missing: int
+        self, study: optuna.Study, request: SweepRequest, report: Progress, missing: int
     ) -> None:
-        self.study, self.request, self.tell = study, request, tell
+        self.study, self.request, self.report = study, request, report
         first = sum(trial.state.is_finished() for trial in study.trials)
         self.before = first - (request.trials - missing)
         self.done = 0.0  # of trials at the same time the one that is furthest counts
 
     def __call__(self, number: int, stage: str, share: float) -> None:
-        """Tell of the trial of this number; `share` of it is done."""
+        """Report a trial by its number; `share` of it is done."""
         turn, total = number - self.before, self.request.trials
-        words = (f"trial {turn + 1} of {total}", stage, self._best())
+        parts = (f"trial {turn + 1} of {total}", stage, self._best())
         self.done = max(self.done, min(1.0, (turn + share) / total))
-        self.tell(", ".join(filter(None, words)), self.done)
+        self.report(", ".join(filter(None, parts)), self.done)
 
     def _best(self) -> str:
         try:

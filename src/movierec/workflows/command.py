@@ -1,4 +1,4 @@
-"""The command line of a training."""
+"""Command lines that train: what a sweep found, or a version again on other data."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from movierec.data.splits import SplitSpec
-from movierec.workflows.engines import Engine
-from movierec.workflows.requests import TrainRequest, full_hyperparameters
+from pydantic import ValidationError
 
-__all__ = ["best_training", "train_command"]
+from movierec.data.splits import SplitSpec, recorded_spec
+from movierec.errors import MovierecError
+from movierec.store import Store, VersionRecord
+from movierec.workflows.requests import EngineOptions, TrainRequest, full_hyperparameters
+
+__all__ = ["best_training", "retraining", "train_command"]
 
 
 def train_command(
@@ -37,12 +40,29 @@ def train_command(
     return shlex.join(words)
 
 
+def retraining(store: Store, record: VersionRecord, *, on: VersionRecord) -> str:
+    """Say how to train a version's settings again on the data and split of another one."""
+    data = store.datasets.find(on.fingerprint)  # it may be called otherwise here
+    wanted = f"Train {record.name} again on {on.name}'s data and split"
+    try:
+        request = _request_of(store, record).model_copy(
+            update={
+                "dataset": data.name if data else on.dataset_name,
+                "split": recorded_spec(on.metadata.split),
+            }
+        )
+        command = train_command(request, request.hyperparameters, {})
+    except (MovierecError, ValidationError, KeyError, TypeError):
+        return f"{wanted}: `movierec train`."  # settings of another movierec
+    return f"{wanted}: `{command}`."
+
+
 def best_training(
     training: TrainRequest, full: Mapping[str, Any], params: Mapping[str, Any]
 ) -> TrainRequest:
     """Return the training that `train_command` writes as a line."""
     values = _named_values(training, full, params)
-    here = {"device": None, "engine": Engine()}
+    here = {"device": None, "engine": EngineOptions()}
     return training.model_copy(update={"hyperparameters": values, **here})
 
 
@@ -76,3 +96,19 @@ def _sage_option(name: str, value: Any) -> list[str]:
 
 def _baseline_option(name: str, value: Any) -> list[str]:
     return ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+
+
+def _request_of(store: Store, record: VersionRecord) -> TrainRequest:
+    """Return what a version's run was asked for; without the run, what its metadata tells."""
+    if record.run_id is not None:
+        run = store.runs.get(record.run_id)
+        if run.version == record.name and run.kind == "train":
+            return TrainRequest.of(**run.request)
+    facts = record.metadata
+    return TrainRequest.of(
+        preset=record.preset,
+        hyperparameters=facts.hyperparameters,
+        seed=facts.seed or 0,
+        members=facts.members or 1,
+        refit=bool(facts.refit),
+    )

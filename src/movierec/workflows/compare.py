@@ -17,7 +17,7 @@ from movierec.errors import EvaluationError
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord, open_store
-from movierec.workflows.measure_request import retraining
+from movierec.workflows.command import retraining
 
 __all__ = ["ComparedVersions", "compare_versions", "compared_versions"]
 

@@ -1,26 +1,33 @@
-"""Bring a data set into the database, and get it back out."""
+"""Bring a data set into the database and get it back out; read one person's own ratings."""
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from movierec.columns import Columns
 from movierec.data.dataset import Dataset, RatingScale
 from movierec.data.formats.detect import ColumnChoice, read_raw
-from movierec.data.formats.raw import RawData
+from movierec.data.formats.raw import RawData, RawTable
+from movierec.data.formats.tables import read_own
 from movierec.data.sources.obtain import fetch_data_set
+from movierec.data.staging import staging_folder
 from movierec.data.validation.checks import gathered
 from movierec.data.validation.report import ImportReport
 from movierec.data.validation.rows import LAYOUT, Staging, checked_rows
-from movierec.errors import DataError
+from movierec.errors import DataError, FormatError, NotFoundError
 from movierec.progress import Progress, part_of, silent
 from movierec.settings import Settings
 from movierec.store import DatasetRecord, Store, open_store
-from movierec.store.stagings import staging_folder
+
+if TYPE_CHECKING:
+    from movierec.inference.version import LoadedVersion
 
 __all__ = [
     "ImportOutcome",
@@ -28,6 +35,7 @@ __all__ = [
     "import_data",
     "keep",
     "load_dataset",
+    "own_ratings",
     "require_name",
 ]
 
@@ -170,3 +178,58 @@ def load_dataset(name: str | None, settings: Settings) -> Dataset:
     """
     with open_store(settings) as store:
         return store.datasets.load(name)
+
+
+def own_ratings(path: Path, version: LoadedVersion) -> dict[str, float]:
+    """Return stars by movie id, each line checked against the version's data set.
+
+    Raises:
+        FormatError: a line has another number of fields, a rating is no number or off the scale,
+            or a movie has two.
+        NotFoundError: there is no such movie.
+        EmptyDataError: there is nothing in the file.
+
+    """
+    table = read_own(path)
+    if len(table.malformed):
+        raise FormatError(
+            f"Line {table.malformed[0]} of {table.file} has another number of fields than the "
+            "first one.",
+            hint="Give each line a movie and a rating.",
+        )
+    return _stars_by_movie(table, version)
+
+
+def _stars_by_movie(table: RawTable, version: LoadedVersion) -> dict[str, float]:
+    found: dict[str, float] = {}
+    lines: dict[str, int] = {}
+    movies, ratings = (table.column(n).to_pylist() for n in (Columns.MOVIE, Columns.RATING))
+    for line, movie, text in zip(table.lines.tolist(), movies, ratings, strict=True):
+        place = f"Line {line} of {table.file}"
+        movie = movie.strip()
+        if movie not in version.dataset.movies:
+            raise NotFoundError(
+                f"{place}: there is no movie {movie!r} in the data set {version.dataset.name}.",
+                hint="`movierec similar TITLE` names the ids of the movies that fit a title.",
+            )
+        if movie in lines:
+            raise FormatError(
+                f"{place} rates movie {movie!r}, and so does line {lines[movie]}.",
+                hint="Keep one of them.",
+            )
+        found[movie], lines[movie] = _stars(text, place, version), line
+    return found
+
+
+def _stars(text: str, place: str, version: LoadedVersion) -> float:
+    scale = version.dataset.scale
+    try:
+        stars = float(text)
+    except ValueError:
+        stars = math.nan
+    if not scale.low <= stars <= scale.high:
+        raise FormatError(
+            f"{place}: {text.strip()!r} is no rating of {scale.low:g} to {scale.high:g} stars.",
+            hint="Mend it, or leave the line out.",
+        )
+    return stars

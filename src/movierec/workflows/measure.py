@@ -1,4 +1,4 @@
-"""Versions of different splits, measured on the ratings that none of them has seen."""
+"""Measure saved versions: one again, or several on ratings that none of them has seen."""
 
 from __future__ import annotations
 
@@ -8,20 +8,28 @@ from dataclasses import replace
 import numpy as np
 
 from movierec.data.dataset import Dataset
-from movierec.data.splits import CommonSpec, Split, common_split
+from movierec.data.splits import CommonSpec, Split, common_split, recorded_split
 from movierec.errors import EvaluationError
 from movierec.evaluation import Evaluation, evaluate
-from movierec.inference.load import bring_back, data_of, split_of
+from movierec.inference.load import bring_back, data_of, load_version, split_of
 from movierec.progress import Progress, silent
 from movierec.registry import Registry
 from movierec.registry.measurements import Measurement, TestSet
 from movierec.registry.names import listed
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord, open_store
-from movierec.workflows.baselines import measured_floors
-from movierec.workflows.measure_request import MeasureRequest, require_one_task, retraining
+from movierec.workflows.baselines import measured_baselines
+from movierec.workflows.command import retraining
+from movierec.workflows.requests import MeasureRequest
 
-__all__ = ["LEAST_RATINGS", "LEAST_USERS", "common_test", "measure_together"]
+__all__ = [
+    "LEAST_RATINGS",
+    "LEAST_USERS",
+    "common_test",
+    "evaluate_version",
+    "measure_together",
+    "require_one_task",
+]
 
 # fewer tell nothing: a 95 % interval from 20 users is wider than models differ
 LEAST_RATINGS, LEAST_USERS = 100, 20
@@ -65,6 +73,32 @@ def measure_together(
         measurement = registry.measurements.save(records, ground, found)
     tell("measured", 1.0)
     return measurement
+
+
+def require_one_task(store: Store, records: Sequence[VersionRecord]) -> None:
+    """Refuse versions that no held-out rating could tell apart fairly.
+
+    Raises:
+        EvaluationError: they were trained on different data, or users whom some have never met
+            are known to others.
+
+    """
+    first = records[0]
+    for other in records[1:]:
+        if other.fingerprint != first.fingerprint:
+            raise EvaluationError(
+                f"{first.name} was trained on {first.dataset_name} and {other.name} on "
+                f"{_other_data(first, other)}: there are no ratings to measure both on.",
+                hint=retraining(store, other, on=first),
+            )
+        if _is_cold(other) != _is_cold(first):
+            cold, warm = (other, first) if _is_cold(other) else (first, other)
+            raise EvaluationError(
+                f"{cold.name} was measured on users whom it had never met, and {warm.name} has "
+                "learnt from those users' ratings: what both hold out asks different things of "
+                "the two.",
+                hint=retraining(store, warm, on=cold),
+            )
 
 
 def common_test(dataset: Dataset, splits: Mapping[str, Split]) -> Split:
@@ -139,7 +173,7 @@ def _ground(
         test_sha256=split.sha256,
         n_ratings=len(split.test),
         n_users=_n_users(dataset, split),
-        floors=measured_floors(dataset, split, settings),
+        floors=measured_baselines(dataset, split, settings),
         caveats=[*_told_apart(dataset, split, splits), *_knew_later(splits)],
     )
 
@@ -168,3 +202,29 @@ def _knew_later(splits: Mapping[str, Split]) -> Iterator[str]:
             f"{listed(others)} learnt from ratings that are newer than held-out ones, "
             f"{listed(strict)} did not: a part of the difference may come from that."
         )
+
+
+def _other_data(first: VersionRecord, other: VersionRecord) -> str:
+    if first.dataset_name != other.dataset_name:
+        return other.dataset_name
+    return f"other ratings under the name {other.dataset_name}"
+
+
+def _is_cold(record: VersionRecord) -> bool:
+    return record.metadata.split.name == "cold-users"
+
+
+def evaluate_version(name: str, settings: Settings, *, k: int = 10) -> Evaluation:
+    """Return the evaluation of a version's serving arrays.
+
+    With k = 10 it repeats what was measured when the version was trained.
+
+    Raises:
+        NotFoundError: there is no such version.
+        ArtifactError: its files or its data changed.
+
+    """
+    loaded = load_version(name, settings)
+    split = recorded_split(loaded.dataset, loaded.metadata.split)
+    # its arrays were kept when it had been told of the support part
+    return evaluate(loaded.recommender, loaded.dataset, split, k=k, told=True)

@@ -2,76 +2,88 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
-from typing import Any
+import math
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from movierec.cluster.cluster import device_of_workers
-from movierec.data.dataset import Dataset
-from movierec.data.splits import Split, make_split
-from movierec.evaluation import evaluate
+from movierec.data.splits import make_split
+from movierec.evaluation import Evaluation, evaluate
 from movierec.metadata import VersionMetadata
-from movierec.models.protocol import Arrays
+from movierec.models.factory import GRAPHSAGE, make_baseline
+from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyperparameters
+from movierec.models.protocol import Recommender
 from movierec.progress import Progress, silent
-from movierec.registry import Registry, VersionDraft
-from movierec.registry.files import Content
-from movierec.runtime import git_state, library_versions, peak_memory_mb, pick_device, set_threads
+from movierec.registry import Registry
+from movierec.runtime import Stopwatch, pick_device, set_threads
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
+from movierec.training.budget import graph_ratings
 from movierec.training.callbacks import Hook
 from movierec.training.options import TrainingOptions
-from movierec.workflows.baselines import measured_floors
-from movierec.workflows.engines import require_ray
-from movierec.workflows.fit import Fitted, Fitter, fit_model
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.baselines import measured_baselines
+from movierec.workflows.requests import TrainRequest, full_hyperparameters
+from movierec.workflows.validation import Validation, calibrate_on, choose_kernel
+from movierec.workflows.version import (
+    Engine,
+    Fitted,
+    Training,
+    version_draft,
+    version_metadata,
+)
 
-__all__ = ["prepared", "train", "training_options"]
+if TYPE_CHECKING:
+    from movierec.training.callbacks import FitResult
+    from movierec.training.distributed.group import Group
+    from movierec.training.fit import EnsembleFit
+
+__all__ = ["fit_here", "fit_model", "prepare", "train"]
+
+# the first report's fields of `metadata.json`, and NDCG; a baseline has no validation part
+METRICS = (
+    "val_rmse", "val_mae", "val_precision_10", "val_recall_10", "val_ndcg_10",
+    "final_train_loss", "best_val_loss",
+)  # fmt: skip
+NOT_LEARNT = frozenset({"scale", "slope", "rating", "numbers"})  # arrays that are no weights
 
 
-class _Clock:
-    """Seconds of wall time per stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - started, 3)
-
-    def with_total(self) -> dict[str, float]:
-        return {**self.seconds, "total": round(sum(self.seconds.values()), 3)}
-
-
-def prepared(request: TrainRequest, settings: Settings) -> TrainRequest:
-    """Return the request with its data set named, once data, split and device allow it.
+def prepare(request: TrainRequest, settings: Settings, engine: Engine | None = None) -> Training:
+    """Return a training with its data loaded and split, on a device that this machine has.
 
     Raises:
         NotFoundError: there is no such data set.
-        HyperparameterError, SplitError: the request asks for what cannot be.
-        SettingsError: this machine has no such device.
+        SplitError: the data cannot be split so.
+        SettingsError: there is no such device.
 
     """
-    request.check()
-    if request.engine.is_ray:
-        require_ray()
-    _device(request, settings)
-    with open_store(settings) as store:
+    device, watch = _device(request, settings, engine), Stopwatch()
+    with open_store(settings) as store, watch.stage("load"):
         dataset = store.datasets.load(request.dataset)
-    make_split(dataset, request.split)
-    return request.model_copy(update={"dataset": dataset.name})
+    with watch.stage("split"):
+        split = make_split(dataset, request.split)
+    return Training(
+        request.model_copy(update={"dataset": dataset.name}),
+        dataset,
+        split,
+        TrainingOptions(device=device, seed=request.seed),
+        engine,
+        watch.seconds,
+    )
+
+
+def _device(request: TrainRequest, settings: Settings, engine: Engine | None) -> str:
+    """Return the device to train on; baselines know only the CPU and need no torch."""
+    if not request.is_graphsage:
+        return "cpu"
+    set_threads(settings.threads)
+    name = request.device or settings.device
+    return str(pick_device(name)) if engine is None else engine.device(name)
 
 
 def train(
-    request: TrainRequest,
+    training: Training,
     settings: Settings,
     *,
     hooks: Sequence[Hook] = (),
@@ -79,187 +91,193 @@ def train(
     run_id: int | None = None,
     resume: bool = False,
 ) -> VersionRecord:
-    """Load, split, fit, evaluate once on the test part, and save a version.
+    """Fit, evaluate once on the test part, and save a version.
 
-    With a run's id, a checkpoint is kept in the run's folder while training; `resume` goes on
-    from it.
+    `resume` continues from the checkpoint that the options name; it is deleted once the version
+    is saved.
 
     Raises:
-        NotFoundError: there is no such data set.
-        HyperparameterError, SplitError: the request asks for what cannot be.
-        TrainingError: training cannot go on; the checkpoint of the last epoch stays.
-        ArtifactError: no version can be kept; told before the training where it is known.
+        TrainingError: training cannot continue; the checkpoint of the last epoch stays.
+        ArtifactError: no version can be saved; raised before the training where that is known.
 
     """
-    request.check()
-    tell, clock = on_progress or silent, _Clock()
-    options = training_options(request, settings, run_id)
-    if not resume:
-        options.forget_checkpoints()  # of a run in a database that is gone
+    tell, watch = on_progress or silent, Stopwatch(training.seconds)
     with open_store(settings) as store:
         registry = Registry(settings, store)
         registry.require_writable()
-        tell("loading the data", 0.0)
-        with clock.stage("load"):
-            dataset = store.datasets.load(request.dataset)
-        with clock.stage("split"):
-            split = make_split(dataset, request.split)
         tell("training", 0.02)
-        with clock.stage("fit"):
-            fitted = fit_model(
-                request, dataset, split, options, hooks=hooks, resume=resume,
-                fitter=_fitter(request, settings),
-            )  # fmt: skip
+        with watch.stage("fit"):
+            fitted = fit_model(training, hooks=hooks, resume=resume)
         tell("evaluating on the test part", 0.92)
-        trained = _Trained(request, settings, dataset, split, fitted)
-        with clock.stage("evaluate"):
-            measured, frames = _measured(trained)
+        with watch.stage("evaluate"):
+            found = evaluate(fitted.recommender, training.dataset, training.split)
+            measured = _measured(training, found, settings)
         tell("saving", 0.98)
-        with clock.stage("export"):
-            arrays = _serving_arrays(trained)
-        facts = {**_metadata(trained), **measured, "durations": clock.with_total()}
-        record = registry.save(_draft(trained, facts, frames, arrays, run_id))
-    options.forget_checkpoints()
+        with watch.stage("export"):
+            draft = version_draft(training, fitted, found)
+        facts = {
+            **version_metadata(training, fitted, settings),
+            **measured,
+            "durations": {**watch.seconds, "total": watch.total},
+        }
+        record = registry.save(replace(draft, metadata=VersionMetadata.of(facts), run_id=run_id))
+    training.options.forget_checkpoints()
     tell("saved", 1.0)
     return record
 
 
-@dataclass(frozen=True, eq=False)
-class _Trained:
-    """A request and what came of it."""
-
-    request: TrainRequest
-    settings: Settings
-    dataset: Dataset
-    split: Split
-    fitted: Fitted
-
-
-def training_options(
-    request: TrainRequest, settings: Settings, run_id: int | None = None
-) -> TrainingOptions:
-    """Return where and how a request is to be trained; with a run's id, with its checkpoint."""
-    checkpoint = None if run_id is None else settings.runs_path / str(run_id) / "checkpoint.pt"
-    return TrainingOptions(
-        device=_device(request, settings), seed=request.seed, checkpoint=checkpoint
-    )
-
-
-def _device(request: TrainRequest, settings: Settings) -> str:
-    """Return the device to train on; baselines know only the CPU and need no torch."""
-    if not request.is_graphsage:
-        return "cpu"
-    set_threads(settings.threads)
-    name = request.device or settings.device
-    if request.engine.is_ray:
-        return device_of_workers(request.engine, name)
-    return str(pick_device(name))
-
-
-def _fitter(request: TrainRequest, settings: Settings) -> Fitter | None:
-    """Return what does the steps elsewhere; None: this process does."""
-    if not request.engine.is_ray:
-        return None
-    from movierec.cluster.train import fit_on_ray
-
-    return partial(fit_on_ray, settings)
-
-
-def _measured(trained: _Trained) -> tuple[dict[str, Any], dict[str, Content]]:
-    """Return what metadata.json says of the test part, and the frames kept as files."""
-    dataset, split = trained.dataset, trained.split
-    found = evaluate(trained.fitted.recommender, dataset, split)
-    facts = {
+def _measured(training: Training, found: Evaluation, settings: Settings) -> dict[str, Any]:
+    """Return what metadata.json says of the test part."""
+    return {
         "evaluation": found.as_dict(),
         "slices": found.slice_rows(),
         "reliability": found.reliability_rows(),
-        "floors": measured_floors(dataset, split, trained.settings),
+        "floors": measured_baselines(training.dataset, training.split, settings),
     }
-    frames: dict[str, Content] = {
-        "per_user.parquet": found.per_user.to_parquet,
-        "per_rating.parquet": found.per_rating.to_parquet,
-    }
-    return facts, frames
 
 
-def _serving_arrays(trained: _Trained) -> Arrays:
-    """Return the model's arrays, told of the support part as when it was evaluated.
+def fit_model(training: Training, *, hooks: Sequence[Hook] = (), resume: bool = False) -> Fitted:
+    """Fit the model a request asks for; the test part stays closed.
 
-    A GraphSAGE's serving form cannot be told later: it has no graph any more.
+    A GraphSAGE learns from the train part, lets the validation part pick the epoch, and then
+    has both in its graph; with a refit it learns again from both. A baseline, which picks
+    nothing, learns from both.
     """
-    told = trained.dataset.ratings.take(trained.split.support)
-    return trained.fitted.recommender.with_interactions(told).arrays()
+    if training.request.is_graphsage:
+        return _fit_graphsage(training, hooks, resume=resume)
+    return _fit_baseline(training)
 
 
-def _draft(
-    trained: _Trained,
-    facts: Mapping[str, Any],
-    frames: Mapping[str, Content],
-    arrays: Arrays,
-    run_id: int | None,
-) -> VersionDraft:
-    request, fitted = trained.request, trained.fitted
-    return VersionDraft(
-        model=fitted.kind,
-        preset=request.preset,
-        dataset_name=trained.dataset.name,
-        fingerprint=trained.dataset.fingerprint,
-        split_label=trained.split.spec.label,
-        metadata=VersionMetadata.of(facts),
-        files={**fitted.files, **frames},
-        arrays=arrays,
-        run_id=run_id,
-        parameters=fitted.parameters,
-        make_current=request.make_current,
+def _fit_baseline(training: Training) -> Fitted:
+    request, dataset = training.request, training.dataset
+    model = make_baseline(request.preset, request.hyperparameters)
+    recommender = model.fit(
+        dataset, dataset.ratings.take(training.split.learnable), seed=request.seed
+    )
+    return Fitted(
+        kind=request.preset,
+        recommender=recommender,
+        hyperparameters=full_hyperparameters(request),
+        parameters=_count(recommender),
+        metrics=dict.fromkeys(METRICS, math.nan),
     )
 
 
-def _metadata(trained: _Trained) -> dict[str, Any]:
-    """Return the first report's fields of `metadata.json` and those beyond them."""
-    request, settings, fitted = trained.request, trained.settings, trained.fitted
+def _fit_graphsage(training: Training, hooks: Sequence[Hook], *, resume: bool) -> Fitted:
+    dataset, split, config = training.dataset, training.split, _config(training)
+    # before any part is taken here: it has parts of its own, and there may be no room for both
+    if training.engine is None:
+        fit = fit_here(training, hooks=hooks, resume=resume)
+    else:
+        fit = training.engine.fit(training, hooks=hooks, resume=resume)
+    train = dataset.ratings.take(split.train)
+    validation = dataset.ratings.take(split.validation)
+    held_out = fit.held_out(dataset, train)
+    at_best = Validation.of(dataset, train, validation).metrics(held_out.factors)
+    chosen = choose_kernel(held_out.factors, train, validation, config.residuals)
+    calibration, gain = calibrate_on(held_out.factors, chosen.kernel, train, validation)
+    del held_out, train  # some GB of a large data set
+    recommender = fit.recommender(dataset, dataset.ratings.take(split.learnable))
+    return Fitted(
+        kind=GRAPHSAGE,
+        recommender=recommender.calibrated(calibration).corrected(chosen.kernel),
+        hyperparameters=config.model_dump(),
+        parameters=sum(member.model.n_parameters for member in fit.members),
+        device=training.options.device,
+        history=fit.first.result.history,
+        best_epoch=fit.first.result.best_epoch,
+        metrics=_metrics(fit.first.result, at_best),
+        facts={
+            "mean_rating": fit.members[0].model.sizes.mean_rating,
+            **fit.facts(),
+            **gain,
+            **chosen.facts,
+        },
+        files=_artifacts(fit),
+    )
+
+
+def fit_here(
+    training: Training,
+    *,
+    hooks: Sequence[Hook] = (),
+    resume: bool = False,
+    group: Group | None = None,
+) -> EnsembleFit:
+    """Fit all models of a GraphSAGE version in this process, which may be one of a `group`.
+
+    Raises:
+        EmptyDataError, NonFiniteError, ArtifactError: see `fit_sage`.
+
+    """
+    # they bring torch, which no baseline needs
+    from movierec.training.distributed.group import SINGLE_PROCESS
+    from movierec.training.fit import FitTask, fit_members
+
+    request, dataset, split = training.request, training.dataset, training.split
+    train = dataset.ratings.take(split.train)
+    validation = dataset.ratings.take(split.validation)
+    part = Validation.of(dataset, train, validation)
+    task = FitTask(
+        dataset, train, validation, _config(training), training.options,
+        measure=lambda factors: _headline(part.metrics(factors)),
+        hooks=hooks, resume=resume, group=group or SINGLE_PROCESS,
+    )  # fmt: skip
+    refit_on = dataset.ratings.take(split.learnable) if request.refit else None
+    return fit_members(task, members=request.members, refit_on=refit_on)
+
+
+def _config(training: Training) -> SageHyperparameters:
+    """Return the hyperparameters with what split and data decide.
+
+    That is what is hidden, the use of times, and whether the graph is trained on in parts.
+    """
+    request, dataset, split = training.request, training.dataset, training.split
+    config = hyperparameters(request.preset, **request.hyperparameters)
+    changes: dict[str, Any] = {
+        "graph_ratings": graph_ratings(config, dataset.n_movies, len(split.train))
+    }
+    if config.hiding == "auto":
+        by_split = {"temporal": "later", "cold-users": "newcomers"}
+        changes["hiding"] = by_split.get(split.spec.name, "random")
+    if config.ranks_only:
+        changes["residuals"] = "none"
+    elif config.residuals == "taste+time" and dataset.ratings.timestamp is None:
+        changes["residuals"] = "taste"
+    return config.model_copy(update=changes)
+
+
+def _headline(measured: Mapping[str, float]) -> dict[str, float]:
+    return {"val_rmse": measured["rmse"], "val_ndcg_10": measured["ndcg"]}
+
+
+def _metrics(first: FitResult, at_best: Mapping[str, float]) -> dict[str, float]:
+    values = (
+        *(at_best[name] for name in ("rmse", "mae", "precision", "recall", "ndcg")),
+        first.history[-1].train_loss,
+        first.best.val_loss,
+    )
+    return dict(zip(METRICS, values, strict=True))
+
+
+def _artifacts(fit: EnsembleFit) -> dict[str, Callable[[Path], None]]:
+    from movierec.models.graphsage.ensemble import as_one_module
+    from movierec.training.checkpoint import save_tensors
+
+    module = as_one_module([member.model for member in fit.members])
+    weights = {name: value.cpu() for name, value in module.state_dict().items()}
+    state = pickle.dumps(fit.members[0].preprocessor.state())
     return {
-        "training_date": datetime.now(UTC).isoformat(),
-        "num_parameters": fitted.parameters,
-        "hyperparameters": fitted.hyperparameters,
-        "metrics": dict(fitted.metrics),
-        "metrics_protocol": "validation part; ranking over all movies but the user's train ones, "
-        "every held-out rating counts",
-        "final_train_loss": fitted.metrics["final_train_loss"],
-        "best_val_loss": fitted.metrics["best_val_loss"],
-        "epochs_trained": len(fitted.history),
-        "best_epoch": fitted.best_epoch,
-        "training_history": [item.as_dict() for item in fitted.history],
-        **fitted.facts,
-        **_data_facts(trained),
-        "seed": request.seed,
-        "device": fitted.device,
-        **request.engine.facts,
-        "threads": settings.threads or os.cpu_count(),
-        "database_path": _database_path(settings),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "libraries": library_versions(),
-        "git": git_state(settings.home),
+        "graphsage_model.pth": lambda path: save_tensors(path, weights),
+        "preprocessor.pkl": lambda path: _write(path, state),
     }
 
 
-def _data_facts(trained: _Trained) -> dict[str, Any]:
-    dataset, split = trained.dataset, trained.split
-    return {
-        "num_users_trained": int(np.count_nonzero(np.bincount(dataset.ratings.user[split.train]))),
-        "num_movies": dataset.n_movies,
-        "num_ratings": dataset.n_ratings,
-        "data_source": dataset.source,
-        "data_fingerprint": dataset.fingerprint,
-        "user_ids_sha256": dataset.users.sha256,
-        "movie_ids_sha256": dataset.movies.sha256,
-        "split": split.spec.model_dump(),
-        "split_test_sha256": split.sha256,
-    }
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
-def _database_path(settings: Settings) -> str:
-    """Return the SQLite file relative to the project, or the kind of server without its address."""
-    path = settings.database_path
-    if path is None:
-        return settings.database.split(":", 1)[0]
-    return str(path.relative_to(settings.home)) if path.is_relative_to(settings.home) else path.name
+def _count(recommender: Recommender) -> int:
+    """Return how many numbers a baseline has learnt; ratings it keeps to look up are none."""
+    arrays = {k: v for k, v in recommender.arrays().items() if k not in NOT_LEARNT}
+    return int(sum(array.size for array in arrays.values() if array.dtype.kind == "f"))

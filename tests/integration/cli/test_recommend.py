@@ -7,7 +7,7 @@ import json
 import pytest
 
 from movierec.inference import load_version
-from movierec.workflows.in_graph import in_graph
+from movierec.workflows.restore import in_graph
 from tests.support.project import movierec, one_line
 
 

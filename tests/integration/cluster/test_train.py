@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from movierec.cluster.cluster import PREFIX
+from movierec.cluster.connection import PREFIX
 from movierec.jobs.foreground import take_up, train_run
 from movierec.settings import Settings
 from movierec.store import RunRecord, VersionRecord, open_store

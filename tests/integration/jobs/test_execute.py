@@ -17,7 +17,7 @@ from movierec.errors import (
     StoreError,
     TrainingError,
 )
-from movierec.jobs import heartbeat
+from movierec.jobs import execute as execute_module
 from movierec.jobs.execute import execute
 from movierec.jobs.foreground import queue_train, take_up, train_run
 from movierec.settings import Settings
@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Settings:
 
 
 def queued(settings: Settings, preset: str = "report", **request: object) -> RunRecord:
-    return queue_train(settings, TrainRequest.of(preset=preset, **request))
+    return queue_train(settings, TrainRequest.of(preset=preset, **request)).record
 
 
 def checkpoint(run: RunRecord) -> Path:
@@ -168,7 +168,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_goes_on(project):
 
 
 def test_ctrl_c_that_python_lost_is_raised_again(project, monkeypatch):
-    monkeypatch.setattr(heartbeat, "LOST_SECONDS", 0.1)
+    monkeypatch.setattr(execute_module, "LOST_SECONDS", 0.1)
     lost = Losing()
     run = queued(project, hyperparameters=SMALL | ENDLESS)
     with pytest.raises(KeyboardInterrupt):
@@ -248,5 +248,5 @@ def test_a_queued_run_whose_process_died_is_noticed(project):
     with open_store(project) as store:
         store.runs.assign(run.id, 2**22 + 1)  # no process can have this number
         assert [dead.id for dead in store.runs.mark_interrupted()] == [run.id]
-    assert take_up(project, run.id).state == "interrupted"
+    assert take_up(project, run.id).record.state == "interrupted"
     assert train_run(project, run.id).run_id == run.id

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from movierec.jobs import cancel, resume, submit, submit_import, submit_sweep, sweeps
+from movierec.jobs import cancel, resume, submit, submit_import, submit_sweep
 from movierec.jobs.foreground import queue_train, train_run
+from movierec.processes import own_mark
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.store.processes import own_mark
 from movierec.workflows.requests import TrainRequest
 from tests.integration.jobs.test_process import assert_same_version, ended, has_epochs, wait_for
 from tests.integration.jobs.test_worker import LONG, PATIENCE, claimed_by_many, queue, worker
@@ -182,7 +182,7 @@ def test_no_password_in_any_log(project, elsewhere):
 
 
 def test_a_sweep_stays_where_its_file_is(project, elsewhere, monkeypatch):
-    monkeypatch.setattr(sweeps, "ensure_worker", lambda _: None)
+    monkeypatch.setattr(submit, "ensure_worker", lambda _: None)
     run = submit_sweep(project, training={"preset": "biases", "dataset": "tiny"}, trials=2)
     worker_elsewhere(elsewhere, "--once").communicate(timeout=PATIENCE)
     assert get_run(project, run.id).state == "queued"

@@ -15,7 +15,7 @@ import pytest
 from movierec.errors import HyperparameterError, NotFoundError
 from movierec.jobs import cancel, submit_import, submit_train
 from movierec.jobs.foreground import queue_train, take_up, train_run
-from movierec.jobs.launch import start_run
+from movierec.jobs.process import start_run
 from movierec.settings import Settings
 from movierec.store import ACTIVE_STATES, RunRecord, open_store
 from movierec.workflows.requests import TrainRequest

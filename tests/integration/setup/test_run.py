@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.support.setup_folder import Folder, make_folder, write_program
-from tools.bootstrap import packages
-from tools.bootstrap.browser import ensure_chromium, find_chromium
-from tools.bootstrap.checks import (
+from tools.bootstrap.machine import (
     GIB,
     SetupError,
     check_platform,
     check_port,
     check_space,
+    ensure_chromium,
+    ensure_postgres,
+    find_chromium,
+    find_postgres,
     free_bytes,
 )
-from tools.bootstrap.postgres import ensure_postgres, find_postgres
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_missing_postgresql_is_an_error_in_ci_and_a_note_elsewhere(
 def test_postgresql_is_installed_without_a_server_that_nobody_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "_may_install", lambda _: True)
+    monkeypatch.setattr("tools.bootstrap.machine._may_install", lambda _: True)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     clusters, calls = tmp_path / "createcluster.conf", tmp_path / "calls"
     clusters.write_text("ssl = on\n", "utf-8")

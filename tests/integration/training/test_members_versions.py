@@ -20,9 +20,9 @@ from movierec.jobs.foreground import queue_train, train_run
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import RunRecord, open_store
-from movierec.training.ensemble import member_seeds
+from movierec.training.fit import member_seeds
 from movierec.workflows.data import load_dataset
-from movierec.workflows.evaluate import evaluate_version
+from movierec.workflows.measure import evaluate_version
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.restore import largest_difference, restore_sage
 from tests.integration.test_scripts import call
@@ -151,7 +151,7 @@ def test_another_number_of_members_does_not_fit_the_weights(project, kept, claim
 
 def queued(settings: Settings, **request: object) -> RunRecord:
     small = {"hyperparameters": SMALL, "preset": "default", "split": {"name": "random"}}
-    return queue_train(settings, TrainRequest.of(**{**small, **request}))
+    return queue_train(settings, TrainRequest.of(**{**small, **request})).record
 
 
 def test_progress_only_grows_through_all_fits(project, kind):

@@ -20,7 +20,7 @@ from movierec.evaluation.ranking import ranking_at_k
 from movierec.models.factory import make_baseline
 from movierec.models.graphsage.hyperparameters import SageHyperparameters, hyperparameters
 from movierec.models.protocol import Recommender
-from movierec.training.fit import fit_sage
+from movierec.training.fit import FitTask, fit_sage
 from movierec.training.options import TrainingOptions
 from tests.support.factories import assemble
 
@@ -49,7 +49,7 @@ def camps(*, both: bool) -> tuple[Dataset, Interactions, Interactions]:
 
 def sage(dataset: Dataset, train: Interactions, config: SageHyperparameters) -> Recommender:
     here = TrainingOptions(device="cpu", seed=1)
-    return fit_sage(dataset, train, None, config, here).recommender(dataset, train)
+    return fit_sage(FitTask(dataset, train, None, config, here)).recommender(dataset, train)
 
 
 def default(loss: str, **changes) -> SageHyperparameters:
@@ -119,6 +119,6 @@ def test_without_the_graph_the_features_say_too_little():
     """The same model over a graph without edges: the camps are the graph's to tell."""
     dataset, train, withheld = camps(both=False)
     here = TrainingOptions(device="cpu", seed=1)
-    fitted = fit_sage(dataset, train, None, default("softmax"), here)
+    fitted = fit_sage(FitTask(dataset, train, None, default("softmax"), here))
     blind = fitted.recommender(dataset, train.take(np.zeros(0, np.int64)))
     assert hit_rate(blind, train, withheld) < 0.5

@@ -15,8 +15,9 @@ from movierec.models.graphsage.losses import state_losses, step_loss
 from movierec.training import trainer
 from movierec.training.options import TrainingOptions
 from movierec.training.targets import FullGraphSampler
-from movierec.workflows.fit import fit_model
 from movierec.workflows.requests import TrainRequest
+from movierec.workflows.train import fit_model
+from movierec.workflows.version import Training
 from tests.support.factories import make_dataset
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
@@ -48,7 +49,7 @@ def train_and_watch(monkeypatch, preset: str, dataset: Dataset, split: Split):
     monkeypatch.setattr(trainer, "step_loss", watched)
     monkeypatch.setattr(trainer, "state_losses", validated)
     request = TrainRequest.of(preset=preset, split=split.spec, hyperparameters=SMALL)
-    return fit_model(request, dataset, split, HERE), seen
+    return fit_model(Training(request, dataset, split, HERE)), seen
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -118,5 +119,5 @@ def test_the_split_settles_what_a_step_hides(monkeypatch, name, asked, settled):
     spec = SplitSpec(name=name)
     chosen = {"hidden_dim": 8, "epochs": 3, "hiding": asked}
     request = TrainRequest.of(preset="default", split=spec, hyperparameters=chosen)
-    fitted = fit_model(request, dataset, make_split(dataset, spec), HERE)
+    fitted = fit_model(Training(request, dataset, make_split(dataset, spec), HERE))
     assert (fitted.hyperparameters["hiding"], drawn) == (settled, [settled])

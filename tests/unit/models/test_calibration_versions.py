@@ -18,11 +18,12 @@ from movierec.models.factors import FactorModel
 from movierec.settings import Settings
 from movierec.store import VersionRecord
 from movierec.training.options import TrainingOptions
-from movierec.workflows import calibrate
+from movierec.workflows import validation as validation_part
 from movierec.workflows.data import load_dataset
-from movierec.workflows.fit import Fitted, fit_model
 from movierec.workflows.requests import TrainRequest
 from movierec.workflows.restore import restore_sage
+from movierec.workflows.train import fit_model
+from movierec.workflows.version import Fitted, Training
 from tests.support.factories import make_dataset
 from tests.support.project import SMALL, movierec, project_in, train_version
 
@@ -49,7 +50,7 @@ def data() -> tuple[Dataset, Split]:
 
 def fitted_on(data: tuple[Dataset, Split], **request: object) -> Fitted:
     asked = TrainRequest.of(preset="report", hyperparameters={**SMALL, **ORDINAL}, **request)
-    return fit_model(asked, *data, TrainingOptions(device="cpu", seed=0))
+    return fit_model(Training(asked, *data, TrainingOptions(device="cpu", seed=0)))
 
 
 def test_the_metadata_says_what_the_calibration_was(version):
@@ -130,8 +131,8 @@ def test_the_graph_it_is_fitted_on_has_no_validation_rating(data, monkeypatch, c
         seen.append((factors, ratings))
         return original(factors, ratings)
 
-    original = calibrate.calibrate
-    monkeypatch.setattr(calibrate, "calibrate", listening)
+    original = validation_part.calibrate
+    monkeypatch.setattr(validation_part, "calibrate", listening)
     made = fitted_on(data, **how)
     ((factors, ratings),) = seen
     assert set(zip(ratings.user, ratings.movie, strict=True)) == set(

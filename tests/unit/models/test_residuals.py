@@ -25,9 +25,8 @@ from movierec.models.residuals import (
     fit_residuals,
     most_ratings,
 )
-from movierec.workflows import calibrate
-from movierec.workflows.calibrate import calibrate_on
-from movierec.workflows.residuals import choose_kernel
+from movierec.workflows import validation as validation_part
+from movierec.workflows.validation import calibrate_on, choose_kernel
 from tests.support.factories import assemble
 
 SCALE = RatingScale(1.0, 5.0, 1.0)
@@ -248,12 +247,12 @@ def test_of_many_validation_ratings_those_of_whole_users_calibrate(monkeypatch):
     train, validation = halves(sittings(factors))
     every, facts = calibrate_on(factors, KERNEL, train, validation)
     assert facts["calibration"]["validation_ratings"] == len(validation)
-    monkeypatch.setattr(calibrate, "MOST_FITTED", 90)
+    monkeypatch.setattr(validation_part, "MOST_FITTED", 90)
     some, _ = calibrate_on(factors, KERNEL, train, validation)
     kept = validation.take(np.flatnonzero(validation.user % 2 == 0))
     assert some.n_ratings == len(kept) <= 90 < len(validation)
     # the residuals of those users are the same as among all
-    expected, _ = calibrate.calibrate(fit_residuals(factors, train, KERNEL), kept)
+    expected, _ = validation_part.calibrate(fit_residuals(factors, train, KERNEL), kept)
     assert some.nll_before == expected.nll_before != every.nll_before
 
 

@@ -13,8 +13,7 @@ from movierec.data.dataset import Interactions
 from movierec.models.graphsage.losses import step_loss
 from movierec.training import trainer as trainer_module
 from movierec.training.checkpoint import read_checkpoint
-from movierec.training.ensemble import EnsembleFit, fit_members, member_seeds
-from movierec.training.fit import SageFit, fit_sage
+from movierec.training.fit import EnsembleFit, FitTask, SageFit, fit_members, fit_sage, member_seeds
 from movierec.training.options import TrainingOptions
 from tests.support.factories import make_dataset
 from tests.support.sage_cases import (
@@ -176,10 +175,11 @@ def test_a_refit_sees_train_and_validation_and_never_test(monkeypatch, changes, 
     """With a test part that leaks into the ratings to refit on, it would be seen."""
     dataset, train, validation, test = with_a_test_part()
     seen, both = Seen(monkeypatch), joined(train, validation)
-    found = fit_members(
+    task = FitTask(
         dataset, train, validation, small(**changes), TrainingOptions(device="cpu"),
-        members=2, refit_on=joined(both, test) if leak else both, measure=rmse_on(validation),
+        measure=rmse_on(validation),
     )  # fmt: skip
+    found = fit_members(task, members=2, refit_on=joined(both, test) if leak else both)
     assert seen.edges(1) == pairs_of(train)
     for number in (2, 3):
         assert seen.edges(number) >= pairs_of(train) | pairs_of(validation)
@@ -194,7 +194,7 @@ def test_features_and_the_mean_of_a_refit_are_fitted_on_both_parts():
     train, _ = parts_of(dataset)
     config = small(**{**RICH, "epochs": 2})
     found = fit_version(config, dataset, refit=True)
-    whole = fit_sage(dataset, dataset.ratings, None, config, TrainingOptions(device="cpu"))
+    whole = fit_sage(FitTask(dataset, dataset.ratings, None, config, TrainingOptions(device="cpu")))
     sizes = [fit.model.sizes for fit in (found.first, *found.members, whole)]
     assert sizes[0].mean_rating == pytest.approx(float(train.rating.mean()))
     assert sizes[1] == sizes[2]
@@ -208,7 +208,7 @@ def test_a_refit_that_keeps_every_epoch_is_a_training_on_both_parts():
     config = small(**{**RICH, "epochs": 2, "learning_rate": 0.001})
     found = fit_version(config, dataset, refit=True)
     assert found.first.result.best_epoch == 2
-    whole = fit_sage(dataset, dataset.ratings, None, config, TrainingOptions(device="cpu"))
+    whole = fit_sage(FitTask(dataset, dataset.ratings, None, config, TrainingOptions(device="cpu")))
     assert same_weights(found.members[0].model.state_dict(), whole.model.state_dict())
 
 

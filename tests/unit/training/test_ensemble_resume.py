@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from movierec.training.ensemble import EnsembleFit
-from movierec.training.fit import SageFit
+from movierec.training.fit import EnsembleFit, SageFit
 from movierec.training.options import TrainingOptions
 from tests.support.sage_cases import SHORT, Watch, fit_version, same_weights, small
 

@@ -15,7 +15,7 @@ from movierec.errors import EmptyDataError, NonFiniteError
 from movierec.graph import RatingGraph
 from movierec.models.graphsage.losses import step_loss
 from movierec.training import trainer as trainer_module
-from movierec.training.fit import fit_sage
+from movierec.training.fit import FitTask, fit_sage
 from movierec.training.options import TrainingOptions
 from movierec.training.trainer import Trainer
 from tests.support.factories import make_dataset
@@ -123,7 +123,7 @@ def test_three_ratings_are_enough_to_train_on(changes):
     dataset = make_dataset()
     few = dataset.ratings.take(np.arange(3))
     result = fit_sage(
-        dataset, few, None, small(epochs=2, **changes), TrainingOptions(device="cpu")
+        FitTask(dataset, few, None, small(epochs=2, **changes), TrainingOptions(device="cpu"))
     ).result
     assert len(result.history) == 2
     assert math.isfinite(result.history[-1].train_loss)
@@ -133,7 +133,7 @@ def test_no_rating_is_too_few():
     dataset = make_dataset()
     nothing = dataset.ratings.take(np.zeros(0, np.int64))
     with pytest.raises(EmptyDataError):
-        fit_sage(dataset, nothing, None, small(), TrainingOptions(device="cpu"))
+        fit_sage(FitTask(dataset, nothing, None, small(), TrainingOptions(device="cpu")))
 
 
 @pytest.mark.parametrize("validation", [None, "empty"])
@@ -142,7 +142,7 @@ def test_without_validation_ratings_the_last_epoch_is_kept(validation):
     train, held = parts_of(dataset)
     held = None if validation is None else held.take(np.zeros(0, np.int64))
     config = small(epochs=7, early_stopping_patience=1, monitor="val_rmse")
-    result = fit_sage(dataset, train, held, config, TrainingOptions(device="cpu")).result
+    result = fit_sage(FitTask(dataset, train, held, config, TrainingOptions(device="cpu"))).result
     assert (result.best_epoch, len(result.history), result.stopped_early) == (7, 7, False)
     assert math.isnan(result.best.val_loss)
 
@@ -163,9 +163,11 @@ def test_one_batch_can_be_learnt_by_heart(changes, bound):
         hidden_dim=32, epochs=150, learning_rate=0.01, dropout=0.0, aggregator="mean", **changes
     )
     history = fit_sage(
-        dataset, dataset.ratings, None, config, TrainingOptions(device="cpu")
+        FitTask(dataset, dataset.ratings, None, config, TrainingOptions(device="cpu"))
     ).result.history
-    assert history[0].train_loss > 1.4 * bound
+    # with 4 seeds BPR starts at 1.41 to 1.56 times its bound and ends at 0.53 to 0.89 times it,
+    # the others start at 2.8 times and more and end at a third: no single start is asked for
+    assert history[0].train_loss > 1.3 * bound
     assert history[-1].train_loss < bound
 
 

@@ -11,7 +11,7 @@ from movierec.errors import NonFiniteError, TrainingError
 from movierec.models.graphsage.heads import NodeStates
 from movierec.models.graphsage.network import GraphSage
 from movierec.training.callbacks import FitResult
-from movierec.training.fit import fit_sage
+from movierec.training.fit import FitTask, fit_sage
 from movierec.training.options import TrainingOptions
 from movierec.training.trainer import Trainer
 from tests.support.factories import make_dataset
@@ -115,7 +115,12 @@ def test_a_metric_that_nothing_measures_cannot_pick_the_epoch():
     dataset = make_dataset()
     with pytest.raises(TrainingError, match="Nothing measures val_rmse"):
         fit_sage(
-            dataset, *parts_of(dataset), small(monitor="val_rmse"), TrainingOptions(device="cpu")
+            FitTask(
+                dataset,
+                *parts_of(dataset),
+                small(monitor="val_rmse"),
+                TrainingOptions(device="cpu"),
+            )
         )
 
 
@@ -162,9 +167,11 @@ def test_validating_does_not_disturb_the_training(changes):
     train, validation = parts_of(dataset)
     here = TrainingOptions(device="cpu")
     alone, watched = Recorder(), Recorder()
-    without = fit_sage(dataset, train, None, config, here, hooks=[alone])
+    without = fit_sage(FitTask(dataset, train, None, config, here, hooks=[alone]))
     measure = None if config.ranks_only else rmse_on(validation)
-    with_it = fit_sage(dataset, train, validation, config, here, measure=measure, hooks=[watched])
+    with_it = fit_sage(
+        FitTask(dataset, train, validation, config, here, measure=measure, hooks=[watched])
+    )
     losses = [[e.train_loss for e in f.result.history] for f in (without, with_it)]
     assert losses[0] == losses[1]
     assert alone.calls == watched.calls

@@ -9,12 +9,11 @@ import pytest
 import typer
 from typer.main import get_command
 
-from movierec.cli.options import given
-from movierec.cli.train import RENAMED, hyperparameters_of, train
+from movierec.cli.options import given, hyperparameters_of
+from movierec.cli.train import train
 from movierec.data.splits import SplitSpec
 from movierec.workflows.command import train_command
-from movierec.workflows.engines import Engine
-from movierec.workflows.requests import TrainRequest, full_hyperparameters
+from movierec.workflows.requests import EngineOptions, TrainRequest, full_hyperparameters
 
 FIELDS = ("preset", "dataset", "seed")
 
@@ -29,7 +28,7 @@ def typed(command: str) -> TrainRequest:
     return TrainRequest.of(
         **{field: told[field] for field in FIELDS},
         engine={"name": told["engine"], "workers": told["workers"], "address": told["address"]},
-        split=given(told, SplitSpec, RENAMED),
+        split=given(told, SplitSpec),
         hyperparameters=hyperparameters_of(told, told["settings_of_baseline"]),
     )
 
@@ -79,7 +78,7 @@ def test_members_refit_and_device_are_in_the_command():
 
 
 def test_workers_on_ray_are_in_the_command():
-    engine = Engine(name="ray", workers=4, address="10.0.0.1:6379")
+    engine = EngineOptions(name="ray", workers=4, address="10.0.0.1:6379")
     command = train_command(TrainRequest.of(engine=engine), {}, {})
     assert command.endswith("--engine ray --workers 4 --address 10.0.0.1:6379")
     assert typed(command).engine == engine

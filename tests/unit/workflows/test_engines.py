@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from movierec.cluster.cluster import device_of_workers, share_of_worker
+from movierec.cluster.connection import has_ray, require_ray, share_of_worker
+from movierec.cluster.engine import device_of_workers
 from movierec.errors import HyperparameterError, SettingsError
-from movierec.workflows.engines import Engine, has_ray, require_ray
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import EngineOptions, TrainRequest
 
 
 def test_nothing_asked_for_is_this_process():
@@ -64,16 +64,16 @@ def test_a_worker_has_a_core_or_the_threads_that_are_set():
 @pytest.mark.parametrize("name", ["mps", "tpu", "cuda0"])
 def test_workers_compute_on_cpu_or_cuda(name):
     with pytest.raises(SettingsError, match=name):
-        device_of_workers(Engine(name="ray"), name)
+        device_of_workers(EngineOptions(name="ray"), name)
 
 
 def test_a_cluster_elsewhere_computes_on_what_is_named():
-    there = Engine(name="ray", workers=8, address="head:6379")
+    there = EngineOptions(name="ray", workers=8, address="head:6379")
     assert device_of_workers(there, "auto") == "cpu"
     assert device_of_workers(there, "cuda") == "cuda"
 
 
 def test_a_device_for_each_worker_is_needed_here():
     with pytest.raises(SettingsError, match="CUDA devices for 1024 workers"):
-        device_of_workers(Engine(name="ray", workers=1024), "cuda")
-    assert device_of_workers(Engine(name="ray", workers=1024), "auto") == "cpu"
+        device_of_workers(EngineOptions(name="ray", workers=1024), "cuda")
+    assert device_of_workers(EngineOptions(name="ray", workers=1024), "auto") == "cpu"

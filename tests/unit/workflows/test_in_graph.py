@@ -13,8 +13,7 @@ from movierec.columns import Columns
 from movierec.data.dataset import Dataset, IdMap, Interactions
 from movierec.inference import load_version
 from movierec.models.graphsage.recommender import SageRecommender, feature_tensors
-from movierec.workflows.in_graph import in_graph, person_in_graph
-from movierec.workflows.restore import restore_sage
+from movierec.workflows.restore import in_graph, person_in_graph, restore_sage
 from tests.unit.inference.test_newcomers import CONFIGS, answers, version_of
 
 RATINGS = {"m1": 5.0, "m4": 1.0, "m7": 4.0, "m12": 5.0, "m20": 2.0}

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from movierec.errors import HyperparameterError
-from movierec.models.fields import setting
+from movierec.models.fields import setting, validation_message
 from movierec.models.graphsage.formulas import AGGREGATORS
 
 __all__ = [
@@ -296,5 +296,5 @@ def hyperparameters(preset: str = "default", **changes: Any) -> SageHyperparamet
 def _complaint(item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if not name:
-        return str(item["msg"]).removeprefix("Value error, ")
+        return validation_message(item["msg"])
     return f"{name} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"

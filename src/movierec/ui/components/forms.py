@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from movierec.cluster.connection import HINT, has_ray
 from movierec.data.splits import SPLIT_NAMES
 from movierec.errors import MovierecError
 from movierec.metadata import RecordedSplit
@@ -18,15 +19,8 @@ from movierec.ui.components import cache, shell, widgets
 from movierec.ui.components.address import bound
 from movierec.ui.components.text import literal
 from movierec.workflows import form
-from movierec.workflows.engines import (
-    HINT,
-    MOST_WORKERS,
-    EngineName,
-    engine_trouble,
-    has_ray,
-)
 from movierec.workflows.form import FormField, FormGroup
-from movierec.workflows.requests import MODELS
+from movierec.workflows.requests import MODELS, MOST_WORKERS, EngineName, engine_trouble
 
 __all__ = [
     "choose_engine",
@@ -145,7 +139,7 @@ def _step(field: FormField) -> int | float:
 
 
 def choose_engine(key: str, what: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Draw the choice, folded; return the fields of an `Engine`, and what is wrong with them.
+    """Draw the choice, folded; return the fields of `EngineOptions`, and what is wrong with them.
 
     `what` the workers do stands in the help: "share the ratings".
     """

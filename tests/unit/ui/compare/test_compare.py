@@ -139,7 +139,7 @@ def test_measuring_together_is_a_run_in_the_queue(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_worker(monkeypatch)
-    monkeypatch.setattr("movierec.jobs.measures.ensure_worker", lambda _settings: None)
+    monkeypatch.setattr("movierec.jobs.submit.ensure_worker", lambda _settings: None)
     at = opened_page(PAGE, versions=["v1.4.0", "v1.5.0"], baseline="v1.4.0")
     at.button(key="measure").click().run()
     assert not at.exception

@@ -25,8 +25,7 @@ BIASES = {"training": {"preset": "biases"}}
 def project(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A project with data and, whatever is queued, no worker."""
     monkeypatch.setenv("MOVIEREC_DEVICE", "cpu")
-    for module in ("submit", "sweeps"):
-        monkeypatch.setattr(f"movierec.jobs.{module}.ensure_worker", lambda _: None)
+    monkeypatch.setattr("movierec.jobs.submit.ensure_worker", lambda _: None)
     import_tiny(settings)
     return settings
 
