@@ -9,9 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from movierec.cli.main import run
-from movierec.cli.options import accept, given
+from movierec.cli.options import (
+    DatasetOption,
+    DeviceOption,
+    SetOption,
+    accept,
+    given,
+    hyperparameters_of,
+)
 from movierec.cli.output import console, headline, metrics_table
-from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of, train_here
+from movierec.cli.train import train_here
 from movierec.data.splits import SplitSpec
 from movierec.export.version import export_version
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
@@ -21,7 +28,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-@accept(SplitSpec, SageHyperparameters, renamed=RENAMED, aliases=ALIASES)
+@accept(SplitSpec, SageHyperparameters)
 def train_model(
     db_path: Annotated[
         Path | None,
@@ -30,9 +37,9 @@ def train_model(
     output_dir: Annotated[
         Path | None, typer.Option(file_okay=False, help="Also copy the version into this folder.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    device: DeviceOption = None,
     preset: Annotated[str, typer.Option(help="report, default or a baseline.")] = "report",
-    dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
+    dataset: DatasetOption = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, dropout and batches.")] = 0,
     settings_of_baseline: SetOption = None,
     **fields: Any,
@@ -45,16 +52,16 @@ def train_model(
         "dataset": dataset,
         "seed": seed,
         "device": device,
-        "split": given(fields, SplitSpec, RENAMED),
+        "split": given(fields, SplitSpec),
         "hyperparameters": hyperparameters_of(fields, settings_of_baseline),
     }
     record = train_here(settings, request)
     console().print(headline(record), markup=False, soft_wrap=True)
     console().print(metrics_table(record))
-    place = settings.models_path / record.name
+    folder = settings.models_path / record.name
     if output_dir is not None:
-        place = export_version(record.name, output_dir, settings)
-    console().print(f"Saved in {place}.", markup=False, soft_wrap=True)
+        folder = export_version(record.name, output_dir, settings)
+    console().print(f"Saved in {folder}.", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

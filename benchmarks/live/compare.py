@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,13 +81,10 @@ def _many(settings: Settings) -> None:
         real = store.versions.list()
         for place in range(len(real), KEPT):
             like, name = real[place % len(real)], f"v9.{place}.0"
-            facts = like.metadata.with_facts(model_version=name).as_dict()
-            store.versions.add(
-                name=name, model=like.model, preset=like.preset, dataset_name=like.dataset_name,
-                fingerprint=like.fingerprint, split_label=like.split_label,
-                created_at=datetime.now(UTC), run_id=None, size_bytes=like.size_bytes,
-                parameters=like.parameters, metadata=facts,
-            )  # fmt: skip
+            metadata = like.metadata.with_facts(model_version=name)
+            now = datetime.now(UTC)
+            record = replace(like, name=name, created_at=now, run_id=None, metadata=metadata)
+            store.versions.add(record)
 
 
 def _measured(

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from movierec.processes import own_mark
 from movierec.store import Store
-from movierec.store.processes import own_mark
 from movierec.store.tables import EpochRow, RunRow
 from movierec.workflows.requests import TrainRequest
 

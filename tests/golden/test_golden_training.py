@@ -32,8 +32,10 @@ pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("calm_torch")]
 FOLDER = Path(__file__).parent
 REGENERATE = bool(os.environ.get("MOVIEREC_REGENERATE_GOLDEN"))
 EPOCHS = 5
-# relative; a ranking jumps where two movies change places, which rounding can bring about
-TOLERANCES = {"train_loss": 1e-4, "val_loss": 1e-4, "val_rmse": 1e-4, "val_ndcg_10": 0.02}
+# Relative. Arithmetics (AVX-512, AVX2, SSE) differ by 2e-7, and weights that start a millionth
+# off by up to 1.3e-4; the planted bugs below move the RMSE by 0.01 and more. A ranking jumps where
+# two movies change places: by 3e-4 then, with the bugs by 0.05 and more.
+TOLERANCES = {"train_loss": 1e-3, "val_loss": 1e-3, "val_rmse": 1e-3, "val_ndcg_10": 0.02}
 
 Trace = list[dict[str, float]]
 

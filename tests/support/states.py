@@ -10,6 +10,7 @@ from typing import Any
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset
 from movierec.data.validation.report import DroppedRows, describe
+from movierec.metadata import VersionMetadata
 from movierec.settings import Settings
 from movierec.store import DatasetRecord, EpochRecord, RunRecord, Store, VersionRecord, open_store
 from tests.support.factories import make_dataset
@@ -74,12 +75,15 @@ def add_version(
     facts: dict[str, Any] | None = None,
 ) -> VersionRecord:  # fmt: skip
     label = "u1" if split == "u1" else f"{split} 80/20, seed 42"
-    store.versions.add(
+    if facts is None:
+        facts = metadata(name, split, history=history, rmse=rmse)
+    record = VersionRecord(
         name=name, model="sage" if history else "ease", preset=preset, dataset_name=data.name,
         fingerprint=data.fingerprint, split_label=label, created_at=datetime.now(UTC),
-        run_id=None, size_bytes=812_000, parameters=28_417 if history else 0,
-        metadata=metadata(name, split, history=history, rmse=rmse) if facts is None else facts,
+        is_current=False, run_id=None, size_bytes=812_000, parameters=28_417 if history else 0,
+        metadata=VersionMetadata.of(facts),
     )  # fmt: skip
+    store.versions.add(record)
     if current:
         store.versions.set_current(name)
     return store.versions.get(name)

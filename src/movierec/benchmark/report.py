@@ -6,7 +6,6 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +15,13 @@ import psutil
 
 from movierec.benchmark.row import Row
 from movierec.errors import FormatError, MovierecError, SettingsError
+from movierec.folders import write_whole
 from movierec.runtime import git_state, library_versions
 from movierec.settings import Settings, project_root
 from movierec.store import open_store
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
-__all__ = ["Report", "ReportFile", "joined", "read_report", "run_facts", "write_whole"]
+__all__ = ["Report", "ReportFile", "joined", "read_report", "run_facts"]
 
 FORMAT = 1
 GIB = 2**30
@@ -151,30 +151,6 @@ def _asks(row: Row, request: TrainRequest) -> bool:
         return TrainRequest.of(**row["request"]) == request
     except MovierecError:  # of a version that knew other fields
         return False
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file in one step: a reader, or the next start, sees the old one or the new one.
-
-    Raises:
-        SettingsError: it cannot be written.
-
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        if path.exists() and not path.is_file():  # a pipe or a device; a folder refuses
-            path.write_text(text, encoding="utf-8")
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be written: {error.strerror}.", hint="Name another file."
-        ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def run_facts(command: str, settings: Settings) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +11,8 @@ import typer
 from rich.console import Group
 from rich.table import Table
 
-from movierec.cli.options import accept, given
+from movierec.cli.options import DatasetOption, accept, given, json_or_text
 from movierec.cli.output import console, emit, progress_bar, table, to_json
-from movierec.cli.train import RENAMED
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError, SettingsError
 from movierec.settings import Settings, load_settings
@@ -24,22 +22,15 @@ if TYPE_CHECKING:
     from movierec.benchmark.report import ReportFile
     from movierec.benchmark.row import Row
 
-__all__ = [
-    "benchmark",
-    "model_of",
-    "requests_of",
-    "split_of",
-]
+__all__ = ["benchmark", "model_of", "requests_of", "split_of"]
 
 FLAGS = ("refit",)
 FIELDS = (*FLAGS, "members")  # of a request; every other name is a hyperparameter
-
-
 DEFAULT_MODELS = "report,default,svd,svdpp,knn,ease,popular"
 UNSHOWN = "whole"  # the terminal is narrow
 
 
-@accept(SplitSpec, renamed=RENAMED, aliases={})
+@accept(SplitSpec)
 def benchmark(
     models: Annotated[
         str,
@@ -53,7 +44,7 @@ def benchmark(
         typer.Option(help="Several splits in place of --split: u1,random,cold-users:given=3."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Fits per model, seeds 0, 1, …")] = 1,
-    dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
+    dataset: DatasetOption = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Also write the rows to this file; - prints them instead."),
@@ -74,9 +65,8 @@ def benchmark(
     new users (cold-users) one fit serves every number of given ratings.
     """
     from movierec.benchmark.run import benchmark as run_benchmark
-    from movierec.cli.benchmark import requests_of
 
-    base = given(fields, SplitSpec, RENAMED)
+    base = given(fields, SplitSpec)
     requests = requests_of(
         models.split(","), _split_entries(splits, base), seeds, dataset=dataset, base=base
     )
@@ -113,13 +103,13 @@ def _report_file(path: Path, options: Mapping[str, Any], settings: Settings) -> 
 
 def _command(options: Mapping[str, Any]) -> str:
     """Return the command that gives these options, to be typed again."""
-    words = [
-        word
+    arguments = [
+        argument
         for name, value in options.items()
         if value is not None
-        for word in (f"--{name.replace('_', '-')}", str(value))
+        for argument in (f"--{name.replace('_', '-')}", str(value))
     ]
-    return shlex.join(["movierec", "benchmark", *words])
+    return shlex.join(["movierec", "benchmark", *arguments])
 
 
 def _require_writable(file: Path) -> None:
@@ -138,13 +128,13 @@ def _require_writable(file: Path) -> None:
 
 
 def _write(rows: Sequence[Row], rows_file: Path | None, kept: ReportFile | None) -> None:
-    said = console(stderr=True)
+    stderr = console(stderr=True)
     if rows_file is not None:
         rows_file.write_text(to_json(_plain(rows)) + "\n", encoding="utf-8")
-        said.print(f"Rows written to {rows_file}.", markup=False, soft_wrap=True)
+        stderr.print(f"Rows written to {rows_file}.", markup=False, soft_wrap=True)
     if kept is not None:
         for line in (*kept.doubts(), *_write_page(kept)):
-            said.print(line, markup=False, soft_wrap=True)
+            stderr.print(line, markup=False, soft_wrap=True)
 
 
 def _write_page(kept: ReportFile) -> list[str]:
@@ -175,11 +165,11 @@ def _table(rows: Sequence[Row]) -> Table:
     heads = [_head(column.heading) for column in columns.values()]
     seeds = len({row["seed"] for row in rows})
     title = f"Test part of {rows[0]['split_label']}, {seeds} seed{'s' * (seeds > 1)}"
-    drawn = table(title, "Model", *heads, right=tuple(heads))
-    for item in summaries(rows):
-        cells = (item.values[name].text(column.digits) for name, column in columns.items())
-        drawn.add_row(item.label, *cells)
-    return drawn
+    cells = (
+        (item.label, *(item.values[name].text(column.digits) for name, column in columns.items()))
+        for item in summaries(rows)
+    )
+    return table(title, "Model", *heads, right=tuple(heads), rows=cells)
 
 
 def _head(heading: str) -> str:
@@ -246,10 +236,7 @@ def _change(entry: str, part: str) -> tuple[str, Any]:
             f"{entry!r}: {part!r} is no change.",
             hint="Write NAME=VALUE or refit after a colon, as in default:refit:members=5.",
         )
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+    return name, json_or_text(value)
 
 
 def _check(entry: str, **fields: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,21 +11,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from movierec.benchmark.report import write_whole
-from movierec.cli.output import JsonOption, emit, number, table
+from movierec.cli.options import JsonOption, VersionsArgument
+from movierec.cli.output import emit, number, table
 from movierec.comparison.compare import as_csv, as_dict
 from movierec.comparison.metrics import BY_KEY, METRICS
 from movierec.comparison.results import Comparison, Pair, SliceDiff
 from movierec.comparison.sentences import delta_text, interval_text, value_text
 from movierec.evaluation import Evaluation
+from movierec.folders import write_whole
 from movierec.settings import load_settings
 from movierec.workflows.compare import ComparedVersions, compared_versions
 from movierec.workflows.measure import evaluate_version
 
-__all__ = [
-    "compare",
-    "evaluate",
-]
+__all__ = ["compare", "evaluate"]
 
 _CERTAINTY = {
     "ece": "calibration error (ECE)",
@@ -52,45 +51,40 @@ def evaluate(
 
 def _measured(version: str, found: Evaluation, facts: dict[str, Any]) -> RenderableType:
     title = f"{version}: test part of {found.protocol['split']}, {found.n_ratings:,} ratings"
-    ratings = table(title, "RMSE", "MAE", right=("RMSE", "MAE"))
-    ratings.add_row(number(found.rmse), number(found.mae))
-    drawn = [ratings, _ranking(found), _beyond(found)]
+    drawn = [
+        _row_of_numbers(title, {"RMSE": found.rmse, "MAE": found.mae}),
+        _ranking(found),
+        _row_of_numbers(
+            "Beyond accuracy, over the full lists",
+            {_heading(name): value for name, value in found.beyond.items()},
+        ),
+    ]
     if found.calibration["n"]:
-        drawn.append(_certainty(found))
+        values = {label: found.calibration[key] for key, label in _CERTAINTY.items()}
+        drawn.append(_row_of_numbers("How sure it is, and how rightly", values))
     return Group(*drawn, _slices(facts["slices"]))
+
+
+def _row_of_numbers(title: str, values: Mapping[str, object]) -> Table:
+    return table(title, *values, right=tuple(values), rows=[map(number, values.values())])
 
 
 def _ranking(found: Evaluation) -> Table:
     names = tuple(map(_heading, found.full))
-    who = found.protocol.get("users_ranked")
-    title = f"Ranking, {who}" if who else "Ranking"
-    drawn = table(title, "Protocol", *names, right=names)
-    for label in ("full", "full_4", "rated"):
-        drawn.add_row(label, *(number(value) for value in getattr(found, label).values()))
-    return drawn
-
-
-def _beyond(found: Evaluation) -> Table:
-    names = tuple(map(_heading, found.beyond))
-    drawn = table("Beyond accuracy, over the full lists", *names, right=names)
-    drawn.add_row(*(number(value) for value in found.beyond.values()))
-    return drawn
-
-
-def _certainty(found: Evaluation) -> Table:
-    values = {label: found.calibration[key] for key, label in _CERTAINTY.items()}
-    drawn = table("How sure it is, and how rightly", *values, right=tuple(values))
-    drawn.add_row(*map(number, values.values()))
-    return drawn
+    users = found.protocol.get("users_ranked")
+    title = f"Ranking, {users}" if users else "Ranking"
+    rows = (
+        (label, *map(number, getattr(found, label).values()))
+        for label in ("full", "full_4", "rated")
+    )
+    return table(title, "Protocol", *names, right=names, rows=rows)
 
 
 def _slices(rows: list[dict[str, Any]]) -> Table:
     keys = list(rows[0]) if rows else []
     right = tuple(_heading(key) for key in keys if key not in ("slice", "value"))
-    drawn = table("Slices", *map(_heading, keys), right=right)
-    for row in rows:
-        drawn.add_row(*(Text(v) if isinstance(v, str) else number(v) for v in row.values()))
-    return drawn
+    cells = ((Text(v) if isinstance(v, str) else number(v) for v in row.values()) for row in rows)
+    return table("Slices", *map(_heading, keys), right=right, rows=cells)
 
 
 def _heading(key: str) -> str:
@@ -102,7 +96,7 @@ _WORST = 5  # groups that are named; the report and --json have all
 
 
 def compare(
-    versions: Annotated[list[str], typer.Argument(help="Two versions or more.")],
+    versions: VersionsArgument,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -151,9 +145,9 @@ def _drawn(compared: ComparedVersions) -> RenderableType:
 
 def _obstacles(pair: Pair) -> RenderableType:
     title = f"Why {pair.version} can't be compared with {pair.baseline}"
-    drawn = table(title, "What differs", pair.baseline, pair.version)
-    for obstacle in pair.obstacles:
-        drawn.add_row(*map(Text, (obstacle.what, obstacle.baseline, obstacle.version)))
+    texts = ((each.what, each.baseline, each.version) for each in pair.obstacles)
+    rows = (map(Text, row) for row in texts)
+    drawn = table(title, "What differs", pair.baseline, pair.version, rows=rows)
     return Group(drawn, *(Text(obstacle.message) for obstacle in pair.obstacles))
 
 
@@ -180,8 +174,9 @@ def _groups(diffs: tuple[SliceDiff, ...]) -> list[RenderableType]:
     better = sum(diff.difference.verdict == "better" for diff in diffs)
     named = "; ".join(map(_group, worse[:_WORST]))
     more = f"; and {len(worse) - _WORST} more" if len(worse) > _WORST else ""
-    said = f"Of {len(diffs)} changes in groups {better} are better and {len(worse)} worse for sure"
-    return [Text(f"{said}: {named}{more}." if worse else f"{said}.")]
+    groups = f": {named}{more}" if worse else ""
+    counts = f"{better} are better and {len(worse)} worse for sure"
+    return [Text(f"Of {len(diffs)} changes in groups {counts}{groups}.")]
 
 
 def _group(diff: SliceDiff) -> str:

@@ -11,12 +11,13 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from movierec.cli.output import JsonOption, console, emit, number, progress_bar, table
+from movierec.cli.options import JsonOption, YesOption, confirm
+from movierec.cli.output import console, emit, moment, number, progress_bar, table
+from movierec.data.convert import parse_scale
 from movierec.data.dataset import RatingScale
 from movierec.data.formats.raw import ColumnChoice
 from movierec.data.sources.obtain import CITATION
-from movierec.data.validation.convert import parse_scale
-from movierec.data.validation.report import CountDistribution, ImportReport
+from movierec.data.validation.report import ImportReport
 from movierec.errors import FormatError
 from movierec.settings import load_settings
 from movierec.store import DatasetRecord, open_store
@@ -51,7 +52,7 @@ def fetch(
     settings = load_settings()
     with progress_bar(f"Fetching {escape(name)}") as on_progress:
         outcome = fetch_and_import(settings, name, source, on_progress)
-    _tell(outcome, as_json)
+    _print(outcome, as_json)
 
 
 @app.command("import")
@@ -92,7 +93,7 @@ def import_(
             movies=movies,
             on_progress=on_progress,
         )
-    _tell(outcome, as_json)
+    _print(outcome, as_json)
 
 
 @app.command()
@@ -141,21 +142,15 @@ def show(name: NameArgument, as_json: JsonOption = False) -> None:
         record = store.datasets.get(name)
     report = ImportReport.from_dict(record.report)
     facts = _facts(record) | {"report": report.as_dict()}
-    emit(as_json, facts, lambda: _drawing(record, report))
+    emit(as_json, facts, lambda: _import_report(record, report))
 
 
 @app.command()
-def delete(
-    name: NameArgument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: JsonOption = False,
-) -> None:
+def delete(name: NameArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:
     """Delete a data set; versions trained on it stay."""
     with open_store(load_settings()) as store:
         record = store.datasets.get(name)
-        if not yes:
-            size = f"{record.n_ratings:,} ratings"
-            typer.confirm(f"Delete the data set {name} with its {size}?", abort=True, err=True)
+        confirm(f"Delete the data set {name} with its {record.n_ratings:,} ratings?", yes=yes)
         store.datasets.delete(name)
     emit(as_json, {"deleted": name}, lambda: f"Deleted the data set {escape(name)}.")
 
@@ -173,16 +168,18 @@ def _columns(
     return None
 
 
-def _tell(outcome: ImportOutcome, as_json: bool) -> None:
+def _print(outcome: ImportOutcome, as_json: bool) -> None:
     facts = _facts(outcome.record) | {
         "already_there": outcome.already_there,
         "resumed": outcome.resumed,
         "report": outcome.report.as_dict(),
     }
-    emit(as_json, facts, lambda: _drawing(outcome.record, outcome.report))
-    if outcome.resumed and not as_json:
+    emit(as_json, facts, lambda: _import_report(outcome.record, outcome.report))
+    if as_json:
+        return
+    if outcome.resumed:
         console().print(f"Resumed at {outcome.resumed:,} rows, read by an import that was stopped.")
-    if outcome.already_there and not as_json:
+    if outcome.already_there:
         console().print(f"The same data was there already, as {escape(repr(outcome.record.name))}.")
 
 
@@ -196,21 +193,21 @@ def _listing(records: list[DatasetRecord]) -> RenderableType:
     if not records:
         return "There is no data set yet. Fetch one: movierec data fetch ml-100k"
     figures = ("Users", "Movies", "Ratings")
-    drawn = table("Data sets", "Name", *figures, "Scale", "Source", "Imported", right=figures)
-    for record in records:
-        drawn.add_row(
+    names = ("Name", *figures, "Scale", "Source", "Imported")
+    rows = (
+        (
             escape(record.name),
-            number(record.n_users),
-            number(record.n_movies),
-            number(record.n_ratings),
+            *map(number, (record.n_users, record.n_movies, record.n_ratings)),
             _scale(RatingScale(record.rating_low, record.rating_high, record.rating_step)),
             escape(record.source),
-            f"{record.imported_at:%Y-%m-%d %H:%M}",
+            moment(record.imported_at),
         )
-    return drawn
+        for record in records
+    )
+    return table("Data sets", *names, right=figures, rows=rows)
 
 
-def _drawing(record: DatasetRecord, report: ImportReport) -> RenderableType:
+def _import_report(record: DatasetRecord, report: ImportReport) -> RenderableType:
     parts: list[RenderableType] = [_summary(record, report), _degrees(report), _histogram(report)]
     if report.dropped:
         parts.append(_dropped(report))
@@ -245,35 +242,27 @@ def _scale(scale: RatingScale) -> str:
 
 def _degrees(report: ImportReport) -> Table:
     names = ("Min", "Quartile 1", "Median", "Quartile 3", "90 %", "Max", "Mean")
-    drawn = table("Ratings per", "", *names, right=names)
-    drawn.add_row("user", *_spread(report.ratings_per_user))
-    drawn.add_row("movie", *_spread(report.ratings_per_movie))
-    return drawn
-
-
-def _spread(spread: CountDistribution) -> list[str]:
-    return [number(value, 1) for value in asdict(spread).values()]
+    counts = {"user": report.ratings_per_user, "movie": report.ratings_per_movie}
+    rows = (
+        (label, *(number(value, 1) for value in asdict(count).values()))
+        for label, count in counts.items()
+    )
+    return table("Ratings per", "", *names, right=names, rows=rows)
 
 
 def _histogram(report: ImportReport) -> Table:
-    drawn = table("Ratings", "Rating", "Count", "", right=("Rating", "Count"))
     most = max(level.count for level in report.histogram)
-    for level in report.histogram:
-        bar = "█" * round(BAR_WIDTH * level.count / most)
-        drawn.add_row(f"{level.rating:g}", number(level.count), bar)
-    return drawn
+    rows = (
+        (f"{level.rating:g}", number(level.count), "█" * round(BAR_WIDTH * level.count / most))
+        for level in report.histogram
+    )
+    return table("Ratings", "Rating", "Count", "", right=("Rating", "Count"), rows=rows)
 
 
 def _dropped(report: ImportReport) -> Table:
-    drawn = table(
-        f"Dropped rows of {escape(report.ratings_file)}",
-        "Reason",
-        "Rows",
-        "First lines",
-        right=("Rows",),
+    title = f"Dropped rows of {escape(report.ratings_file)}"
+    rows = (
+        (escape(dropped.reason), number(dropped.count), ", ".join(map(str, dropped.first_lines)))
+        for dropped in report.dropped
     )
-    for rows in report.dropped:
-        drawn.add_row(
-            escape(rows.reason), number(rows.count), ", ".join(map(str, rows.first_lines))
-        )
-    return drawn
+    return table(title, "Reason", "Rows", "First lines", right=("Rows",), rows=rows)

@@ -11,8 +11,9 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from movierec.cli.output import JsonOption, emit, number, table
-from movierec.cli.versions.tables import moment, opened
+from movierec.cli.options import DataOption, JsonOption
+from movierec.cli.output import emit, moment, number, table
+from movierec.cli.versions.tables import opened
 from movierec.errors import DataError
 from movierec.registry import Registry
 from movierec.settings import load_settings
@@ -28,7 +29,6 @@ app = typer.Typer(
 
 UserArgument = Annotated[str, typer.Argument(help="Id of the user.")]
 MovieArgument = Annotated[str, typer.Argument(help="Id of the movie.")]
-DataOption = Annotated[str | None, typer.Option(help="Name of the data set; default: the newest.")]
 
 
 @app.command("list")
@@ -76,8 +76,8 @@ def add(
             version=record.name, dataset=dataset.fingerprint, user_id=user, movie_id=movie,
             is_liked=liked, rank=rank, source="cli",
         )  # fmt: skip
-    said = f"{user}'s thumb {_way(thumb)} on movie {movie} counts for {record.name}."
-    emit(as_json, thumb, lambda: Text(said))
+    text = f"{user}'s thumb {_direction(thumb)} on movie {movie} counts for {record.name}."
+    emit(as_json, thumb, lambda: Text(text))
 
 
 @app.command()
@@ -91,8 +91,8 @@ def remove(
         there = any(thumb.movie_id == movie for thumb in given)
         store.feedback.remove(record.fingerprint, user, movie)
     facts = {"dataset": record.name, "user_id": user, "movie_id": movie, "removed": there}
-    said = "is taken back" if there else "was not there"
-    emit(as_json, facts, lambda: Text(f"The thumb of {user} on movie {movie} {said}."))
+    outcome = "is taken back" if there else "was not there"
+    emit(as_json, facts, lambda: Text(f"The thumb of {user} on movie {movie} {outcome}."))
 
 
 @app.command()
@@ -153,22 +153,23 @@ def _named(name: str, registry: Registry, ever: Sequence[str]) -> str:
     return name if name in ever else registry.get(name).name
 
 
-def _way(thumb: FeedbackRecord) -> str:
+def _direction(thumb: FeedbackRecord) -> str:
     return "up" if thumb.is_liked else "down"
 
 
 def _listing(thumbs: list[FeedbackRecord], names: dict[str, str]) -> RenderableType:
     if not thumbs:
         return "There is no such thumb. Give one: movierec feedback add"
-    drawn = table("Thumbs", "Number", "When", "User", "Movie", "Thumb", "Version", "Rank",
-                  "Data set", "Through", right=("Number", "Rank"))  # fmt: skip
-    for thumb in thumbs:
-        drawn.add_row(
+    columns = ("Number", "When", "User", "Movie", "Thumb", "Version", "Rank", "Data set", "Through")
+    rows = (
+        (
             str(thumb.id), moment(thumb.at), Text(thumb.user_id), Text(thumb.movie_id),
-            _way(thumb), thumb.version, number(thumb.rank),
+            _direction(thumb), thumb.version, number(thumb.rank),
             Text(names.get(thumb.fingerprint, thumb.fingerprint[:12])), thumb.source,
-        )  # fmt: skip
-    return drawn
+        )
+        for thumb in thumbs
+    )  # fmt: skip
+    return table("Thumbs", *columns, right=("Number", "Rank"), rows=rows)
 
 
 def _rate_facts(found: Any) -> dict[str, Any]:
@@ -194,9 +195,10 @@ def _rates(found: Any) -> RenderableType:
         ends = f"{share_text(rate.low)} to {share_text(rate.high)}" if rate.thumbs else "–"
         counts = (rate.lists, rate.thumbs, rate.users, rate.liked)
         drawn.add_row(rate.version, *map(number, counts), share_text(rate.share), ends)
-    said = [Text(f"{gap.sentence}.") for gap in found.gaps.values()]
+    gaps = found.gaps.values() if len(found.gaps) > 1 else ()
+    sentences = [Text(f"{gap.sentence}.") for gap in gaps]
     head = Text(f"{found.headline}.", style="bold")
-    return Group(head, *(said if len(said) > 1 else []), *([drawn] if found.rates else []))
+    return Group(head, *sentences, *([drawn] if found.rates else []))
 
 
 def _joined(found: Any) -> RenderableType:

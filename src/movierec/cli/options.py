@@ -1,10 +1,10 @@
-"""Command line options made from pydantic models: names, bounds and help texts in one place."""
+"""Options of several commands, and options made from the fields of pydantic models."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,9 +13,52 @@ from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
 from movierec.models.fields import bounds_text
+from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.workflows.requests import EngineName
 
-__all__ = ["AddressOption", "EngineOption", "WorkersOption", "accept", "assignment", "given"]
+__all__ = [
+    "ALIASES",
+    "RENAMED",
+    "AddressOption",
+    "DataOption",
+    "DatasetOption",
+    "DeviceOption",
+    "EngineOption",
+    "JsonOption",
+    "QueueOption",
+    "SetOption",
+    "VersionArgument",
+    "VersionsArgument",
+    "WorkersOption",
+    "YesOption",
+    "accept",
+    "assignment",
+    "confirm",
+    "given",
+    "hyperparameters_of",
+    "json_or_text",
+]
+
+# two models have a seed; the split's name is the option's own
+RENAMED: Mapping[str, str] = {"name": "split", "seed": "split_seed"}
+ALIASES: Mapping[str, str] = {"learning_rate": "--lr"}
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the facts as JSON and nothing else.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+QueueOption = Annotated[
+    bool, typer.Option("--queue", help="Leave it to the worker, like the dashboard does.")
+]
+DatasetOption = Annotated[str | None, typer.Option(help="Data set; default: the newest.")]
+DataOption = Annotated[str | None, typer.Option(help="Name of the data set; default: the newest.")]
+VersionArgument = Annotated[str, typer.Argument(help="A version such as v1.2.0, or current.")]
+VersionsArgument = Annotated[list[str], typer.Argument(help="Two versions or more.")]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter of a baseline; repeatable."),
+]
 
 EngineOption = Annotated[
     EngineName, typer.Option(help="Where it is worked on: in this process, or by workers on Ray.")
@@ -31,8 +74,8 @@ AddressOption = Annotated[
 
 def accept(
     *models: type[BaseModel],
-    renamed: Mapping[str, str],
-    aliases: Mapping[str, str],
+    renamed: Mapping[str, str] = RENAMED,
+    aliases: Mapping[str, str] = ALIASES,
     without: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one option per field of the models, in place of its `**fields`.
@@ -59,11 +102,16 @@ def accept(
 
 
 def given(
-    fields: Mapping[str, Any], model: type[BaseModel], renamed: Mapping[str, str]
+    fields: Mapping[str, Any], model: type[BaseModel], renamed: Mapping[str, str] = RENAMED
 ) -> dict[str, Any]:
     """Return the values of a model's fields that were given on the command line."""
     values = {name: fields.get(renamed.get(name, name)) for name in model.model_fields}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def hyperparameters_of(fields: Mapping[str, Any], assigned: Sequence[str] | None) -> dict[str, Any]:
+    """Return the hyperparameters given by options of their own and by `--set NAME=VALUE`."""
+    return given(fields, SageHyperparameters) | dict(map(assignment, assigned or ()))
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -78,21 +126,28 @@ def assignment(text: str) -> tuple[str, Any]:
         raise HyperparameterError(
             f"--set {text} names no value.", hint="Write it as --set NAME=VALUE."
         )
+    return name, json_or_text(value)
+
+
+def json_or_text(text: str) -> Any:
+    """Return what a text means as JSON; the text itself where it is none."""
     try:
-        return name, json.loads(value)
+        return json.loads(text)
     except ValueError:
-        return name, value
+        return text
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on stderr before something is lost, unless `--yes` answers; "no" ends the command."""
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
 
 
 def _parameter(name: str, field: FieldInfo, alias: str | None) -> inspect.Parameter:
     kind: Any = field.annotation
     long = f"--{name.replace('_', '-')}"
     flags = [f"{long}/--no-{long[2:]}" if kind is bool else long, *([alias] if alias else [])]
-    option = typer.Option(
-        *flags,
-        help=_help(field),
-        show_default=False,
-    )
+    option = typer.Option(*flags, help=_help(field), show_default=False)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

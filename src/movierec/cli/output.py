@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -19,19 +17,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from movierec.metadata import EvaluationSummary, VersionMetadata
+from movierec.metadata import EvaluationSummary
 from movierec.progress import Progress as ProgressCallback
 
 if TYPE_CHECKING:
     from movierec.store import VersionRecord
 
 __all__ = [
-    "JsonOption",
     "ProgressCallback",
     "console",
     "emit",
     "headline",
     "metrics_table",
+    "mib",
+    "moment",
     "number",
     "progress_bar",
     "table",
@@ -48,13 +47,10 @@ _COLUMNS = (
     ("HR@10 rated", ("rated", "hit_rate_at_10")),
 )
 
-_FLOORS = ("biases", "popular", "constant", "random")  # metadata.json sorts them by name
+_BASELINES = ("biases", "popular", "constant", "random")  # metadata.json sorts them by name
 
 
 LARGE = 1e9  # from here on digits after the point say nothing
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print the facts as JSON and nothing else.")
-]
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -72,23 +68,9 @@ def emit(as_json: bool, facts: object, render: Callable[[], RenderableType]) -> 
 
 def to_json(facts: object) -> str:
     """Return JSON with NaN as null, datetimes in ISO 8601 and dataclasses as objects."""
-    return json.dumps(_plain(facts), indent=2, ensure_ascii=False)
+    from movierec.plain import plain
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, VersionMetadata):
-        return _plain(value.as_dict())
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime | Path):
-        return value.isoformat() if isinstance(value, datetime) else str(value)
-    return value
+    return json.dumps(plain(facts), indent=2, ensure_ascii=False)
 
 
 def number(value: object, digits: int = 4) -> str:
@@ -100,14 +82,31 @@ def number(value: object, digits: int = 4) -> str:
     return f"{value:,.{digits}f}" if abs(value) < LARGE else f"{value:.{digits}e}"
 
 
-def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table; the columns named in `right` hold numbers, which are never split."""
+def mib(size: int) -> str:
+    """Return bytes as MiB."""
+    return f"{size / 2**20:.1f} MiB"
+
+
+def moment(time: datetime | None) -> str:
+    """Return a time to the minute, in UTC."""
+    return "–" if time is None else time.strftime("%Y-%m-%d %H:%M")
+
+
+def table(
+    title: str,
+    *columns: str,
+    right: tuple[str, ...] = (),
+    rows: Iterable[Iterable[RenderableType]] = (),
+) -> Table:
+    """Return a table; the columns named in `right` hold numbers, which are never split."""
     drawn = _FittingTable(title, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
         if column in right:
             drawn.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
         else:
             drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
     return drawn
 
 
@@ -144,11 +143,11 @@ def _widest(column: Column) -> int:
 
 
 @contextmanager
-def progress_bar(description: str) -> Iterator[ProgressCallback]:
+def progress_bar(description: str, stopped: str = "") -> Iterator[ProgressCallback]:
     """Draw a bar on stderr; the callback takes a stage's text and the share done (0 to 1).
 
     `description` is markup, a stage's text is not. The bar leaves nothing behind and a file
-    never sees it, so that an error is one line.
+    never sees it, so that an error is one line. After Ctrl-C `stopped` says what can be done.
     """
     columns = (
         SpinnerColumn(),
@@ -159,11 +158,16 @@ def progress_bar(description: str) -> Iterator[ProgressCallback]:
     )
     drawn_on = console(stderr=True)
     hidden = not drawn_on.is_terminal
-    with Progress(*columns, console=drawn_on, transient=True, disable=hidden) as bar:
-        task = bar.add_task(description, total=1.0)
-        yield lambda stage, done: bar.update(
-            task, description=f"{description}: {escape(stage)}", completed=done
-        )
+    try:
+        with Progress(*columns, console=drawn_on, transient=True, disable=hidden) as bar:
+            task = bar.add_task(description, total=1.0)
+            yield lambda stage, done: bar.update(
+                task, description=f"{description}: {escape(stage)}", completed=done
+            )
+    except KeyboardInterrupt:
+        if stopped:
+            drawn_on.print(stopped, soft_wrap=True)
+        raise
 
 
 def headline(record: VersionRecord) -> str:
@@ -179,15 +183,18 @@ def headline(record: VersionRecord) -> str:
 
 
 def metrics_table(record: VersionRecord) -> Table:
-    """Return the test metrics of a version above the floors of the same split."""
+    """Return the test metrics of a version above the reference baselines of the same split."""
     own, floors = record.metadata.evaluation, record.metadata.floors
     rows = {record.name: own}
     without = own.without_time
     if without.is_recorded and without.rmse != own.rmse:
         rows["  time not told"] = EvaluationSummary(rmse=without.rmse, mae=without.mae)
-    rows |= {name: floors[name] for name in _FLOORS if name in floors}
-    names = [name for name, _ in _COLUMNS]
-    drawn = table(f"Test part of {record.split_label}", "", *names, right=tuple(names))
-    for label, evaluation in rows.items():
-        drawn.add_row(label, *(number(evaluation.value_at(*path)) for _, path in _COLUMNS))
-    return drawn
+    rows |= {name: floors[name] for name in _BASELINES if name in floors}
+    names = tuple(name for name, _ in _COLUMNS)
+    return table(
+        f"Test part of {record.split_label}", "", *names, right=names,
+        rows=(
+            (label, *(number(evaluation.value_at(*path)) for _, path in _COLUMNS))
+            for label, evaluation in rows.items()
+        ),
+    )  # fmt: skip

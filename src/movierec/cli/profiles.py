@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from movierec.cli.output import JsonOption, emit, number, table
-from movierec.cli.versions.tables import Yes, moment
+from movierec.cli.options import DataOption, JsonOption, YesOption, confirm
+from movierec.cli.output import emit, moment, number, table
 from movierec.settings import load_settings
 from movierec.store import ProfileRecord, open_store
 
@@ -24,7 +24,6 @@ app = typer.Typer(
 )
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the profile.")]
-DataOption = Annotated[str | None, typer.Option(help="Name of the data set; default: the newest.")]
 
 
 @app.command("list")
@@ -66,21 +65,20 @@ def save(
     found = own_ratings(ratings, loaded)
     with open_store(settings) as store:
         kept = store.profiles.save(name, loaded.dataset.fingerprint, found)
-    said = f"{kept.name} is kept with {len(kept.ratings):,} ratings for {loaded.dataset.name}."
-    emit(as_json, kept, lambda: Text(said))
+    text = f"{kept.name} is kept with {len(kept.ratings):,} ratings for {loaded.dataset.name}."
+    emit(as_json, kept, lambda: Text(text))
 
 
 @app.command()
 def delete(
-    name: NameArgument, data: DataOption = None, yes: Yes = False, as_json: JsonOption = False
+    name: NameArgument, data: DataOption = None, yes: YesOption = False, as_json: JsonOption = False
 ) -> None:
     """Delete a profile."""
     with open_store(load_settings()) as store:
         fingerprint = store.datasets.get(data).fingerprint
         record = store.profiles.get(name, fingerprint)
-        if not yes:
-            question = f"Delete the profile {record.name} with {len(record.ratings):,} ratings?"
-            typer.confirm(question, abort=True, err=True)
+        ratings = f"{len(record.ratings):,} ratings"
+        confirm(f"Delete the profile {record.name} with {ratings}?", yes=yes)
         store.profiles.delete(record.name, fingerprint)
     emit(as_json, {"deleted": record.name}, lambda: Text(f"Deleted the profile {record.name}."))
 
@@ -88,21 +86,25 @@ def delete(
 def _listing(dataset: str, profiles: list[ProfileRecord]) -> RenderableType:
     if not profiles:
         return Text(f"There is no named profile for {dataset}. Keep one: movierec profiles save")
-    drawn = table(f"Profiles for {escape(dataset)}", "Name", "Ratings", "Known", "Changed",
-                  right=("Ratings",))  # fmt: skip
-    for profile in profiles:
-        drawn.add_row(
+    names = ("Name", "Ratings", "Known", "Changed")
+    rows = (
+        (
             Text(profile.name), number(len(profile.ratings)), Text(_known(profile)),
             moment(profile.changed_at),
-        )  # fmt: skip
-    return drawn
+        )
+        for profile in profiles
+    )  # fmt: skip
+    return table(f"Profiles for {escape(dataset)}", *names, right=("Ratings",), rows=rows)
 
 
 def _shown(profile: ProfileRecord, titles: dict[str, str]) -> RenderableType:
     known = _known(profile)
-    drawn = table(f"Profile {escape(profile.name)}", "Movie", "Title", "Stars", right=("Stars",))
-    for movie, stars in profile.ratings.items():
-        drawn.add_row(Text(movie), Text(titles.get(movie, "–")), f"{stars:g}")
+    title = f"Profile {escape(profile.name)}"
+    rows = (
+        (Text(movie), Text(titles.get(movie, "–")), f"{stars:g}")
+        for movie, stars in profile.ratings.items()
+    )
+    drawn = table(title, "Movie", "Title", "Stars", right=("Stars",), rows=rows)
     return Group(drawn, *([Text(known)] if known else []))
 
 

@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from movierec.cli.output import JsonOption, console, emit, number, progress_bar, table
+from movierec.cli.options import JsonOption
+from movierec.cli.output import emit, number, progress_bar, table
 from movierec.errors import NotFoundError, SettingsError
 from movierec.inference import (
     Filters,
@@ -28,10 +29,7 @@ from movierec.inference.movies import MovieHit, MovieSearch
 from movierec.settings import load_settings
 from movierec.workflows.data import own_ratings
 
-__all__ = [
-    "recommend",
-    "similar",
-]
+__all__ = ["recommend", "similar"]
 
 _NAMED = 5
 _BASES = {
@@ -151,7 +149,7 @@ def _newcomer(version: LoadedVersion, path: Path, in_graph: bool) -> Person:
 
 @dataclass(frozen=True)
 class _List:
-    """One person's list, ready to be told."""
+    """One person's list, for people and for programs."""
 
     version: LoadedVersion
     person: Person
@@ -173,9 +171,8 @@ class _List:
         whose = f"somebody with {len(self.person.seen)} ratings" if user is None else f"user {user}"
         right = ("", "Predicted rating", "Year", "Score")
         names = ("", "Movie", "Year", "Genres", "Predicted rating", "Score")
-        drawn = table(f"For {escape(whose)}, by {name}", *names, right=right)
-        for line in self.lines:
-            drawn.add_row(*_cells(line))
+        rows = map(_cells, self.lines)
+        drawn = table(f"For {escape(whose)}, by {name}", *names, right=right, rows=rows)
         drawn.caption = self._caption()
         drawn.caption_justify = "left"
         why = [Text(f"{rank}. {reason}") for rank, reason in enumerate(self._why(), 1)]
@@ -196,37 +193,31 @@ class _List:
 
 
 def _cells(line: Recommendation) -> list[str | Text]:
-    return [
-        str(line.rank),
-        Text(line.title),
-        "–" if line.year is None else str(line.year),
-        Text(", ".join(line.genres)),
-        number(line.predicted_rating, 2),
-        number(line.score, 3),
-    ]
+    return [*_movie_cells(line), number(line.predicted_rating, 2), number(line.score, 3)]
+
+
+def _movie_cells(line: Recommendation | SimilarMovie) -> list[str | Text]:
+    year = "–" if line.year is None else str(line.year)
+    return [str(line.rank), Text(line.title), year, Text(", ".join(line.genres))]
 
 
 def _write(version: LoadedVersion, out: Path, options: Options, *, as_json: bool) -> None:
     from movierec.export.lists import export_lists
 
-    try:
-        with progress_bar("Recommend") as tell:
-            done = export_lists(version, out, options, on_progress=tell)
-    except KeyboardInterrupt:
-        console(stderr=True).print("Stopped. The same command goes on from here.")
-        raise
-    said = [f"{done.lines:,} lines for {done.users:,} users by {done.version} are in {out}."]
+    with progress_bar("Recommend", "Stopped. The same command goes on from here.") as report:
+        done = export_lists(version, out, options, on_progress=report)
+    sentences = [f"{done.lines:,} lines for {done.users:,} users by {done.version} are in {out}."]
     if done.resumed:
-        said.append(f"An earlier start had been at work for {done.resumed:,} users.")
+        sentences.append(f"An earlier start had been at work for {done.resumed:,} users.")
     if done.began_anew:
-        said.append(f"It began anew: {done.began_anew}.")
-    emit(as_json, done, lambda: Text(" ".join(said)))
+        sentences.append(f"It began anew: {done.began_anew}.")
+    emit(as_json, done, lambda: Text(" ".join(sentences)))
 
 
 def similar(
     movie: Annotated[str, typer.Argument(help="Id of the movie, or words of its title.")],
     k: Annotated[int, typer.Option("-k", "--k", min=1, help="How many.")] = 10,
-    version: Annotated[str, typer.Option(help="Which version.")] = "current",
+    version: VersionOption = "current",
     as_json: JsonOption = False,
 ) -> None:
     """List the movies that are most like one."""
@@ -264,11 +255,8 @@ def _titled(hit: MovieHit) -> str:
 def _drawn(version: str, movie: MovieHit, lines: list[SimilarMovie]) -> Table:
     names = ("", "Movie", "Year", "Genres", "Similarity")
     title = f"Like {escape(_titled(movie))}, by {version}"
-    drawn = table(title, *names, right=("", "Year", "Similarity"))
-    for line in lines:
-        year = "–" if line.year is None else str(line.year)
-        genres = Text(", ".join(line.genres))
-        drawn.add_row(str(line.rank), Text(line.title), year, genres, number(line.similarity, 3))
+    rows = ((*_movie_cells(line), number(line.similarity, 3)) for line in lines)
+    drawn = table(title, *names, right=("", "Year", "Similarity"), rows=rows)
     drawn.caption = _BASES[lines[0].basis] if lines else "nothing is known of it"
     drawn.caption_justify = "left"
     return drawn

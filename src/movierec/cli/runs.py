@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated, Literal, cast, get_args
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -17,21 +17,16 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from movierec import jobs
-from movierec.cli.options import assignment
-from movierec.cli.output import JsonOption, console, emit, number, table
+from movierec.cli.options import JsonOption, assignment
+from movierec.cli.output import console, emit, moment, number, table
 from movierec.errors import NotFoundError, TrainingError
 from movierec.jobs.retention import drop_old_checkpoints
+from movierec.processes import own_mark
 from movierec.registry.names import listed
 from movierec.settings import load_settings
 from movierec.store import ACTIVE_STATES, EpochRecord, RunRecord, RunState, Store, open_store
-from movierec.store.processes import own_mark
 
-__all__ = [
-    "app",
-    "follow",
-    "followed",
-    "sparkline",
-]
+__all__ = ["app", "sparkline"]
 
 POLL_SECONDS = 1.0  # how often a worker writes
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -43,17 +38,9 @@ app = typer.Typer(
     help="List, show, watch, cancel, resume, clone and reorder runs.",
     no_args_is_help=True,
 )
+# Typer takes no list of a Literal
 State = StrEnum("State", get_args(RunState))  # type: ignore[misc]
-Run = Annotated[int, typer.Argument(help="Number of the run.", metavar="RUN")]
-
-
-class Place(StrEnum):
-    """Where a waiting run goes."""
-
-    FIRST = "first"
-    UP = "up"
-    DOWN = "down"
-    LAST = "last"
+RunArgument = Annotated[int, typer.Argument(help="Number of the run.", metavar="RUN")]
 
 
 @app.command("list")
@@ -73,7 +60,7 @@ def list_(
 
 
 @app.command()
-def show(run: Run, as_json: JsonOption = False) -> None:
+def show(run: RunArgument, as_json: JsonOption = False) -> None:
     """Show one run with its epochs."""
     with open_store(load_settings()) as store:
         store.runs.mark_interrupted()
@@ -89,7 +76,7 @@ def watch(
     """Follow a run until it ends; the exit code is 6 when it does not end well."""
     settings = load_settings()
     with open_store(settings) as store:
-        record, epochs = follow(store, _number(store, run), console(stderr=True))
+        record, epochs = _follow(store, _number(store, run), console(stderr=True))
     emit(as_json, {"run": record, "epochs": epochs}, lambda: _shown(record, epochs))
     if record.state != "succeeded":
         raise typer.Exit(TrainingError.exit_code)
@@ -97,14 +84,14 @@ def watch(
 
 @app.command()
 def logs(
-    run: Run,
+    run: RunArgument,
     follow_it: Annotated[bool, typer.Option("--follow", help="Go on until the run ends.")] = False,
 ) -> None:
     """Print what a run's process wrote, or where a run without a process of its own failed."""
     with open_store(load_settings()) as store:
         record = store.runs.get(run)
         if follow_it:
-            for piece in followed(store, run):
+            for piece in _log_pieces(store, run):
                 typer.echo(piece, nl=False)
             return
     path = Path(record.log_path)
@@ -117,14 +104,16 @@ def logs(
 
 
 @app.command()
-def cancel(run: Run, as_json: JsonOption = False) -> None:
+def cancel(run: RunArgument, as_json: JsonOption = False) -> None:
     """Ask a run to stop; it does so within about a second."""
     record = jobs.cancel(load_settings(), run)
-    emit(as_json, record, lambda: _asked(record))
+    is_stopping = record.state == "running"
+    state = "was asked to stop" if is_stopping else f"is {record.state}"
+    emit(as_json, record, lambda: f"Run {record.id} {state}.")
 
 
 @app.command()
-def resume(run: Run, as_json: JsonOption = False) -> None:
+def resume(run: RunArgument, as_json: JsonOption = False) -> None:
     """Put a failed, interrupted or cancelled run back into the queue.
 
     A training goes on from its last checkpoint, a sweep with the trials that are missing, any
@@ -136,7 +125,7 @@ def resume(run: Run, as_json: JsonOption = False) -> None:
 
 @app.command()
 def clone(
-    run: Run,
+    run: RunArgument,
     seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
     changes: Annotated[
         list[str] | None,
@@ -153,18 +142,20 @@ def clone(
 
 @app.command()
 def move(
-    run: Run,
-    where: Annotated[Place, typer.Argument(help="first, up, down or last.")],
+    run: RunArgument,
+    where: Annotated[
+        Literal["first", "up", "down", "last"], typer.Argument(help="first, up, down or last.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Move a waiting run within those of its priority."""
-    record = jobs.move(load_settings(), run, where.value)
+    record = jobs.move(load_settings(), run, where)
     emit(as_json, record, lambda: f"Run {record.id} was moved.")
 
 
 @app.command()
 def priority(
-    run: Run,
+    run: RunArgument,
     value: Annotated[int, typer.Argument(help="Higher ones are taken first; usually 0.")],
     as_json: JsonOption = False,
 ) -> None:
@@ -201,27 +192,19 @@ def _where_else(run: RunRecord) -> str:
     return f"It ran on {run.host}: look there, or let the machines share MOVIEREC_RUNS_DIR."
 
 
-def _asked(run: RunRecord) -> str:
-    if run.state == "running":
-        return f"Run {run.id} was asked to stop."
-    return f"Run {run.id} is {run.state}."
-
-
 def _listed(runs: list[RunRecord]) -> RenderableType:
     if not runs:
         return "There is no run yet. Start one: movierec train"
-    drawn = table(
-        "Runs", "Run", "Kind", "Model", "Data set", "State", "Done", "Stage", "Started", "Version",
-        right=("Run", "Done"),
-    )  # fmt: skip
-    for run in runs:
-        started = run.started_at or run.created_at
-        drawn.add_row(
+    names = ("Run", "Kind", "Model", "Data set", "State", "Done", "Stage", "Started", "Version")
+    rows = (
+        (
             str(run.id), _kind(run), run.preset, Text(run.dataset_name), run.state,
             f"{run.progress:.0%}", Text("" if run.version else run.stage),
-            started.strftime("%Y-%m-%d %H:%M"), run.version or "",
-        )  # fmt: skip
-    return drawn
+            moment(run.started_at or run.created_at), run.version or "",
+        )
+        for run in runs
+    )  # fmt: skip
+    return table("Runs", *names, right=("Run", "Done"), rows=rows)
 
 
 def _kind(run: RunRecord) -> str:
@@ -237,15 +220,11 @@ def _shown(run: RunRecord, epochs: list[EpochRecord]) -> RenderableType:
         values = (item.train_loss, item.val_loss, item.val_rmse, item.val_ndcg_10)
         best = "best so far" if item.is_best else ""
         drawn.add_row(str(item.epoch), *map(number, values), number(item.seconds, 2), best)
-    parts = [
-        _listed([run]),
-        *([Text(run.error)] if run.error else []),
-        *([drawn] if epochs else []),
-    ]
-    return Group(*parts)
+    error = [Text(run.error)] if run.error else []
+    return Group(_listed([run]), *error, *([drawn] if epochs else []))
 
 
-def follow(store: Store, run_id: int, console: Console) -> tuple[RunRecord, list[EpochRecord]]:
+def _follow(store: Store, run_id: int, console: Console) -> tuple[RunRecord, list[EpochRecord]]:
     """Draw a run until it ends; return it and its epochs as they are then."""
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
@@ -257,7 +236,7 @@ def follow(store: Store, run_id: int, console: Console) -> tuple[RunRecord, list
             time.sleep(POLL_SECONDS)
 
 
-def followed(store: Store, run_id: int) -> Iterator[str]:
+def _log_pieces(store: Store, run_id: int) -> Iterator[str]:
     """Yield what a run's process writes as it comes, until the run has ended."""
     read = 0
     while True:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,13 +14,6 @@ from movierec.settings import load_settings
 __all__ = ["serve"]
 
 _NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "prometheus_client")
-
-
-class _Level(StrEnum):
-    debug = "debug"
-    info = "info"
-    warning = "warning"
-    error = "error"
 
 
 def serve(
@@ -34,7 +26,10 @@ def serve(
         str | None,
         typer.Option(help="Shares of the users, like v1.2.0=0.5,current=0.5."),
     ] = None,
-    log_level: Annotated[_Level, typer.Option(help="What is logged, at least.")] = _Level.info,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        typer.Option(help="What is logged, at least."),
+    ] = "info",
     access_log: Annotated[
         bool, typer.Option("--access-log/--no-access-log", help="Log a line per request.")
     ] = True,
@@ -52,7 +47,7 @@ def serve(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from movierec.server import run
 
-    run.serve(settings, run.Serving(workers, log_level.value, access_log))
+    run.serve(settings, run.Serving(workers, log_level, access_log))
 
 
 def _require_extra() -> None:

@@ -8,17 +8,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from movierec.cli.output import JsonOption, console, emit, progress_bar, table
+from movierec.cli.options import JsonOption
+from movierec.cli.output import console, emit, progress_bar, table
 from movierec.settings import Settings, load_settings
 from movierec.store import open_store
 
 if TYPE_CHECKING:
     from movierec.workflows.doctor import Finding
 
-__all__ = [
-    "doctor",
-    "setup",
-]
+__all__ = ["doctor", "setup"]
 
 _STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red"}
 
@@ -49,8 +47,8 @@ def _present(settings: Settings) -> tuple[bool, bool]:
 def _fetch(settings: Settings) -> None:
     from movierec.workflows.data import fetch_and_import
 
-    with progress_bar("Fetching MovieLens 100K") as tell:
-        outcome = fetch_and_import(settings, on_progress=tell)
+    with progress_bar("Fetching MovieLens 100K") as report:
+        outcome = fetch_and_import(settings, on_progress=report)
     record = outcome.record
     line = f"{record.n_ratings:,} ratings imported from {record.source}."
     console().print(line, markup=False, soft_wrap=True)
@@ -79,8 +77,11 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def _drawn(findings: list[Finding]) -> Table:
-    drawn = table("movierec doctor", "", "What", "Found", "What to do")
-    for finding in findings:
-        health = Text(finding.health, style=_STYLES[finding.health])
-        drawn.add_row(health, finding.topic, Text(finding.text), Text(finding.hint))
-    return drawn
+    rows = (
+        (
+            Text(each.health, style=_STYLES[each.health]), each.topic, Text(each.text),
+            Text(each.hint),
+        )
+        for each in findings
+    )  # fmt: skip
+    return table("movierec doctor", "", "What", "Found", "What to do", rows=rows)

@@ -10,11 +10,25 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from movierec.cli.options import AddressOption, EngineOption, WorkersOption, accept, given
-from movierec.cli.output import JsonOption, console, emit, number, progress_bar, table
-from movierec.cli.train import ALIASES, RENAMED, SetOption, hyperparameters_of
+from movierec.cli.options import (
+    AddressOption,
+    DatasetOption,
+    DeviceOption,
+    EngineOption,
+    JsonOption,
+    QueueOption,
+    SetOption,
+    WorkersOption,
+    YesOption,
+    accept,
+    confirm,
+    given,
+    hyperparameters_of,
+)
+from movierec.cli.output import emit, moment, number, progress_bar, table
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
+from movierec.folders import write_whole
 from movierec.jobs import submit_sweep
 from movierec.jobs.foreground import QueuedHere, queue_sweep, sweep_run, take_up
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
@@ -25,19 +39,14 @@ if TYPE_CHECKING:
     from movierec.sweeps.records import SweepRecord
     from movierec.sweeps.request import SweepRequest
 
-__all__ = [
-    "app",
-    "drawn",
-    "sweep",
-]
+__all__ = ["app", "sweep"]
 
 SHOWN = 10
 _RIGHT = ("RMSE", "NDCG@10", "Epochs", "Seconds")
 _COLUMNS = ("Trial", "State", *_RIGHT, "With")
 
 app = typer.Typer(name="sweeps", help="List, show, export and delete sweeps.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="Name of the sweep.")]
-
+NameArgument = Annotated[str, typer.Argument(help="Name of the sweep.")]
 
 TRIALS = 20
 SearchOption = Annotated[
@@ -51,7 +60,7 @@ SearchOption = Annotated[
 ]
 
 
-@accept(SplitSpec, SageHyperparameters, renamed=RENAMED, aliases=ALIASES)
+@accept(SplitSpec, SageHyperparameters)
 def sweep(
     preset: Annotated[
         str | None, typer.Option(help="default, report, or a baseline; default: default.")
@@ -66,9 +75,9 @@ def sweep(
         Literal["val_rmse", "val_ndcg_10"] | None,
         typer.Option(help="What is best; default: what the preset is there for."),
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
+    dataset: DatasetOption = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every training; default: 0.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    device: DeviceOption = None,
     engine: EngineOption = "local",
     workers: WorkersOption = 1,
     address: AddressOption = None,
@@ -78,9 +87,7 @@ def sweep(
     resume: Annotated[
         int | None, typer.Option(help="Do the trials that are missing of this run.")
     ] = None,
-    queue: Annotated[
-        bool, typer.Option("--queue", help="Leave it to the worker, like the dashboard does.")
-    ] = False,
+    queue: QueueOption = False,
     settings_of_baseline: SetOption = None,
     as_json: JsonOption = False,
     **fields: Any,
@@ -95,35 +102,35 @@ def sweep(
         "preset": preset,
         "dataset": dataset,
         "seed": seed,
-        "split": given(fields, SplitSpec, RENAMED),
+        "split": given(fields, SplitSpec),
         "hyperparameters": hyperparameters_of(fields, settings_of_baseline),
     }
-    asked = {
+    identity = {
         "training": {key: value for key, value in training.items() if value not in (None, {})},
         "search": tuple(search or ()),
         "metric": metric,
     }
-    where = {"name": engine, "workers": workers, "address": address}
-    now = {"name": name, "trials": trials, "prune": prune, "engine": where}
+    engine_fields = {"name": engine, "workers": workers, "address": address}
+    options = {"name": name, "trials": trials, "prune": prune, "engine": engine_fields}
     settings = load_settings()
     if resume is not None:
-        _require_alone(resume, asked, now)
+        _require_alone(resume, identity, options)
         run = take_up(settings, resume, "sweep")
     else:
-        request = _request(settings, asked, now, device)
+        request = _request(settings, identity, options, device)
         if queue:
             waiting = submit_sweep(settings, **request.model_dump(mode="json"))
             emit(as_json, waiting, lambda: _queued(waiting))
             return
         run = queue_sweep(settings, request)
-    record = _behind_bar(settings, run)
-    emit(as_json, record, lambda: drawn(record))
+    record = _with_progress(settings, run)
+    emit(as_json, record, lambda: _drawn(record, SHOWN))
 
 
-def _require_alone(run_id: int, asked: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _require_alone(run_id: int, identity: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     here = {"name": "local", "workers": 1, "address": None}
     usual = {"name": None, "trials": TRIALS, "prune": True, "engine": here}
-    if any(asked.values()) or now != usual:
+    if any(identity.values()) or options != usual:
         raise HyperparameterError(
             "--resume goes on with a run as it was started; other options have no place beside it.",
             hint=f"Use `movierec sweep --resume {run_id}` alone.",
@@ -135,27 +142,23 @@ def _queued(run: RunRecord) -> str:
 
 
 def _request(
-    settings: Settings, asked: Mapping[str, Any], now: Mapping[str, Any], device: str | None
+    settings: Settings, identity: Mapping[str, Any], options: Mapping[str, Any], device: str | None
 ) -> SweepRequest:
-    """Return what is asked for; a name alone asks for what its sweep was started with."""
+    """Return the sweep's request; a name alone stands for what its sweep was started with."""
     from movierec.sweeps.identity import stored_request
     from movierec.sweeps.request import SweepRequest
 
-    if now["name"] is not None and not any(asked.values()):
-        stored = stored_request(settings, now["name"])
+    if options["name"] is not None and not any(identity.values()):
+        stored = stored_request(settings, options["name"])
         if stored is not None:
-            return SweepRequest.of(**{**stored.model_dump(), **now}).on(device)
-    return SweepRequest.of(**asked, **now).on(device)
+            return SweepRequest.of(**{**stored.model_dump(), **options}).on(device)
+    return SweepRequest.of(**identity, **options).on(device)
 
 
-def _behind_bar(settings: Settings, run: QueuedHere) -> SweepRecord:
-    try:
-        with progress_bar(f"Run {run.id}, sweep {run.record.request['name']}") as tell:
-            return sweep_run(settings, run.id, prepared=run.prepared, on_progress=tell)
-    except KeyboardInterrupt:
-        message = f"Stopped. Do the missing trials with `movierec sweep --resume {run.id}`."
-        console(stderr=True).print(message, soft_wrap=True)
-        raise
+def _with_progress(settings: Settings, run: QueuedHere) -> SweepRecord:
+    stopped = f"Stopped. Do the missing trials with `movierec sweep --resume {run.id}`."
+    with progress_bar(f"Run {run.id}, sweep {run.record.request['name']}", stopped) as report:
+        return sweep_run(settings, run.id, prepared=run.prepared, on_progress=report)
 
 
 @app.command("list")
@@ -169,7 +172,7 @@ def list_(as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(
-    name: Name,
+    name: NameArgument,
     html: Annotated[
         Path | None, typer.Option(help="Also write a page with pictures to this file.")
     ] = None,
@@ -179,42 +182,38 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a sweep's trials, the best first, what mattered, and how to train the best."""
-    from movierec.sweeps.export import html_page, markdown_table, write_text
+    from movierec.sweeps.export import html_page, markdown_table
     from movierec.sweeps.report import sweep_record
 
     settings = load_settings()
     record = sweep_record(settings, name, importance=True)
     if html is not None:
-        write_text(html, html_page(settings, record))
+        write_whole(html, html_page(settings, record))
     if markdown is not None:
-        write_text(markdown, markdown_table(record))
-    emit(as_json, record, lambda: drawn(record, len(record.trials)))
+        write_whole(markdown, markdown_table(record))
+    emit(as_json, record, lambda: _drawn(record, len(record.trials)))
 
 
 @app.command()
-def delete(
-    name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: JsonOption = False,
-) -> None:
+def delete(name: NameArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:
     """Delete a sweep with its trials; versions that were trained from it stay."""
-    from movierec.sweeps.report import delete_sweep, sweep_record
+    from movierec.sweeps.report import sweep_record
+    from movierec.sweeps.storage import SweepStore
 
     settings = load_settings()
     trials = len(sweep_record(settings, name).trials)
-    if not yes:
-        typer.confirm(f"Delete {name} and its {trials} trials?", abort=True, err=True)
-    delete_sweep(settings, name)
+    confirm(f"Delete {name} and its {trials} trials?", yes=yes)
+    SweepStore(settings).delete(name)
     emit(as_json, {"deleted": name, "trials": trials}, lambda: f"{name} is deleted.")
 
 
-def drawn(record: SweepRecord, most: int = SHOWN) -> RenderableType:
+def _drawn(record: SweepRecord, most: int) -> RenderableType:
     """Return a sweep for the terminal: its `most` best trials, what mattered, the command."""
     from movierec.sweeps.export import cells, importance_line, point, sentence
 
-    trials = table(f"Sweep {record.name}", *_COLUMNS, right=_RIGHT)
-    for trial in record.trials[:most]:
-        trials.add_row(*map(Text, (*cells(trial), point(record, trial))))
+    shown = record.trials[:most]
+    rows = (map(Text, (*cells(trial), point(record, trial))) for trial in shown)
+    trials = table(f"Sweep {record.name}", *_COLUMNS, right=_RIGHT, rows=rows)
     left = len(record.trials) - most
     lines = [f"{left} more: movierec sweeps show {record.name}"] if left > 0 else []
     lines += [importance_line(record)]
@@ -227,17 +226,12 @@ def _listed(records: list[SweepRecord]) -> RenderableType:
         return "There is no sweep yet. Start one: movierec sweep"
     right = ("Trials", "Best")
     names = ("Sweep", "Model", "Data set", "Split", "Metric", *right, "Started")
-    listed = table("Sweeps", *names, right=right)
-    for record in records:
-        best = record.best
-        listed.add_row(
-            record.name,
-            record.preset,
-            Text(record.dataset),
-            record.split,
-            record.metric,
-            str(len(record.trials)),
-            number(None if best is None else best.value),
-            record.created_at.strftime("%Y-%m-%d %H:%M"),
+    rows = (
+        (
+            record.name, record.preset, Text(record.dataset), record.split, record.metric,
+            str(len(record.trials)), number(record.best.value if record.best else None),
+            moment(record.created_at),
         )
-    return listed
+        for record in records
+    )  # fmt: skip
+    return table("Sweeps", *names, right=right, rows=rows)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.text import Text
 
 from movierec.cli.options import (
     AddressOption,
+    DatasetOption,
+    DeviceOption,
     EngineOption,
+    JsonOption,
+    QueueOption,
+    SetOption,
     WorkersOption,
     accept,
-    assignment,
     given,
+    hyperparameters_of,
 )
-from movierec.cli.output import JsonOption, console, emit, headline, metrics_table, progress_bar
-from movierec.cli.versions.shared import tell_what_waits
+from movierec.cli.output import emit, headline, metrics_table, progress_bar
+from movierec.cli.versions.transfer import warn_if_not_pushed
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
 from movierec.jobs import submit_train
@@ -28,25 +33,17 @@ from movierec.settings import Settings, load_settings
 from movierec.store import VersionRecord
 from movierec.workflows.requests import TrainRequest
 
-__all__ = ["ALIASES", "RENAMED", "SetOption", "hyperparameters_of", "train", "train_here"]
-
-# two models have a seed; the split's name is the option's own
-RENAMED = {"name": "split", "seed": "split_seed"}
-ALIASES = {"learning_rate": "--lr"}
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter of a baseline; repeatable."),
-]
+__all__ = ["train", "train_here"]
 
 
-@accept(SplitSpec, SageHyperparameters, renamed=RENAMED, aliases=ALIASES)
+@accept(SplitSpec, SageHyperparameters)
 def train(
     preset: Annotated[
         str, typer.Option(help="default, report, or a baseline: mean, biases, popular, …")
     ] = "default",
-    dataset: Annotated[str | None, typer.Option(help="Data set; default: the newest.")] = None,
+    dataset: DatasetOption = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, dropout and batches.")] = 0,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    device: DeviceOption = None,
     engine: EngineOption = "local",
     workers: WorkersOption = 1,
     address: AddressOption = None,
@@ -63,9 +60,7 @@ def train(
     resume: Annotated[
         int | None, typer.Option(help="Go on with this run, which keeps its own options.")
     ] = None,
-    queue: Annotated[
-        bool, typer.Option("--queue", help="Leave it to the worker, like the dashboard does.")
-    ] = False,
+    queue: QueueOption = False,
     settings_of_baseline: SetOption = None,
     as_json: JsonOption = False,
     **fields: Any,
@@ -84,7 +79,7 @@ def train(
         "members": members,
         "refit": refit,
         "make_current": current,
-        "split": given(fields, SplitSpec, RENAMED),
+        "split": given(fields, SplitSpec),
         "hyperparameters": hyperparameters_of(fields, settings_of_baseline),
     }
     settings = load_settings()
@@ -93,23 +88,18 @@ def train(
         emit(as_json, run, lambda: f"Run {run.id} waits in the queue.")
         return
     record = train_here(settings, request) if resume is None else _resume(settings, resume, request)
-    tell_what_waits(settings, record.name)
-    emit(as_json, record, lambda: _drawn(record))
-
-
-def hyperparameters_of(fields: Mapping[str, Any], assigned: Sequence[str] | None) -> dict[str, Any]:
-    """Return the hyperparameters given by options of their own and by `--set NAME=VALUE`."""
-    return given(fields, SageHyperparameters, {}) | dict(map(assignment, assigned or ()))
+    warn_if_not_pushed(settings, record.name)
+    emit(as_json, record, lambda: Group(Text(headline(record)), metrics_table(record)))
 
 
 def train_here(settings: Settings, request: Mapping[str, Any]) -> VersionRecord:
-    """Do a training in this process, as a run like any other, behind a progress bar.
+    """Train in this process, as a run like any other, behind a progress bar.
 
     Raises:
         MovierecError: it cannot start, or what made it fail.
 
     """
-    return _behind_bar(settings, queue_train(settings, TrainRequest.of(**request)))
+    return _with_progress(settings, queue_train(settings, TrainRequest.of(**request)))
 
 
 def _resume(settings: Settings, run_id: int, request: Mapping[str, Any]) -> VersionRecord:
@@ -118,18 +108,10 @@ def _resume(settings: Settings, run_id: int, request: Mapping[str, Any]) -> Vers
             "--resume goes on with a run as it was started; other options have no place beside it.",
             hint=f"Use `movierec train --resume {run_id}` alone.",
         )
-    return _behind_bar(settings, take_up(settings, run_id))
+    return _with_progress(settings, take_up(settings, run_id))
 
 
-def _behind_bar(settings: Settings, run: QueuedHere) -> VersionRecord:
-    try:
-        with progress_bar(f"Run {run.id}") as tell:
-            return train_run(settings, run.id, prepared=run.prepared, on_progress=tell)
-    except KeyboardInterrupt:
-        message = f"Stopped. Go on from the last epoch with `movierec train --resume {run.id}`."
-        console(stderr=True).print(message, soft_wrap=True)
-        raise
-
-
-def _drawn(record: VersionRecord) -> RenderableType:
-    return Group(Text(headline(record)), metrics_table(record))
+def _with_progress(settings: Settings, run: QueuedHere) -> VersionRecord:
+    stopped = f"Stopped. Go on from the last epoch with `movierec train --resume {run.id}`."
+    with progress_bar(f"Run {run.id}", stopped) as report:
+        return train_run(settings, run.id, prepared=run.prepared, on_progress=report)

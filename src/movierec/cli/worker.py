@@ -1,4 +1,4 @@
-"""`movierec worker`: do what waits in the queue."""
+"""`movierec worker`: do the runs of the queue."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def worker(
     them: they can be resumed. The dashboard starts a worker by itself; this one is for a machine
     of its own that shares the database and the models' folder.
     """
-    hired = Worker(load_settings(), slots=slots, idle=0.0 if once else None, happened=typer.echo)
-    _listen(hired)
+    process = Worker(load_settings(), slots=slots, idle=0.0 if once else None, happened=typer.echo)
+    _handle_signals(process)
     if not once:
         typer.echo("Waiting for runs; Ctrl-C ends.")
-    hired.work()
+    process.work()
 
 
-def _listen(hired: Worker) -> None:
-    asked = 0
+def _handle_signals(process: Worker) -> None:
+    signals = 0
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        asked += 1
-        hired.stop()
-        if asked >= _TWICE:
-            hired.interrupt()
+        nonlocal signals
+        signals += 1
+        process.stop()
+        if signals >= _TWICE:
+            process.interrupt()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)

@@ -27,7 +27,7 @@ from movierec.errors import HyperparameterError, NonFiniteError, TrainingError
 from movierec.runtime import set_threads
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.sweeps.objective import METRICS, Objective, Tell, drawn, keep, without_test
+from movierec.sweeps.objective import METRICS, Objective, TrialProgress, drawn, keep, without_test
 from movierec.sweeps.request import SweepRequest
 from movierec.sweeps.run import Ended
 from movierec.training.callbacks import EpochResult, Plan
@@ -56,7 +56,7 @@ def search_on_ray(
     """
     request, options = objective.request, objective.options
     worker = share_of_worker(options.device, settings.threads)
-    search = _Search(request, study, objective.tell, ended, trials)
+    search = _Search(request, study, objective.on_progress, ended, trials)
     with cluster(engine, worker) as folder:
         search.restore_signals = own_signals()
         task = TrialTask(settings, request, options)
@@ -94,7 +94,12 @@ class _Search(Searcher):  # type: ignore[misc]
     """Asks the study for points and tells it what came of them."""
 
     def __init__(
-        self, request: SweepRequest, study: optuna.Study, tell: Tell, ended: Ended, trials: int
+        self,
+        request: SweepRequest,
+        study: optuna.Study,
+        tell: TrialProgress,
+        ended: Ended,
+        trials: int,
     ) -> None:
         super().__init__()
         self.request, self.study, self.tell, self.ended = request, study, tell, ended

@@ -13,10 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+if TYPE_CHECKING:  # slow to import, and not every page has figures
+    import plotly.graph_objects as go
 
 __all__ = ["Figure", "figure", "render"]
 
@@ -52,18 +55,21 @@ def figure(chart: go.Figure, *, title: str, alt: str, height: int) -> Figure:
     return Figure(Markup(title), alt, height, Markup(data))
 
 
-def render(template: Path, *, folders: Iterable[Path] = (), **context: object) -> str:
+def render(
+    template: Path, *, folders: Iterable[Path] = (), has_figures: bool = True, **context: object
+) -> str:
     """Return a template's page.
 
     Args:
         template: its file.
         folders: more places of files that it includes.
+        has_figures: bring Plotly, which is five megabytes; without it no script may run.
         context: what it reads; `title`, the page's, is needed.
 
     """
     searched = tuple(map(str, (template.parent, *folders, _HERE)))
-    scripts = [Markup(script) for script in (_plotly(), (_HERE / "figures.js").read_text("utf-8"))]
-    policy = _POLICY.format(hashes=" ".join(map(_hash, scripts)))
+    scripts = [Markup(script) for script in (_plotly(), _drawing())] if has_figures else []
+    policy = _POLICY.format(hashes=" ".join(map(_hash, scripts)) or "'none'")
     found = _environment(searched).get_template(template.name)
     return found.render(scripts=scripts, policy=policy, **context)
 
@@ -83,6 +89,10 @@ def _environment(folders: tuple[str, ...]) -> Environment:
 def _hash(script: str) -> str:
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _drawing() -> str:
+    return (_HERE / "figures.js").read_text(encoding="utf-8")
 
 
 @cache

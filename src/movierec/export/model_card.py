@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from movierec.data.sources.obtain import CITATION
-from movierec.errors import MovierecError, SettingsError
-from movierec.export.markdown import code_block, code_span, markdown_table, plain_text
-from movierec.export.model_card_limits import limits
-from movierec.export.model_card_tables import certainty, decimal, listed, metrics, slices
+from movierec.errors import MovierecError
+from movierec.export.model_card_sections import (
+    certainty,
+    code_block,
+    code_span,
+    decimal,
+    limits,
+    listed,
+    markdown_table,
+    metrics,
+    plain_text,
+    slices,
+)
 from movierec.metadata import GitState, VersionMetadata
 from movierec.registry.lineage import lineage
 from movierec.store import DatasetRecord, Store, VersionRecord
 from movierec.workflows.command import train_command
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
-__all__ = ["model_card", "write_card"]
+__all__ = ["model_card"]
 
 DASH = "–"
 MOVIELENS = "ml-"
@@ -51,27 +58,6 @@ def model_card(store: Store, record: VersionRecord) -> str:
         *_section("Train it again", _again(record)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def write_card(path: Path, text: str) -> None:
-    """Write a card to a file, in folders that are made; an older one is replaced at once.
-
-    Raises:
-        SettingsError: it cannot be written.
-
-    """
-    aside = path.with_name(f".{path.name[:100]}-{uuid.uuid4().hex[:12]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            aside.write_text(text, encoding="utf-8")
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be written: {error.strerror}.", hint="Name another file."
-        ) from error
 
 
 def _section(title: str, *bodies: str) -> Iterator[str]:

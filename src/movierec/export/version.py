@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 from movierec.errors import ArtifactError
+from movierec.folders import incoming_folder
 from movierec.registry import Registry
-from movierec.registry.alias import point_alias
+from movierec.registry.folder import point_alias
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.store.folders import incoming_folder
 
 __all__ = ["export_version"]
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from movierec.cluster.connection import require_ray
 from movierec.cluster.engine import RayEngine
 from movierec.errors import StoreError
+from movierec.processes import own_mark
 from movierec.progress import Progress
 from movierec.settings import Settings
 from movierec.store import RunRecord, Store
-from movierec.store.processes import own_mark
 from movierec.store.records import RunKind
 from movierec.workflows.requests import EngineOptions
 

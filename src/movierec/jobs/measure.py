@@ -45,7 +45,7 @@ class MeasureKind(Kind[MeasureRequest]):
         facts = {
             "measured_on": found.split_label, "ratings": found.n_ratings, "users": found.n_users,
         }  # fmt: skip
-        work.store.runs.tell(work.run.id, facts)
+        work.store.runs.add_facts(work.run.id, facts)
 
     def clone_refusal(self, run: RunRecord) -> StoreError:
         """Return that only trainings are cloned."""

@@ -84,7 +84,7 @@ def push_waiting_versions(settings: Settings) -> threading.Thread | None:
 def _push(settings: Settings) -> None:
     try:
         with open_store(settings) as store:
-            names = Registry(settings, store).push()
+            names = Registry(settings, store).shared.push()
     except MovierecError:
         logger.warning("versions cannot be pushed", exc_info=True)
         return

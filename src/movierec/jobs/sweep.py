@@ -94,7 +94,7 @@ def _trials_goal(work: Work) -> int:
     run, runs = work.run, work.store.runs
     if "goal" not in run.facts:
         done = SweepStore(work.settings).count_trials(run.request["name"])
-        runs.tell(run.id, {"goal": done + run.request["trials"]})
+        runs.add_facts(run.id, {"goal": done + run.request["trials"]})
     return int(runs.get(run.id).facts["goal"])
 
 

@@ -107,7 +107,7 @@ class Watcher:
         self.plan = plan
         if plan.stage.number == 1:
             complete_epochs(self.store, self.run_id, plan.done)
-            self.store.runs.tell(
+            self.store.runs.add_facts(
                 self.run_id,
                 {
                     "device": plan.device,

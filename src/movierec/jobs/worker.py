@@ -26,11 +26,11 @@ from movierec.jobs.retention import (
     drop_old_checkpoints,
     push_waiting_versions,
 )
+from movierec.processes import is_alive, own_mark
 from movierec.runtime import configure_logging
 from movierec.settings import Settings, load_settings
 from movierec.store import RunRecord, Store, WorkerRecord, open_store
-from movierec.store.processes import is_alive, own_mark
-from movierec.store.runs import CLAIMED
+from movierec.store.run_rows import CLAIMED
 
 __all__ = ["Worker", "ensure_worker", "main"]
 

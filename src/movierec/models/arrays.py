@@ -9,6 +9,7 @@ from functools import cache
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions, RatingScale
@@ -16,6 +17,7 @@ from movierec.errors import ArtifactError, EmptyDataError
 from movierec.models.protocol import Arrays
 
 __all__ = [
+    "Float64Array",
     "NamedArrays",
     "RatingLists",
     "below_kth",
@@ -30,6 +32,7 @@ __all__ = [
 
 GROUP = 16  # movies whose maximum is taken together
 
+Float64Array: TypeAlias = npt.NDArray[np.float64]
 NamedArrays: TypeAlias = Mapping[str, FloatArray | IntArray]
 
 

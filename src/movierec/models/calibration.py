@@ -11,11 +11,11 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_expit
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions, RatingScale
+from movierec.models.arrays import Float64Array
 from movierec.models.factors import FactorModel
 
 __all__ = ["FEWEST_RATINGS", "Calibration", "calibrated", "fit_calibration", "level_of"]
 
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 Method: TypeAlias = Literal["none", "temperature", "cut points"]
 
 FEWEST_RATINGS = 50  # below, the fit would follow chance

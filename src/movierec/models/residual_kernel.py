@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from movierec.data.dataset import FloatArray, IntArray
 from movierec.errors import ArtifactError
-from movierec.models.arrays import NamedArrays, floats
+from movierec.models.arrays import Float64Array, NamedArrays, floats
 
 __all__ = ["KERNEL", "ResidualKernel"]
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 # variance and scale in turn
 _NAMES = ("taste", "length", "short", "short_seconds", "long", "long_seconds")

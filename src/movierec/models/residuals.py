@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError
-from movierec.models.arrays import NamedArrays, RatingLists, floats, integers, one_thread
+from movierec.models.arrays import (
+    Float64Array,
+    NamedArrays,
+    RatingLists,
+    floats,
+    integers,
+    one_thread,
+)
 from movierec.models.factors import FactorModel
 from movierec.models.protocol import Arrays
 from movierec.models.residual_kernel import KERNEL, ResidualKernel
 
 __all__ = ["KERNEL", "ResidualKernel", "ResidualModel", "fit_residuals", "most_ratings"]
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 MOST_RATINGS = 2000  # of one user, the newest: the cost grows with their cube
 # of all users' covariances; two minutes or so. Beyond, fewer ratings of one user count

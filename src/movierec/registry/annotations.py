@@ -1,4 +1,4 @@
-"""What people say about a version: tags and notes, checked before they are kept."""
+"""Annotations of a version: tags, notes and reasons, checked before they are kept."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from movierec.errors import ArtifactError
+from movierec.folders import sync
 from movierec.registry import hash_cache
 from movierec.registry.manifest import FileFacts, Manifest, facts_of, read_manifest
 from movierec.registry.names import METADATA, SERVING, check_file, is_folder
-from movierec.store.folders import sync
 
 __all__ = ["Content", "check_content", "problems_of", "read_array", "write_files"]
 
@@ -65,7 +65,7 @@ def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
 
 
 def problems_of(folder: Path) -> list[str]:
-    """Return what is wrong with a version's folder; nothing when it is whole.
+    """Return the problems of a version's folder; nothing when it is whole.
 
     Checks the metadata, that every file is there with its size and SHA-256, and that there is
     nothing else, links least of all.
@@ -100,7 +100,7 @@ def _walk(folder: Path, known: set[str]) -> Iterator[str]:
 
 
 def problem_with(folder: Path, name: str, manifest: Manifest, *, again: bool = True) -> str | None:
-    """Return what is wrong with one file of a version, or None.
+    """Return the problem of one file of a version, or None.
 
     A large one is not hashed `again` when that is not asked for and it is as it was.
     """

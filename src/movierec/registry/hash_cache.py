@@ -1,4 +1,4 @@
-"""Which large files of versions were hashed before: they are not read whole at each opening.
+"""Hashes of large files of versions, so that these are not read whole at each opening.
 
 A file is known by its size, times and inode. Its `ctime` is the system's own: whatever is written
 to a file moves it, and no program can set it back.
@@ -28,13 +28,13 @@ TICK = 50_000_000  # ns
 
 
 def is_known(folder: Path, name: str, sha256: str) -> bool:
-    """Return whether a file of a version had this hash when it was last read whole, and is as then.
+    """Return whether a file has this hash, as far as it is unchanged since it was last read whole.
 
     Raises:
         OSError: it is not there.
 
     """
-    return _read(_note(folder)).get(name) == _facts(folder / name) | {"sha256": sha256}
+    return _read(_cache_file(folder)).get(name) == _facts(folder / name) | {"sha256": sha256}
 
 
 def remember(folder: Path, name: str, sha256: str, since: int) -> None:
@@ -42,14 +42,14 @@ def remember(folder: Path, name: str, sha256: str, since: int) -> None:
     facts = _facts(folder / name)
     if max(facts["mtime_ns"], facts["ctime_ns"]) >= since - TICK:
         return
-    note = _note(folder)
+    file = _cache_file(folder)
     try:
-        _write(note, {**_read(note), name: facts | {"sha256": sha256}})
+        _write(file, {**_read(file), name: facts | {"sha256": sha256}})
     except OSError as error:
         log.info("hash not remembered", extra={"file": name, "cause": str(error)})
 
 
-def _note(folder: Path) -> Path:
+def _cache_file(folder: Path) -> Path:
     return folder.parent / FOLDER / f"{folder.name}.json"
 
 
@@ -61,21 +61,21 @@ def _facts(path: Path) -> Facts:
     }  # fmt: skip
 
 
-def _read(note: Path) -> Facts:
+def _read(file: Path) -> Facts:
     try:
-        found = json.loads(note.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _write(note: Path, known: Facts) -> None:
-    note.parent.mkdir(exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=note.parent)
+def _write(target: Path, known: Facts) -> None:
+    target.parent.mkdir(exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(known, file, sort_keys=True)
-        Path(name).replace(note)
+        Path(name).replace(target)
     except OSError:
         with suppress(OSError):
             Path(name).unlink()

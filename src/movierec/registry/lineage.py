@@ -1,4 +1,4 @@
-"""Where a version comes from: data, run, the runs and the sweep before it, an archive."""
+"""Lineage of a version: its data, its run, the runs and the sweep before it, its archive."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Lineage:
     imported_at: str = ""
 
     def facts(self) -> dict[str, str]:
-        """Return what is known in words, by what it is."""
+        """Return the known facts as text, by label."""
         away = "" if self.is_data_here else "; not in this database"
         trial = "" if self.trial is None else f", trial {self.trial}"
-        told = {
+        texts = {
             "Data set": ", from ".join(filter(None, (self.dataset, self.source))) + away,
             "Run": "" if self.run_id is None else f"{self.run_id}, {self.run_state}",
             "Cloned from": ", which is a clone of ".join(f"run {run}" for run in self.parents),
@@ -47,7 +47,7 @@ class Lineage:
             "Imported": self.archive and f"from {self.archive}, where it was {self.name_there}",
             "Imported at": self.imported_at[:16].replace("T", " "),
         }
-        return {name: text for name, text in told.items() if text}
+        return {name: text for name, text in texts.items() if text}
 
 
 def lineage(store: Store, record: VersionRecord) -> Lineage:

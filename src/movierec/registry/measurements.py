@@ -1,4 +1,4 @@
-"""Versions measured together: what was found, kept beside them.
+"""Measurements: versions measured together on the same ratings, kept beside the versions.
 
 A measurement is a folder `models/.measurements/<key>/` with `measurement.json` and, in a folder
 per version, its two frames. The key is made of what the versions are, so that one that was
@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from movierec.errors import ArtifactError
-from movierec.registry.locking import locked, writing
+from movierec.folders import clear_abandoned, incoming_folder, locked, remove_folder, sync, writing
 from movierec.registry.manifest import FileFacts, facts_of
 from movierec.registry.names import is_folder, is_name
 from movierec.store import VersionRecord
-from movierec.store.folders import clear_abandoned, incoming_folder, remove_folder, sync
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +45,7 @@ _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class TestSet(BaseModel):
-    """What versions were measured on: a data set, and the held-out part of it.
+    """The data set that versions were measured on, and the held-out part of it.
 
     `split` is a `SplitSpec` or `CommonSpec` as plain data, `caveats` are whole sentences.
     """
@@ -66,7 +65,7 @@ class TestSet(BaseModel):
 
 
 class Measured(BaseModel):
-    """What was found for one version, in the words of its `metadata.json`."""
+    """The results of one version, with the keys of its `metadata.json`."""
 
     model_config = _STRICT
 
@@ -121,7 +120,7 @@ class Measurement:
         return pd.read_parquet(path)
 
     def problems(self) -> list[str]:
-        """Return what is wrong with its files; nothing when it is whole."""
+        """Return the problems of its files; nothing when it is whole."""
         return [
             f"{file} of {name} is missing or was changed."
             for name, measured in self.versions.items()
@@ -190,12 +189,12 @@ class Measurements:
             (incoming / FACTS).write_text(facts.model_dump_json(indent=2), encoding="utf-8")
             sync(incoming / FACTS)
             sync(incoming)
-            place = self._root / _key(records)
+            target = self._root / _key(records)
             with locked(self._root, "keeping a measurement"):
-                remove_folder(place)
-                incoming.rename(place)
+                remove_folder(target)
+                incoming.rename(target)
                 sync(self._root)
-        return _measurement(place, facts)
+        return _measurement(target, facts)
 
     def forget(self, names: Collection[str]) -> Lines:
         """Remove the measurements of versions that are not among these, and what is half made.

@@ -1,20 +1,36 @@
-"""Moving `current`: the alias on disk, the rows and the history, one after the other."""
+"""Promotion: making a version the current one, taking that back, and the history of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from movierec.errors import ArtifactError, NotFoundError
-from movierec.registry.history import PROMOTED, ROLLED_BACK
-from movierec.registry.reader import VersionReader
-from movierec.store import VersionRecord
+from movierec.registry.folder import ModelsFolder
+from movierec.registry.storage import Storage
+from movierec.runtime import own_user
+from movierec.store import PromotionRecord, VersionRecord
+from movierec.store.records import Move
 
-__all__ = ["CurrentMover"]
+__all__ = ["Promotion", "previous_of"]
 
 
-class CurrentMover(VersionReader):
-    """What makes a version the current one; see `Registry`."""
+class Promotion:
+    """Moves `current` and knows how it moved; `Registry.promotion` is one."""
+
+    def __init__(self, folder: ModelsFolder, storage: Storage) -> None:
+        self._folder = folder
+        self._storage = storage
+        self._versions = folder.versions
+
+    def history(self) -> list[PromotionRecord]:
+        """Return the moves of `current`, newest first."""
+        return self._folder.store.promotions.list()
+
+    def previous(self) -> str | None:
+        """Return the version that a rollback would make current, None where there is none."""
+        there = {record.name for record in self._versions.summaries(()) if not record.is_missing}
+        return previous_of(self.history(), self._current(), there)
 
     def promote(
         self,
@@ -35,11 +51,11 @@ class CurrentMover(VersionReader):
             ArtifactError: its files are not whole, or `current` moved meanwhile.
 
         """
-        self._ready(name)
-        with self._writing(), self._lock():
+        self._storage.make_available(self._folder.get(name))
+        with self._folder.writing(), self._folder.lock():
             self._require_still_current(replaces)
-            note: Mapping[str, Any] = {"who": who, "reason": reason, "checks": checks}
-            return self._move(name, how=PROMOTED, replaces=replaces, **note)
+            move = Move("promoted", who or own_user(), reason, checks)
+            return self._move(name, move, replaces)
 
     def rollback(self, *, who: str = "", reason: str = "") -> VersionRecord:
         """Make the version current again that was so before; once more leads further back.
@@ -48,9 +64,9 @@ class CurrentMover(VersionReader):
             NotFoundError: there is none before, or none that still exists.
 
         """
-        self._ready(self._before())
-        with self._writing(), self._lock():
-            return self._move(self._before(), how=ROLLED_BACK, who=who, reason=reason)
+        self._storage.make_available(self._folder.get(self._before()))
+        with self._folder.writing(), self._folder.lock():
+            return self._move(self._before(), Move("rolled back", who or own_user(), reason))
 
     def _before(self) -> str:
         name = self.previous()
@@ -61,15 +77,12 @@ class CurrentMover(VersionReader):
             )
         return name
 
-    def _ready(self, name: str) -> None:
-        """Have a version here and where all machines have it; other work goes on meanwhile."""
-        record = self.get(name)
-        self._place.bring(record)
-        self._place.share(record.name)
+    def _current(self) -> str | None:
+        record = self._versions.current()
+        return None if record is None else record.name
 
     def _require_still_current(self, expected: Sequence[str | None]) -> None:
-        record = self._versions.current()
-        name = None if record is None else record.name
+        name = self._current()
         if expected and name not in expected:
             raise ArtifactError(
                 f"Meanwhile {name or 'no version'} became current, which nothing was compared "
@@ -77,13 +90,32 @@ class CurrentMover(VersionReader):
                 hint="Try again.",
             )
 
-    def _move(self, name: str, *, how: str, **note: Any) -> VersionRecord:
-        record = self.get(name)
-        problems = self.verify(record.name)
+    def _move(self, name: str, move: Move, replaces: Sequence[str | None] = ()) -> VersionRecord:
+        record = self._folder.get(name)
+        problems = self._storage.problems(record)
         if problems:
             raise ArtifactError(
                 f"Version {record.name} cannot become current: {problems[0]}",
                 hint="Restore its files from a backup, or train it again.",
             )
-        self._place.point(record.name, how=how, **note)
-        return self.get(record.name)
+        self._storage.set_current(record.name, move, replaces)
+        return self._folder.get(record.name)
+
+
+def previous_of(
+    moves: Sequence[PromotionRecord], current: str | None, there: Collection[str]
+) -> str | None:
+    """Return the version that was current before and is still `there`; moves newest first.
+
+    A rollback takes moves back: a second one leads further back, not forward again.
+    """
+    stack: list[str] = []
+    for move in reversed(moves):
+        if not stack and move.previous is not None:
+            stack.append(move.previous)
+        if move.how == "rolled back" and move.version in stack:
+            while stack[-1] != move.version:
+                stack.pop()
+        elif move.version is not None:
+            stack.append(move.version)
+    return next((name for name in reversed(stack) if name != current and name in there), None)

@@ -1,158 +1,121 @@
 """Bringing folders, rows and the alias together again after a process was killed.
 
-A version's folder appears by a rename, so a folder with a version's name is complete. The
-folders are the truth about what there is, the alias about which one is current.
+The folders are the truth about what there is, the alias about which one is current.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 from movierec.errors import ArtifactError
-from movierec.registry.alias import clear_alias, point_alias, read_alias
+from movierec.folders import REMOVED, clear_abandoned
 from movierec.registry.files import problems_of
-from movierec.registry.manifest import Manifest, read_manifest
-from movierec.registry.measurements import Measurements
-from movierec.registry.names import CURRENT, TRASH, is_folder, is_name
-from movierec.registry.trash import is_expired, remove, tidy
+from movierec.registry.folder import (
+    ModelsFolder,
+    clear_alias,
+    is_expired,
+    point_alias,
+    read_alias,
+    unlisted_record,
+)
+from movierec.registry.manifest import read_manifest
+from movierec.registry.names import CURRENT, TRASH
 from movierec.runtime import own_user
-from movierec.store import Store, VersionRecord
-from movierec.store.folders import REMOVED, clear_abandoned
-from movierec.store.versions import VersionStore
+from movierec.store import VersionRecord
+from movierec.store.records import Move
 
-__all__ = ["add_row", "folders", "forget_measurements", "reconcile"]
+__all__ = ["reconcile"]
 
 
-def reconcile(root: Path, store: Store, trash_time: timedelta) -> list[str]:
+def reconcile(folder: ModelsFolder, delete: Callable[[VersionRecord], None]) -> list[str]:
     """Repair what can be repaired; return a line for each thing done. Hold the lock.
 
-    `trash_time` is how long a version stays in the trash.
+    `delete` deletes a version for good.
     """
-    versions = store.versions
     lines = [
-        *_finish_removals(root, versions),
-        *_settle_trash(root, versions, datetime.now(UTC) + trash_time),
-        *_adopt(root, versions),
-        *_mark_missing(root, versions),
-        *_empty_trash(root, versions),
-        *forget_measurements(root, versions),
-        *_repair_alias(root, versions),
+        *_finish_removals(folder),
+        *_settle_trash(folder),
+        *_adopt(folder),
+        *_mark_missing(folder),
+        *_empty_trash(folder, delete),
+        *folder.forget_measurements(),
+        *_repair_alias(folder),
     ]
-    store.promotions.forget_plans()
+    folder.store.promotions.forget_plans()
     return lines
 
 
-def add_row(versions: VersionStore, manifest: Manifest, **words: Any) -> VersionRecord:
-    """Give a folder its row; `words` are `tags`, `notes` and such of `VersionStore.add`."""
-    facts = manifest.facts
-    return versions.add(
-        name=facts.model_version,
-        model=facts.model,
-        preset=facts.preset,
-        dataset_name=facts.dataset_name,
-        fingerprint=facts.fingerprint,
-        split_label=facts.split_label,
-        created_at=facts.created_at,
-        run_id=facts.run_id,
-        size_bytes=manifest.size_bytes,
-        parameters=facts.parameters,
-        metadata=manifest.metadata,
-        **words,
-    )
-
-
-def folders(root: Path) -> set[str]:
-    """Return the names of the versions whose folders lie in another one."""
-    if not is_folder(root):
-        return set()
-    return {path.name for path in root.iterdir() if is_name(path.name) and is_folder(path)}
-
-
-def _listed(versions: VersionStore) -> set[str]:
-    return {record.name for record in versions.summaries(())}
-
-
-def _trashed(versions: VersionStore) -> set[str]:
-    return {record.name for record in versions.trashed()}
-
-
-def _finish_removals(root: Path, versions: VersionStore) -> Iterator[str]:
+def _finish_removals(folder: ModelsFolder) -> Iterator[str]:
     """Rows first: once the leftover is gone, nothing tells a deletion from a lost folder."""
-    names = _listed(versions) - folders(root) | _trashed(versions) - folders(root / TRASH)
-    for path in root.glob(f"{REMOVED}*"):
+    names = folder.listed() - folder.names() | folder.trashed() - folder.names_in_trash()
+    for path in folder.root.glob(f"{REMOVED}*"):
         match = re.fullmatch(rf"{re.escape(REMOVED)}(v[\d.]+)-\w+", path.name)
         if match and match[1] in names:
-            versions.delete(match[1])
+            folder.versions.delete(match[1])
             yield f"Finished deleting {match[1]}."
-    for leftover in clear_abandoned(root):
+    for leftover in clear_abandoned(folder.root):
         yield f"Removed {leftover}, left by a process that was killed."
 
 
-def _settle_trash(root: Path, versions: VersionStore, until: datetime) -> Iterator[str]:
+def _settle_trash(folder: ModelsFolder) -> Iterator[str]:
     """Where a version's folder is decides whether it is in the trash."""
-    for name in sorted(_trashed(versions) & folders(root)):
-        versions.restore(name)
+    for name in sorted(folder.trashed() & folder.names()):
+        folder.versions.restore(name)
         yield f"{name} is listed again: its move into or out of the trash was cut short."
-    strays = folders(root / TRASH) - _trashed(versions) - folders(root) - _listed(versions)
+    strays = folder.names_in_trash() - folder.trashed() - folder.names() - folder.listed()
     for name in sorted(strays):
-        problems = problems_of(root / TRASH / name)
+        path = folder.root / TRASH / name
+        problems = problems_of(path)
         if problems:
             yield f"{name} in the trash is not taken up: {problems[0]}"
         else:
-            add_row(versions, read_manifest(root / TRASH / name), trashed_until=until)
+            until = datetime.now(UTC) + folder.trash_time
+            folder.versions.add(unlisted_record(read_manifest(path), until))
             yield f"Found {name} in the trash."
 
 
-def _adopt(root: Path, versions: VersionStore) -> Iterator[str]:
-    for name in sorted(folders(root) - _listed(versions)):
-        problems = problems_of(root / name)
+def _adopt(folder: ModelsFolder) -> Iterator[str]:
+    for name in sorted(folder.names() - folder.listed()):
+        problems = problems_of(folder.root / name)
         if problems:
             yield f"{name} is not taken up: {problems[0]}"
         else:
-            add_row(versions, read_manifest(root / name))
+            folder.versions.add(unlisted_record(read_manifest(folder.root / name)))
             yield f"Took up {name}, whose process was killed before it was listed."
 
 
-def _mark_missing(root: Path, versions: VersionStore) -> Iterator[str]:
-    present, kept = folders(root), folders(root / TRASH)
-    for record in [*versions.summaries(()), *versions.trashed()]:
+def _mark_missing(folder: ModelsFolder) -> Iterator[str]:
+    present, kept = folder.names(), folder.names_in_trash()
+    for record in [*folder.versions.summaries(()), *folder.versions.trashed()]:
         is_missing = record.name not in (present if record.trashed_at is None else kept)
         if is_missing != record.is_missing:
-            versions.set_missing(record.name, is_missing=is_missing)
+            folder.versions.set_missing(record.name, is_missing=is_missing)
             yield f"The folder of {record.name} is {'missing' if is_missing else 'there again'}."
 
 
-def _empty_trash(root: Path, versions: VersionStore) -> Iterator[str]:
-    for record in versions.trashed():
+def _empty_trash(folder: ModelsFolder, delete: Callable[[VersionRecord], None]) -> Iterator[str]:
+    for record in folder.versions.trashed():
         if is_expired(record):
-            remove(root, versions, record)
+            delete(record)
             yield f"Deleted {record.name}: its time in the trash was over."
-    tidy(root)
+    folder.remove_empty_trash()
 
 
-def forget_measurements(root: Path, versions: VersionStore) -> list[str]:
-    """Remove what was measured of versions that are gone; return a line for each thing done."""
-    trashed = (record.name for record in versions.trashed())  # they may come back
-    return Measurements(root).forget({*_listed(versions), *trashed})
-
-
-def _repair_alias(root: Path, versions: VersionStore) -> Iterator[str]:
-    clear_alias(root)
-    listed = [record for record in versions.summaries(()) if not record.is_missing]
-    before = versions.current()
-    target = _wanted(read_alias(root), before, listed)
+def _repair_alias(folder: ModelsFolder) -> Iterator[str]:
+    clear_alias(folder.root)
+    listed = [record for record in folder.versions.summaries(()) if not record.is_missing]
+    before = folder.versions.current()
+    target = _wanted(read_alias(folder.root), before, listed)
     try:
-        if target is not None and read_alias(root) != target:
-            point_alias(root, target)
+        if target is not None and read_alias(folder.root) != target:
+            point_alias(folder.root, target)
             yield f"`{CURRENT}` now leads to {target}."
     except ArtifactError as error:
         yield str(error)
     if (before.name if before else None) != target:
-        versions.set_current(target, who=own_user())
+        folder.versions.set_current(target, Move("repaired", own_user()))
         yield f"The database now calls {target or 'no version'} current."
 
 

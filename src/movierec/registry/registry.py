@@ -1,34 +1,38 @@
-"""Versions: folders on disk and their rows, kept in step."""
+"""The registry: versions as folders on disk and rows of the database, kept in step."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-from movierec.errors import ArtifactError, NotFoundError
+from movierec.errors import ArtifactError, NotFoundError, SettingsError
+from movierec.folders import incoming_folder
 from movierec.metadata import VersionMetadata
+from movierec.plain import plain_dict
 from movierec.registry.annotations import changed_tags, checked_notes
-from movierec.registry.files import Content, write_files
-from movierec.registry.history import SAVED
-from movierec.registry.manifest import FileFacts, Manifest, write_manifest
-from movierec.registry.names import is_name, next_name
-from movierec.registry.reader import Problems, Versions
-from movierec.registry.reconcile import add_row
-from movierec.registry.shared.push_pull import Sharer
-from movierec.registry.trash import is_expired
-from movierec.store import VersionRecord
-from movierec.store.folders import incoming_folder, sync
-from movierec.store.plain import plain_dict
+from movierec.registry.files import Content, check_content, read_array, write_files
+from movierec.registry.folder import ModelsFolder, NewVersion, is_expired
+from movierec.registry.manifest import FileFacts, read_manifest
+from movierec.registry.measurements import Measurements
+from movierec.registry.names import CURRENT, array_of, is_folder
+from movierec.registry.promotion import Promotion
+from movierec.registry.shared.location import Location
+from movierec.registry.shared.storage import SharedStorage
+from movierec.registry.storage import LocalStorage, Storage
+from movierec.settings import Settings
+from movierec.store import Store, VersionRecord
 
 __all__ = ["Registry", "VersionDraft"]
 
-logger = logging.getLogger(__name__)
+# `list` is a method below
+Versions: TypeAlias = list[VersionRecord]
+Problems: TypeAlias = list[str]
 
 
 @dataclass(frozen=True)
@@ -53,48 +57,128 @@ class VersionDraft:
     name: str | None = None
 
 
-class Registry(Sharer):
-    """The versions of one project.
+class Registry:
+    """The versions of one project: in a folder here, or shared with other machines.
 
     Every method that takes a name also takes "current". They raise NotFoundError when there
     is no such version, ArtifactError when files cannot be trusted, read or written, and
-    StoreError when the database cannot.
+    StoreError when the database cannot. `promotion` moves `current`, `measurements` are what
+    was measured of several versions together.
+
+    Raises:
+        SettingsError: MOVIEREC_ARTIFACTS_URL is no URL, or leads into the folder of versions.
+
     """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        trash_time = timedelta(days=settings.trash_days)
+        self._folder = ModelsFolder(settings.models_path, store, trash_time)
+        self._shared: SharedStorage | None = None
+        if settings.artifacts_url:
+            self._shared = SharedStorage(self._folder, Location(settings.artifacts_url))
+        self._storage: Storage = self._shared or LocalStorage(self._folder)
+        self.promotion = Promotion(self._folder, self._storage)
+        self.measurements = Measurements(settings.models_path)
+
+    @property
+    def location(self) -> str | None:
+        """The location that machines share, without passwords; None where there is none."""
+        return None if self._shared is None else self._shared.location
+
+    @property
+    def shared(self) -> SharedStorage:
+        """The shared storage, which pushes and fetches versions.
+
+        Raises:
+            SettingsError: no location is set.
+
+        """
+        if self._shared is None:
+            raise SettingsError(
+                "MOVIEREC_ARTIFACTS_URL is not set: versions lie on this machine alone.",
+                hint="Set it in the environment or in .env, as s3://bucket/folder or "
+                "file:///mnt/models.",
+            )
+        return self._shared
+
+    def list(self) -> Versions:
+        """Return every version, newest first."""
+        return self._folder.versions.list()
+
+    def summaries(self) -> Versions:
+        """Return every version, newest first, of its metadata only the evaluation: for lists."""
+        return self._folder.versions.summaries()
+
+    def get(self, name: str = CURRENT) -> VersionRecord:
+        """Return a version."""
+        return self._folder.get(name)
+
+    def current(self) -> VersionRecord | None:
+        """Return the version in use, None where there is none."""
+        return self._folder.versions.current()
+
+    def path(self, name: str = CURRENT) -> Path:
+        """Return a version's folder, which exists and is no link; it is fetched if need be."""
+        return self._storage.fetch(self.get(name))
+
+    def is_here(self, name: str) -> bool:
+        """Return whether a version's files should lie on this machine."""
+        return self._shared is None or is_folder(self._folder.root / name)
+
+    def verify(self, name: str = CURRENT) -> Problems:
+        """Return the problems of a version's files; an empty list when all is well."""
+        return self._storage.problems(self.get(name))
+
+    def file(self, name: str, file: str) -> Path:
+        """Return the path of one file of a version, its size and hash checked."""
+        folder = self.path(name)
+        return check_content(folder, file, read_manifest(folder))
+
+    def arrays(self, name: str = CURRENT, *, mmap: bool = True) -> dict[str, npt.NDArray[Any]]:
+        """Return the serving arrays of a version, hashes checked, mapped read-only or copied."""
+        folder = self.path(name)
+        manifest = read_manifest(folder)
+        named = {file: array for file in manifest.files if (array := array_of(file))}
+        return {
+            array: read_array(check_content(folder, file, manifest), mmap=mmap)
+            for file, array in named.items()
+        }
 
     def save(self, draft: VersionDraft) -> VersionRecord:
         """Keep a version: written aside, flushed, then renamed into place in one step."""
-        with self._writing(), incoming_folder(self._root) as incoming:
+        with self._folder.writing(), incoming_folder(self._folder.root) as incoming:
             files = write_files(incoming, draft.files, draft.arrays)
-            return self._keep(
-                incoming, draft.name, lambda name: _metadata(draft, name, files),
-                make_current=draft.make_current,
-            )  # fmt: skip
+            metadata = partial(_metadata, draft, files)
+            new = NewVersion(incoming, metadata, draft.name, make_current=draft.make_current)
+            return self.get(self._storage.keep(new))
 
-    def take_in(
+    def import_version(
         self,
         unpack: Callable[[Path], Mapping[str, Any]],
         *,
         name: str | None = None,
-        wish: str | None = None,
-        **words: Any,
+        preferred_name: str | None = None,
+        tags: Sequence[str] = (),
+        notes: str = "",
+        origin: Mapping[str, Any],
     ) -> VersionRecord:
         """Keep a version of another project; it is not made current.
 
         `unpack` writes its files, checked and flushed, into the folder it is given and returns
-        its metadata. Its `name` is that one, or the `wish` where that is free, or the next.
-        `words` may be `tags`, `notes` and `origin`.
+        its metadata. It gets `name`, or the `preferred_name` where that is free, or the next.
         """
-        with self._writing(), incoming_folder(self._root) as incoming:
+        with self._folder.writing(), incoming_folder(self._folder.root) as incoming:
             metadata = unpack(incoming)
             own = {"run_id": None}  # a run of the other project
-            return self._keep(
-                incoming, name, lambda free: {**metadata, **own, "model_version": free},
-                wish=wish, make_current=False, **words,
+            new = NewVersion(
+                incoming, lambda free: {**metadata, **own, "model_version": free}, name,
+                preferred_name, make_current=False, tags=tags, notes=notes, origin=origin,
             )  # fmt: skip
+            return self.get(self._storage.keep(new))
 
     def require_writable(self) -> None:
         """Raise ArtifactError unless a version could be kept: better before a long training."""
-        with self._writing(), incoming_folder(self._root):
+        with self._folder.writing(), incoming_folder(self._folder.root):
             pass
 
     def tag(self, name: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> VersionRecord:
@@ -106,7 +190,7 @@ class Registry(Sharer):
 
         """
         record = self.get(name)
-        self._versions.change_tags(record.name, lambda tags: changed_tags(tags, add, remove))
+        self._folder.versions.change_tags(record.name, lambda tags: changed_tags(tags, add, remove))
         return self.get(record.name)
 
     def annotate(self, name: str, notes: str) -> VersionRecord:
@@ -117,7 +201,7 @@ class Registry(Sharer):
 
         """
         record = self.get(name)
-        self._versions.set_notes(record.name, checked_notes(notes))
+        self._folder.versions.set_notes(record.name, checked_notes(notes))
         return self.get(record.name)
 
     def delete(self, name: str, *, now: bool = False) -> None:
@@ -129,17 +213,25 @@ class Registry(Sharer):
             ArtifactError: it is the current one.
 
         """
-        with self._writing(), self._lock():
+        with self._folder.writing(), self._folder.lock():
             record = self.get(name)
-            if record.is_current or self._place.current() == record.name:
+            if record.is_current or self._storage.current() == record.name:
                 raise ArtifactError(
                     f"Version {record.name} is the current one and cannot be deleted.",
                     hint="Promote another version first: `movierec versions promote NAME`.",
                 )
-            if now or not self._trash_time or not self._place.has(record.name):
-                self._place.remove(record)
+            if now or not self._folder.trash_time:
+                self._storage.delete(record)
             else:
-                self._place.throw_away(record.name, datetime.now(UTC) + self._trash_time)
+                self._storage.trash(record, datetime.now(UTC) + self._folder.trash_time)
+
+    def trash(self) -> Versions:
+        """Return the versions in the trash, the last deleted first; metadata left out."""
+        return self._folder.versions.trashed()
+
+    def trash_bytes(self) -> int:
+        """Return the bytes that the trash takes on the disk."""
+        return self._folder.trash_bytes()
 
     def restore(self, name: str) -> VersionRecord:
         """Bring a version back from the trash with its tags and notes; it is not made current.
@@ -149,20 +241,20 @@ class Registry(Sharer):
             ArtifactError: its files are gone.
 
         """
-        with self._writing(), self._lock():
+        with self._folder.writing(), self._folder.lock():
             names = [record.name for record in self.trash()]
             if name not in names:
                 there = f"There is {', '.join(names)}." if names else "The trash is empty."
                 raise NotFoundError(f"{name[:100]!r} is not in the trash.", hint=there)
-            self._place.bring_back(name)
+            self._storage.restore(name)
             return self.get(name)
 
     def empty_trash(self, *, expired_only: bool = False) -> Versions:
         """Delete what is in the trash for good, or what has been there long enough; return it."""
-        with self._writing(), self._lock():
+        with self._folder.writing(), self._folder.lock():
             gone = [record for record in self.trash() if is_expired(record) or not expired_only]
             for record in gone:
-                self._place.remove(record)
+                self._storage.delete(record)
             return gone
 
     def reconcile(self) -> Problems:
@@ -170,74 +262,11 @@ class Registry(Sharer):
 
         Cheap when there is nothing to do: call it once when a program starts.
         """
-        with self._writing(), self._lock():
-            return self._place.reconcile()
-
-    def _keep(
-        self,
-        incoming: Path,
-        name: str | None,
-        describe: Callable[[str], dict[str, Any]],
-        *,
-        wish: str | None = None,
-        make_current: bool | None,
-        **words: Any,
-    ) -> VersionRecord:
-        """Give written files their name and place, share them, and list them."""
-        with self._place.keeping() as share:
-            with self._lock():
-                free = self._free_name(name if name or wish in self._taken() else wish)
-                manifest = write_manifest(incoming, describe(free))
-                self._put_in_place(incoming, free)
-                if not self._place.is_shared:
-                    return self._register(manifest, make_current, **words)
-            try:
-                share(free)
-            except ArtifactError as error:
-                logger.warning("version=%s stays on this machine: %s", free, error)
-                with self._lock():  # not as current: others could not have it
-                    return self._register(manifest, make_current=False, **words)
-            with self._lock():
-                record = self._register(manifest, make_current, **words)
-                self._place.note(free)  # no sooner: a copy without a row is removed
-                return record
-
-    def _free_name(self, wanted: str | None) -> str:
-        if wanted is None:
-            taken = self._taken()
-            return self._place.next_name(lambda ever: next_name([*taken, *ever]))
-        if not is_name(wanted):
-            raise ArtifactError(
-                f"{wanted[:100]!r} cannot be a version's name.", hint="Names look like v1.2.0."
-            )
-        if wanted in self._taken():
-            raise ArtifactError(
-                f"There already is a version {wanted}.", hint="Leave the name out to get the next."
-            )
-        return wanted
-
-    def _taken(self) -> set[str]:
-        """Return the names of what there is, in the trash or on the disk alone included."""
-        records = [*self._versions.summaries(()), *self.trash()]
-        return {record.name for record in records} | {path.name for path in self._root.iterdir()}
-
-    def _put_in_place(self, incoming: Path, name: str) -> None:
-        for written in incoming.iterdir():
-            sync(written)
-        sync(incoming)
-        incoming.rename(self._root / name)
-        sync(self._root)
-
-    def _register(
-        self, manifest: Manifest, make_current: bool | None, **words: Any
-    ) -> VersionRecord:
-        record = add_row(self._versions, manifest, **words)
-        if make_current or (make_current is None and self._place.current() is None):
-            self._place.point(record.name, how=SAVED)
-        return self.get(record.name)
+        with self._folder.writing(), self._folder.lock():
+            return self._storage.reconcile()
 
 
-def _metadata(draft: VersionDraft, name: str, files: Mapping[str, FileFacts]) -> dict[str, Any]:
+def _metadata(draft: VersionDraft, files: Mapping[str, FileFacts], name: str) -> dict[str, Any]:
     """Return the whole `metadata.json`: the draft's facts and the registry's own above them."""
     now = datetime.now(UTC).isoformat()
     try:

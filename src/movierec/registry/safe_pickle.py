@@ -193,9 +193,9 @@ def _check_opcodes(content: bytes, path: Path) -> None:
         if name not in _WEIGHT_OPCODES:
             raise UntrustedError(f"{path.name} asks for {name}, not for tensors.", hint=_HINT)
         if name == "GLOBAL" and argument not in _WEIGHT_GLOBALS:
-            asked = str(argument).replace(" ", ".")
+            global_name = str(argument).replace(" ", ".")
             raise UntrustedError(
-                f"{path.name} asks for {asked}, which is not on the short list.", hint=_HINT
+                f"{path.name} asks for {global_name}, which is not on the short list.", hint=_HINT
             )
 
 

@@ -1,4 +1,4 @@
-"""The application: endpoints behind the gate."""
+"""The application: endpoints behind the middleware."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ DESCRIPTION = (
     "Who should see what, why, and what is like what. Every answer is of one version wholly and "
     "names it; `reason` says what it rests on: known, no-ratings, newcomer or fallback."
 )
-_ASKED = ("recommend", "newcomer", "score", "similar", "explain", "feedback", "version", "metrics")
-_PATHS = frozenset([*OPEN, *(f"/{name}" for name in _ASKED)])
+_PATHS = frozenset(
+    [*OPEN, "/recommend", "/newcomer", "/score", "/similar", "/explain", "/feedback", "/version",
+     "/metrics"]
+)  # fmt: skip
 _ERRORS: dict[int, str] = {
     400: "The body cannot be read",
     401: "A key is needed",
@@ -64,7 +66,7 @@ def make_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=life,
-        responses={n: {"model": ErrorReply, "description": words} for n, words in _ERRORS.items()},
+        responses={n: {"model": ErrorReply, "description": text} for n, text in _ERRORS.items()},
     )
     app.state.service = service
     app.include_router(status_routes(service))
@@ -80,12 +82,12 @@ def make_app(settings: Settings | None = None) -> FastAPI:
         paths=_PATHS,
     )
     if keys:
-        app.openapi = _asking_for_keys(app.openapi)  # type: ignore[method-assign]
+        app.openapi = _with_keys(app.openapi)  # type: ignore[method-assign]
     return app
 
 
-def _asking_for_keys(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-    """Return what makes the schema and says in it how a key is sent."""
+def _with_keys(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Return a function that makes the schema and adds how a key is sent."""
 
     def with_keys() -> dict[str, Any]:
         schema = openapi()

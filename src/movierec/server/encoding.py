@@ -1,17 +1,17 @@
-"""From what inference says to the bytes of an answer, kept for whoever asks the same."""
+"""Answers as bytes, and the cache of the last ones."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeAlias
 
 from movierec.inference.results import Explanation, Recommendation
+from movierec.plain import plain_dict
 
-__all__ = ["Answer", "AnswerCache", "encoded", "explained", "lines_of", "plain"]
+__all__ = ["Answer", "AnswerCache", "encoded", "explained", "lines_of"]
 
 MOST, MOST_BYTES = 10_000, 64 * 2**20
 
@@ -20,7 +20,7 @@ Json: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """The bytes of an answer, and what is counted of it."""
+    """The bytes of an answer, and what the metrics count of it."""
 
     body: bytes
     version: str
@@ -54,7 +54,7 @@ class AnswerCache:
         return found
 
     def keep(self, key: _Key, answer: Answer) -> Answer:
-        """Keep an answer, and forget those asked for longest ago where there are too many."""
+        """Keep an answer, and drop the least recently used ones where there are too many."""
         before = self._answers.pop(key, None)
         self._answers[key] = answer
         self.bytes += len(answer.body) - (len(before.body) if before else 0)
@@ -70,7 +70,7 @@ def encoded(content: Mapping[str, Any]) -> bytes:
 
 
 def lines_of(lines: Sequence[Recommendation], *, distribution: bool) -> list[Json]:
-    """Return a list's lines as they are answered."""
+    """Return the lines of a list's answer."""
     found: list[Json] = [
         {
             "rank": line.rank,
@@ -91,22 +91,10 @@ def lines_of(lines: Sequence[Recommendation], *, distribution: bool) -> list[Jso
 
 
 def explained(explanation: Explanation) -> Json:
-    """Return an explanation as it is answered: ids without `_id`, shares by genre."""
-    facts = plain(asdict(explanation))
+    """Return the answer of an explanation: ids without `_id`, shares by genre."""
+    facts = plain_dict(asdict(explanation))
     facts["user"], facts["movie"] = facts.pop("user_id"), facts.pop("movie_id")
     facts["shared_genres"] = dict(explanation.shared_genres)
     for cause in (*facts["causes"], *facts["against"]):
         cause["movie"] = cause.pop("movie_id")
-    found: Json = facts
-    return found
-
-
-def plain(value: Any) -> Any:
-    """Return a value with NaN and infinities as None, all the way down."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return value
+    return facts

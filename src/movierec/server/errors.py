@@ -1,4 +1,4 @@
-"""What is wrong, in one shape: {"error": {"code", "message", "hint", "where"}}."""
+"""Every error as one JSON object: {"error": {"code", "message", "hint", "where"}}."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from movierec.errors import (
     MovierecError,
     NotFoundError,
     StoreError,
-    validation_message,
 )
+from movierec.models.fields import validation_message
 from movierec.server.encoding import encoded
 
-__all__ = ["Refused", "add_handlers", "error_body", "refusal"]
+__all__ = ["RequestError", "add_handlers", "error_response"]
 
 JSON = "application/json"
-_SHOWN = 100  # characters of a value that was refused
+_SHOWN = 100  # characters of a value that cannot be used
+_HINT = "/docs shows what can be asked."
 
 _STATUS: dict[type[MovierecError], tuple[int, str]] = {
     NotFoundError: (404, "not_found"),
@@ -35,24 +36,19 @@ _STATUS: dict[type[MovierecError], tuple[int, str]] = {
 }
 
 
-class Refused(Exception):  # noqa: N818
-    """An answer that is an error, with its status."""
+class RequestError(Exception):
+    """A request that is answered with an error of this status."""
 
     def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.hint = status, code, message, hint
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
-        """Return it as an answer."""
-        return refusal(self.status, self.code, self.message, self.hint, headers=headers)
+        """Return the error's answer."""
+        return error_response(self.status, self.code, self.message, self.hint, headers=headers)
 
 
-def error_body(code: str, message: str, hint: str = "", where: str | None = None) -> bytes:
-    """Return the bytes of an error."""
-    return encoded({"error": {"code": code, "message": message, "hint": hint, "where": where}})
-
-
-def refusal(
+def error_response(
     status: int,
     code: str,
     message: str,
@@ -62,65 +58,69 @@ def refusal(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an error as an answer."""
-    body = error_body(code, message, hint, where)
+    body = encoded({"error": {"code": code, "message": message, "hint": hint, "where": where}})
     return Response(body, status, headers=headers, media_type=JSON)
 
 
 def add_handlers(app: FastAPI) -> None:
     """Give every error of an app the one shape."""
-    app.add_exception_handler(MovierecError, _known)
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    for kind in (MovierecError, RequestError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _handled)
 
 
-async def _known(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, MovierecError):
-        raise error
-    for kind, (status, code) in _STATUS.items():
-        if isinstance(error, kind):
-            return refusal(status, code, error.message, error.hint)
+async def _handled(_request: Request, error: Exception) -> Response:
+    match error:
+        case RequestError():
+            return error.response()
+        case RequestValidationError():
+            return _invalid(error)
+        case HTTPException():
+            return _http(error)
+        case MovierecError():
+            return _known(error)
     raise error
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, Refused):
-        raise error
-    return error.response()
+def _known(error: MovierecError) -> Response:
+    for kind, (status, code) in _STATUS.items():
+        if isinstance(error, kind):
+            return error_response(status, code, error.message, error.hint)
+    raise error
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
+def _invalid(error: RequestValidationError) -> Response:
     first = error.errors()[0]
-    where = ".".join(_shown(part) for part in first["loc"])
+    where = _location(first)
     if first["type"] == "json_invalid":
-        return refusal(400, "bad_json", "The body is no JSON.", first["ctx"]["error"], where="body")
-    message = validation_message(first["msg"])
-    return refusal(422, "invalid", f"{where}: {message}.", _others(error.errors()), where=where)
+        cause = first["ctx"]["error"]
+        return error_response(400, "bad_json", "The body is no JSON.", cause, where="body")
+    message = f"{where}: {validation_message(first['msg'])}."
+    return error_response(422, "invalid", message, _others(error.errors()), where=where)
 
 
 def _others(errors: Sequence[Any]) -> str:
     if len(errors) == 1:
-        return "/docs shows what can be asked."
-    rest = sorted({".".join(_shown(part) for part in each["loc"]) for each in errors[1:]})
+        return _HINT
+    rest = sorted({_location(each) for each in errors[1:]})
     return f"Also wrong: {', '.join(rest[:10])}."
 
 
-def _shown(part: object) -> str:
+def _location(error: Mapping[str, Any]) -> str:
+    """Return the dotted path of a value that cannot be used."""
+    return ".".join(_printable(part) for part in error["loc"])
+
+
+def _printable(part: object) -> str:
     text = str(part)[:_SHOWN]
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
-async def _http(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    words = HTTPStatus(error.status_code).phrase
+def _http(error: HTTPException) -> Response:
+    phrase = HTTPStatus(error.status_code).phrase
     message = {
         404: "There is nothing at this path.",
         405: "This path does not answer to this method.",
         400: "The body cannot be read.",
-    }.get(error.status_code, f"{words}.")
-    code = words.lower().replace(" ", "_")
-    hint = "/docs shows what can be asked."
-    return refusal(error.status_code, code, message, hint, headers=error.headers)
+    }.get(error.status_code, f"{phrase}.")
+    code = phrase.lower().replace(" ", "_")
+    return error_response(error.status_code, code, message, _HINT, headers=error.headers)

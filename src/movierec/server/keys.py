@@ -1,4 +1,4 @@
-"""Who may ask, and how much: API keys, rate limits and the size of a request."""
+"""API keys, rate limits, and reading a body of a limited size."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from movierec.errors import SettingsError
 from movierec.settings import Settings
 
 __all__ = [
+    "BodyTooLargeError",
     "Buckets",
     "KeyRing",
     "Message",
     "Receive",
-    "TooLarge",
     "read_body",
     "read_keys",
     "replayed",
@@ -31,8 +31,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 MOST_CLIENTS = 10_000
 
 
-class TooLarge(Exception):  # noqa: N818
-    """A body went over its limit."""
+class BodyTooLargeError(Exception):
+    """A body is larger than its limit."""
 
 
 class Buckets:
@@ -65,7 +65,7 @@ async def read_body(receive: Receive, most: int) -> bytes | None:
     """Return a request's whole body, None where the client left before its end.
 
     Raises:
-        TooLarge: it has more than `most` bytes.
+        BodyTooLargeError: it has more than `most` bytes.
 
     """
     parts, size = [], 0
@@ -76,7 +76,7 @@ async def read_body(receive: Receive, most: int) -> bytes | None:
         part = message.get("body", b"")
         size += len(part)
         if size > most:
-            raise TooLarge
+            raise BodyTooLargeError
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
@@ -99,7 +99,7 @@ SHOWN = 8  # hexadecimal digits of a key's hash in logs
 
 
 class KeyRing:
-    """The keys that are let in; holds their hashes alone."""
+    """The valid keys; it holds their hashes alone."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._hashes = [_hash(key.encode()) for key in keys]
@@ -108,9 +108,9 @@ class KeyRing:
         return bool(self._hashes)
 
     def find(self, given: bytes | None) -> str | None:
-        """Return the short hash of a key that is let in, None for any other.
+        """Return the short hash of a valid key, None for any other.
 
-        Every key is compared with, whether an earlier one fitted or not.
+        It is compared with every key, whether an earlier one fits or not.
         """
         if given is None:
             return None

@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics."""
+"""The metrics that Prometheus reads at /metrics."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 class Metrics:
     """The counters of one app, in a registry of their own."""
 
-    def __init__(self, held: Callable[[], list[ServedVersion]], cache: AnswerCache) -> None:
+    def __init__(self, loaded: Callable[[], list[ServedVersion]], cache: AnswerCache) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Standing(held, cache))
+        self._registry.register(_StateCollector(loaded, cache))
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "movierec_requests", "Requests by path and status.", ("path", "status"),
@@ -65,28 +65,28 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _Standing(Collector):
-    """What is read when somebody asks, not counted."""
+class _StateCollector(Collector):
+    """Figures that are read when /metrics is, not counted."""
 
-    def __init__(self, held: Callable[[], list[ServedVersion]], cache: AnswerCache) -> None:
-        self._held = held
+    def __init__(self, loaded: Callable[[], list[ServedVersion]], cache: AnswerCache) -> None:
+        self._loaded = loaded
         self._cache = cache
 
     def collect(self) -> Iterator[Metric]:
         """Yield the cache's counters, and how far each version's lists have drifted."""
-        looked = CounterMetricFamily(
+        lookups = CounterMetricFamily(
             "movierec_cache_lookups", "Answers looked up in the cache.", labels=["result"]
         )
-        looked.add_metric(["hit"], self._cache.hits)
-        looked.add_metric(["miss"], self._cache.misses)
-        yield looked
+        lookups.add_metric(["hit"], self._cache.hits)
+        lookups.add_metric(["miss"], self._cache.misses)
+        yield lookups
         yield GaugeMetricFamily("movierec_cache_answers", "Answers kept.", len(self._cache))
-        held = self._held()
-        yield GaugeMetricFamily("movierec_versions_loaded", "Versions in memory.", len(held))
-        yield from _drifts(held)
+        loaded = self._loaded()
+        yield GaugeMetricFamily("movierec_versions_loaded", "Versions in memory.", len(loaded))
+        yield from _drifts(loaded)
 
 
-def _drifts(held: list[ServedVersion]) -> Iterator[Metric]:
+def _drifts(loaded: list[ServedVersion]) -> Iterator[Metric]:
     index = GaugeMetricFamily(
         "movierec_drift_psi",
         "Population stability index of served predicted ratings against the validation users'.",
@@ -100,7 +100,7 @@ def _drifts(held: list[ServedVersion]) -> Iterator[Metric]:
         "Mean predicted rating in the validation users' lists, in stars.",
         labels=["version"],
     )
-    for each in held:
+    for each in loaded:
         index.add_metric([each.name], each.drift.index)
         served.add_metric([each.name], each.drift.served_mean)
         expected.add_metric([each.name], each.drift.reference_mean)

@@ -1,4 +1,4 @@
-"""What every request passes: its id, key, limits, time, and what is counted and logged of it."""
+"""The middleware of every request: id, key, limits, time, metrics and access log."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from datetime import UTC, datetime
 from typing import Any, TextIO, TypeAlias
 
 from movierec.server.encoding import Answer
-from movierec.server.errors import Refused
-from movierec.server.keys import Buckets, KeyRing, Message, Receive, TooLarge, read_body, replayed
+from movierec.server.errors import RequestError
+from movierec.server.keys import (
+    BodyTooLargeError,
+    Buckets,
+    KeyRing,
+    Message,
+    Receive,
+    read_body,
+    replayed,
+)
 from movierec.server.metrics import Metrics
 
-__all__ = [
-    "ACCESS",
-    "LEVELS",
-    "Limits",
-    "Middleware",
-    "configure",
-]
+__all__ = ["ACCESS", "OPEN", "Limits", "Middleware", "configure"]
 
 ACCESS = "movierec.server.access"
-LEVELS = ("debug", "info", "warning", "error")
 
-# what a record has anyway; the rest was given with `extra`
+# attributes of every record; the others were given with `extra`
 _USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"}
-
 
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Receive, Send], Awaitable[None]]
 
-OPEN = ("/", "/health", "/docs", "/openapi.json")  # what is told without a key
+OPEN = ("/", "/health", "/docs", "/openapi.json")  # answered without a key
 _LONGEST_ID = 100
 _log = logging.getLogger(__name__)
 _access = logging.getLogger(ACCESS)
@@ -44,7 +44,7 @@ _access = logging.getLogger(ACCESS)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may be; `seconds` for its body and its answer together."""
+    """Limits of a request; `seconds` are those of its body and its answer together."""
 
     body: int
     seconds: float
@@ -75,69 +75,72 @@ class Middleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        passage = _RequestContext(scope, send)
+        context = _RequestContext(scope, send)
         try:
-            await self._answer(passage, receive)
+            await self._answer(context, receive)
         finally:
-            self._told(passage)
+            self._record(context)
 
-    async def _answer(self, passage: _RequestContext, receive: Receive) -> None:
+    async def _answer(self, context: _RequestContext, receive: Receive) -> None:
         try:
-            self._admit(passage)
+            self._admit(context)
             async with asyncio.timeout(self._limits.seconds):
-                whole = await self._whole(passage, receive)
-                if whole is not None:
-                    await self._app(passage.scope, whole, passage.send)
-        except Refused as refused:
-            await passage.refuse(refused)
-        except TooLarge:
+                buffered = await self._buffered(context, receive)
+                if buffered is not None:
+                    await self._app(context.scope, buffered, context.send)
+        except RequestError as error:
+            await context.send_error(error)
+        except BodyTooLargeError:
             most = f"A body may have {self._limits.body:,} bytes."
-            await passage.refuse(Refused(413, "too_large", "The body is too large.", most))
+            await context.send_error(RequestError(413, "too_large", "The body is too large.", most))
         except TimeoutError:
-            await passage.refuse(self._too_late(passage))
+            await context.send_error(self._too_late(context))
         except Exception:
-            _log.exception("request failed", extra={"request": passage.id, "path": passage.path})
-            hint = f"The server's log tells more of request {passage.id}."
-            await passage.refuse(Refused(500, "failed", "The server failed to answer.", hint))
+            _log.exception("request failed", extra={"request": context.id, "path": context.path})
+            hint = f"The server's log tells more of request {context.id}."
+            failure = RequestError(500, "failed", "The server failed to answer.", hint)
+            await context.send_error(failure)
 
-    def _admit(self, passage: _RequestContext) -> None:
-        passage.key = self._keys.find(passage.given_key())
-        wait = self._buckets.wait(passage.key or passage.client)
+    def _admit(self, context: _RequestContext) -> None:
+        context.key = self._keys.find(context.given_key())
+        wait = self._buckets.wait(context.key or context.client)
         if wait:
-            passage.wait = wait
+            context.wait = wait
             hint = f"Ask again in {wait} seconds."
-            raise Refused(429, "too_many_requests", "There were too many requests.", hint)
-        if self._keys and passage.key is None and passage.path not in OPEN:
+            raise RequestError(429, "too_many_requests", "There were too many requests.", hint)
+        if self._keys and context.key is None and context.path not in OPEN:
             hint = "Send one as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
-            raise Refused(401, "no_key", "This needs a key of the API.", hint)
+            raise RequestError(401, "no_key", "This needs a key of the API.", hint)
 
-    async def _whole(self, passage: _RequestContext, receive: Receive) -> Receive | None:
-        """Return what gives the request's body; None where the client has left."""
-        if passage.scope["method"] in ("GET", "HEAD"):
+    async def _buffered(self, context: _RequestContext, receive: Receive) -> Receive | None:
+        """Return a `receive` of the body, read and checked; None where the client has left."""
+        if context.scope["method"] in ("GET", "HEAD"):
             return receive
-        length = passage.header(b"content-length") or b"0"
+        length = context.header(b"content-length") or b"0"
         if length.isdigit() and int(length[:20]) > self._limits.body:
-            raise TooLarge
+            raise BodyTooLargeError
         body = await read_body(receive, self._limits.body)
-        passage.has_body = True
+        context.has_body = True
         return None if body is None else replayed(body, receive)
 
-    def _too_late(self, passage: _RequestContext) -> Refused:
+    def _too_late(self, context: _RequestContext) -> RequestError:
         seconds = f"{self._limits.seconds:g} seconds"
-        if passage.scope["method"] in ("GET", "HEAD") or passage.has_body:
-            return Refused(503, "timeout", f"There was no answer within {seconds}.", "Try again.")
-        return Refused(408, "timeout", f"The body was not there within {seconds}.", "Try again.")
+        if context.scope["method"] in ("GET", "HEAD") or context.has_body:
+            status, message = 503, f"There was no answer within {seconds}."
+        else:
+            status, message = 408, f"The body was not there within {seconds}."
+        return RequestError(status, "timeout", message, "Try again.")
 
-    def _told(self, passage: _RequestContext) -> None:
-        seconds = time.perf_counter() - passage.started
-        path = passage.path if passage.path in self._paths else "other"
-        self._metrics.requested(path, passage.status, seconds)
+    def _record(self, context: _RequestContext) -> None:
+        seconds = time.perf_counter() - context.started
+        path = context.path if context.path in self._paths else "other"
+        self._metrics.requested(path, context.status, seconds)
         if _access.isEnabledFor(logging.INFO):
-            _access.info("request", extra=passage.facts(path, seconds))
+            _access.info("request", extra=context.facts(path, seconds))
 
 
 class _RequestContext:
-    """One request on its way through."""
+    """One request and its answer."""
 
     def __init__(self, scope: Any, send: Send) -> None:
         self.scope = scope
@@ -154,7 +157,7 @@ class _RequestContext:
 
     @property
     def client(self) -> str:
-        """The address of whoever asks."""
+        """The address of the client."""
         client = self.scope.get("client")
         return f"address {client[0]}" if client else "unknown"
 
@@ -167,30 +170,30 @@ class _RequestContext:
         return None
 
     def given_key(self) -> bytes | None:
-        """Return the key that was sent along."""
+        """Return the request's API key."""
         kind, _, key = (self.header(b"authorization") or b"").partition(b" ")
         return key.strip() if kind.lower() == b"bearer" else self.header(b"x-api-key")
 
     async def send(self, message: Message) -> None:
-        """Pass an answer on, with the request's id in its head."""
+        """Send a part of the answer, with the request's id in its headers."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self.id.encode())]
         await self._send(message)
 
-    async def refuse(self, refused: Refused) -> None:
+    async def send_error(self, error: RequestError) -> None:
         """Answer with an error, unless an answer has begun: then it ends broken."""
         if self.status != 499:
-            raise refused
+            raise error
         headers = {"retry-after": str(self.wait)} if self.wait else {}
-        if refused.status == 401:
+        if error.status == 401:
             headers = {"www-authenticate": "Bearer"}
         if not self.has_body and self.scope["method"] not in ("GET", "HEAD"):
             headers["connection"] = "close"  # what is left of the body need not be read
-        await refused.response(headers)(self.scope, _nothing, self.send)
+        await error.response(headers)(self.scope, _nothing, self.send)
 
     def facts(self, path: str, seconds: float) -> dict[str, Any]:
-        """Return what is logged; no key, no query, as that names users."""
+        """Return the fields of the access log; no key, no query, as that names users."""
         facts: dict[str, Any] = {
             "method": self.scope["method"],
             "path": path,
@@ -210,7 +213,7 @@ async def _nothing() -> Message:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per record: time, level, event, and what was given with it."""
+    """One JSON object per record: time, level, event, and the fields given with `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         facts: dict[str, Any] = {
@@ -225,7 +228,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure(level: str = "info", *, access: bool = True, stream: TextIO | None = None) -> None:
-    """Send what movierec and uvicorn log to stderr; `access`: a line per request, too."""
+    """Send the logs of movierec and uvicorn to stderr; `access`: a line per request, too."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     for name in ("movierec", "uvicorn"):

@@ -1,4 +1,4 @@
-"""What can be asked: checked once, here, with bounds that the OpenAPI schema shows."""
+"""Queries and bodies of requests: checked once, here, with bounds that the OpenAPI schema shows."""
 
 from __future__ import annotations
 
@@ -38,8 +38,6 @@ __all__ = [
 Question = TypeVar("Question", bound=BaseModel)
 
 _MOST_FIELDS = 3_000
-
-
 LONG = 100  # of a diverse list, whose movies are chosen one by one
 MOST = 1_000  # of a list, of movies, of ratings
 
@@ -82,15 +80,22 @@ Stars = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1000, le=10
 
 
 class _Question(BaseModel):
-    """What everything asked has in common."""
-
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _ListQuestion(_Question):
-    """How a list is made."""
+class VersionQuestion(_Question):
+    """Which version."""
 
     version: Name | None = None
+
+
+class _UserQuestion(VersionQuestion):
+    user: Id
+
+
+class _ListQuestion(VersionQuestion):
+    """How a list is made."""
+
     k: Length = 10
     by: Annotated[RankBy, Field(description="sorted by the model's score or its stars")] = "ranking"
     diversity: Annotated[
@@ -123,7 +128,7 @@ class _ListQuestion(_Question):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What `LoadedVersion.recommend_for` is told beside the person."""
+        """The arguments of `LoadedVersion.recommend_for`, without the person."""
         return {
             "k": self.k,
             "by": self.by,
@@ -181,46 +186,33 @@ class NewcomerQuestion(_ListQuestion):
     ] = 0
 
 
-class ScoreQuestion(_Question):
+class ScoreQuestion(_UserQuestion):
     """Which movies are scored for whom."""
 
-    user: Id
     movies: Annotated[list[Id], Field(min_length=1, max_length=MOST, examples=[["1", "50"]])]
-    version: Name | None = None
 
 
-class SimilarQuestion(_Question):
+class SimilarQuestion(VersionQuestion):
     """Which movie's neighbours; a user's share says which version answers."""
 
     movie: Annotated[Id, Field(examples=["50"])]
     k: Length = 10
     user: Id | None = None
-    version: Name | None = None
 
 
-class ExplainQuestion(_Question):
+class ExplainQuestion(_UserQuestion):
     """Why which movie, or why not, for whom."""
 
-    user: Id
     movie: Annotated[Id, Field(examples=["50"])]
     most: Annotated[int, Field(ge=1, le=50, description="ratings named, at most"), NO_TRUTH] = 5
-    version: Name | None = None
 
 
-class FeedbackGiven(_Question):
+class FeedbackGiven(_UserQuestion):
     """A thumb; without a version it counts for the one that answers this user."""
 
-    user: Id
     movie: Annotated[Id, Field(examples=["50"])]
     liked: Annotated[bool, Field(strict=True)]
     rank: Annotated[int, Field(ge=1, le=MOST), NO_TRUTH] | None = None
-    version: Name | None = None
-
-
-class VersionQuestion(_Question):
-    """Which version."""
-
-    version: Name | None = None
 
 
 class HealthQuestion(_Question):
@@ -230,7 +222,7 @@ class HealthQuestion(_Question):
 
 
 def of_query(kind: type[Question], request: Request) -> Question:
-    """Return what a request's query asks.
+    """Return a request's query as a question.
 
     Raises:
         RequestValidationError: a value cannot be used, is missing, unknown or given twice.
@@ -264,19 +256,18 @@ def _gathered(pairs: list[tuple[str, str]], lists: frozenset[str]) -> dict[str, 
 def in_query(kind: type[BaseModel]) -> dict[str, Any]:
     """Return what the OpenAPI schema says of a question in a query."""
     schema = kind.model_json_schema()
-    parameters = []
-    for name, field in schema["properties"].items():
-        facts = {key: value for key, value in field.items() if key not in ("title", "description")}
-        parameters.append(
+    return {
+        "parameters": [
             {
                 "name": name,
                 "in": "query",
                 "required": name in schema.get("required", ()),
-                "description": field.get("description", ""),
-                "schema": facts,
+                "description": field.pop("description", ""),
+                "schema": {key: value for key, value in field.items() if key != "title"},
             }
-        )
-    return {"parameters": parameters}
+            for name, field in schema["properties"].items()
+        ]
+    }
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What answers look like, for the OpenAPI schema: answers are made as bytes and not checked again.
+"""Models of the answers, for the OpenAPI schema: answers are encoded directly and not validated.
 
 A test compares every answer with these.
 """
@@ -26,12 +26,22 @@ __all__ = [
     "VersionReply",
 ]
 
-# how the version was found: it was asked for, the user's share has it, or it is the current one
+# how the version was chosen: by the request, by the user's share, or as the current one
 Why = Literal["asked", "share", "current"]
 
 
 class _Reply(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class _VersionedReply(_Reply):
+    version: str
+    chosen: Why
+
+
+class _UserReply(_VersionedReply):
+    user: str
+    reason: Reason
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -69,13 +79,9 @@ class ListLine(_Movie):
     distribution: list[float] | None = None
 
 
-class ListReply(_Reply):
+class ListReply(_UserReply):
     """A user's list."""
 
-    version: str
-    chosen: Why
-    user: str
-    reason: Reason
     recommendations: list[ListLine]
 
 
@@ -95,16 +101,14 @@ class ExplainReply(_Movie):
 
 
 class NewcomerLine(ListLine):
-    """One recommended movie, with why where it was asked for."""
+    """One recommended movie, with its explanation where the request wants it."""
 
     explanation: ExplainReply | None = None
 
 
-class NewcomerReply(_Reply):
+class NewcomerReply(_VersionedReply):
     """A newcomer's list."""
 
-    version: str
-    chosen: Why
     user: str | None
     reason: Reason
     recommendations: list[NewcomerLine]
@@ -118,13 +122,9 @@ class Score(_Reply):
     predicted_rating: float | None
 
 
-class ScoreReply(_Reply):
+class ScoreReply(_UserReply):
     """Scores in the order of the question."""
 
-    version: str
-    chosen: Why
-    user: str
-    reason: Reason
     scores: list[Score]
 
 
@@ -137,20 +137,16 @@ class Neighbour(_Movie):
     version: str
 
 
-class SimilarReply(_Reply):
+class SimilarReply(_VersionedReply):
     """A movie's neighbours."""
 
-    version: str
-    chosen: Why
     movie: str
     similar: list[Neighbour]
 
 
-class FeedbackReply(_Reply):
+class FeedbackReply(_VersionedReply):
     """The thumb as it was kept."""
 
-    version: str
-    chosen: Why
     user: str
     movie: str
     liked: bool
@@ -174,11 +170,9 @@ class Data(_Reply):
     movies: int
 
 
-class VersionReply(_Reply):
+class VersionReply(_VersionedReply):
     """What answers."""
 
-    version: str
-    chosen: Why
     model: str
     preset: str
     created_at: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from movierec.server.service import Service
 __all__ = ["routes"]
 
 JSON = "application/json"
-LONGEST_KEY = 1_000  # bytes of a question whose answer is kept
+LONGEST_KEY = 1_000  # bytes of a query whose answer is cached
 
 
 def routes(service: Service) -> APIRouter:
@@ -45,69 +46,71 @@ def routes(service: Service) -> APIRouter:
 
 
 def _add_lists(router: APIRouter, service: Service) -> None:
-    """Add what answers with a list for somebody."""
+    """Add the endpoints that answer with a list."""
 
     @router.get("/recommend", response_model=ListReply, openapi_extra=in_query(RecommendQuestion))
     async def recommend(request: Request) -> Response:
         """Return a user's top k movies; the most popular ones for somebody unknown."""
-        asked = of_query(RecommendQuestion, request)
-        held, chosen = await service.held(asked.version, asked.user)
-        key = (held.mark, chosen, request.scope["query_string"])
+        question = of_query(RecommendQuestion, request)
+        served, chosen = await service.choose(question.version, question.user)
+        key = (served.mark, chosen, request.scope["query_string"])
         answer = service.cache.get(key)
         if answer is None:
-            made = service.in_thread if asked.takes_long else _at_once
-            answer = await made(_list, held, chosen, asked)
+            call = service.in_thread if question.takes_long else _directly
+            answer = await call(_list, served, chosen, question)
             if len(key[2]) <= LONGEST_KEY:
                 service.cache.keep(key, answer)
-        if asked.is_plain and answer.reason == "known":
-            held.drift.serve(answer.predicted)
+        if question.is_plain and answer.reason == "known":
+            served.drift.serve(answer.predicted)
         return _answered(service, request, answer, is_list=True)
 
     @router.post("/newcomer", response_model=NewcomerReply)
-    async def newcomer(request: Request, asked: NewcomerQuestion) -> Response:
+    async def newcomer(request: Request, question: NewcomerQuestion) -> Response:
         """Return the top k movies of somebody who was not in training, from their ratings."""
-        held, chosen = await service.held(asked.version, asked.user or _standing_for(asked))
-        answer = await service.in_thread(_newcomer, held, chosen, asked)
+        served, chosen = await service.choose(question.version, _key_of(question))
+        answer = await service.in_thread(_newcomer, served, chosen, question)
         return _answered(service, request, answer, is_list=True)
 
 
 def _add_facts(router: APIRouter, service: Service) -> None:
-    """Add what answers about single movies, and what takes thumbs."""
+    """Add the endpoints about single movies."""
 
     @router.post("/score", response_model=ScoreReply)
-    async def score(request: Request, asked: ScoreQuestion) -> Response:
+    async def score(request: Request, question: ScoreQuestion) -> Response:
         """Return what some movies are worth to a user; somebody unknown gets numbers of ratings."""
-        held, chosen = await service.held(asked.version, asked.user)
-        return _answered(service, request, _scores(held, chosen, asked))
+        served, chosen = await service.choose(question.version, question.user)
+        return _answered(service, request, _scores(served, chosen, question))
 
     @router.get("/similar", response_model=SimilarReply, openapi_extra=in_query(SimilarQuestion))
     async def similar(request: Request) -> Response:
         """Return the movies most like one."""
-        asked = of_query(SimilarQuestion, request)
-        held, chosen = await service.held(asked.version, asked.user)
-        key = (held.mark, chosen, "similar", asked.movie, asked.k)
-        answer = service.cache.get(key) or service.cache.keep(key, _similar(held, chosen, asked))
+        question = of_query(SimilarQuestion, request)
+        served, chosen = await service.choose(question.version, question.user)
+        key = (served.mark, chosen, "similar", question.movie, question.k)
+        answer = service.cache.get(key)
+        if answer is None:
+            answer = service.cache.keep(key, _similar(served, chosen, question))
         return _answered(service, request, answer)
 
     @router.get("/explain", response_model=ExplainReply, openapi_extra=in_query(ExplainQuestion))
     async def explain(request: Request) -> Response:
         """Return why a movie is recommended to a user, or is not."""
-        asked = of_query(ExplainQuestion, request)
-        held, chosen = await service.held(asked.version, asked.user)
-        answer = await service.in_thread(_explanation, held, chosen, asked)
+        question = of_query(ExplainQuestion, request)
+        served, chosen = await service.choose(question.version, question.user)
+        answer = await service.in_thread(_explanation, served, chosen, question)
         return _answered(service, request, answer)
 
     @router.post("/feedback", response_model=FeedbackReply, status_code=201)
     async def feedback(request: Request, given: FeedbackGiven) -> Response:
         """Keep a thumb, in place of an earlier one of this user on this movie."""
-        held, chosen = await service.held(given.version, given.user)
-        held.version.dataset.movies.index(given.movie)
-        answer = await service.in_thread(_kept, service, held, chosen, given)
+        served, chosen = await service.choose(given.version, given.user)
+        served.version.dataset.movies.index(given.movie)
+        answer = await service.in_thread(_feedback, service, served, chosen, given)
         return _answered(service, request, answer, status=201)
 
 
-async def _at_once(work: Any, *arguments: Any) -> Any:
-    """Do what takes less than changing to a thread."""
+async def _directly(work: Any, *arguments: Any) -> Any:
+    """Call directly what takes less time than a change of threads."""
     return work(*arguments)
 
 
@@ -119,95 +122,86 @@ def _answered(
     return Response(answer.body, status, media_type=JSON)
 
 
-def _list(held: ServedVersion, chosen: str, asked: RecommendQuestion) -> Answer:
-    person = held.version.person(asked.user)
-    lines = held.version.recommend_for(person, **asked.options)
-    content = {
-        "version": held.name,
-        "chosen": chosen,
-        "user": asked.user,
-        "reason": person.reason,
-        "recommendations": lines_of(lines, distribution=asked.distribution),
-    }
-    predicted = tuple(line.predicted_rating for line in lines)
-    return Answer(encoded(content), held.name, person.reason, predicted)
+def _answer(
+    served: ServedVersion, chosen: str, reason: str, content: Mapping[str, Any],
+    predicted: tuple[float | None, ...] = (),
+) -> Answer:  # fmt: skip
+    """Return an answer, which names its version and how that was chosen before its content."""
+    body = encoded({"version": served.name, "chosen": chosen, **content})
+    return Answer(body, served.name, reason, predicted)
 
 
-def _newcomer(held: ServedVersion, chosen: str, asked: NewcomerQuestion) -> Answer:
-    features = None if asked.features is None else asked.features.model_dump()
-    person = held.version.newcomer(asked.ratings, features)
-    lines = held.version.recommend_for(person, **asked.options)
-    found = lines_of(lines, distribution=asked.distribution)
-    for line in found[: asked.explain]:
-        line["explanation"] = explained(held.version.explain(person, line["movie"]))
-    content = {
-        "version": held.name,
-        "chosen": chosen,
-        "user": asked.user,
-        "reason": person.reason,
-        "recommendations": found,
-    }
-    return Answer(encoded(content), held.name, person.reason)
+def _list(served: ServedVersion, chosen: str, question: RecommendQuestion) -> Answer:
+    return _list_for(served.version.person(question.user), served, chosen, question)
 
 
-def _standing_for(asked: NewcomerQuestion) -> str:
-    """Return what stands for a newcomer without a name: the same ratings, the same version."""
-    return repr(sorted(asked.ratings.items()))
+def _newcomer(served: ServedVersion, chosen: str, question: NewcomerQuestion) -> Answer:
+    features = None if question.features is None else question.features.model_dump()
+    person = served.version.newcomer(question.ratings, features)
+    return _list_for(person, served, chosen, question, explain=question.explain)
 
 
-def _scores(held: ServedVersion, chosen: str, asked: ScoreQuestion) -> Answer:
-    person = held.version.person(asked.user)
-    movies = held.version.dataset.movies.indices(asked.movies)
-    scores = held.version.scores_of(person)[movies].tolist()
-    stars = _stars(held, person, movies)
-    content = {
-        "version": held.name,
-        "chosen": chosen,
-        "user": asked.user,
-        "reason": person.reason,
-        "scores": [
-            {"movie": movie, "score": score, "predicted_rating": rating}
-            for movie, score, rating in zip(asked.movies, scores, stars, strict=True)
-        ],
-    }
-    return Answer(encoded(content), held.name, person.reason)
+def _list_for(
+    person: Person,
+    served: ServedVersion,
+    chosen: str,
+    question: RecommendQuestion | NewcomerQuestion,
+    *,
+    explain: int = 0,
+) -> Answer:
+    found = served.version.recommend_for(person, **question.options)
+    lines = lines_of(found, distribution=question.distribution)
+    for line in lines[:explain]:
+        line["explanation"] = explained(served.version.explain(person, line["movie"]))
+    content = {"user": question.user, "reason": person.reason, "recommendations": lines}
+    predicted = tuple(line.predicted_rating for line in found)
+    return _answer(served, chosen, person.reason, content, predicted)
 
 
-def _stars(held: ServedVersion, person: Person, movies: np.ndarray) -> list[float | None]:
-    if person.reason == "fallback" or not held.version.predicts_ratings:
+def _key_of(question: NewcomerQuestion) -> str:
+    """Return a newcomer's key for the split: without a name, their ratings, whatever the order."""
+    return question.user or repr(sorted(question.ratings.items()))
+
+
+def _scores(served: ServedVersion, chosen: str, question: ScoreQuestion) -> Answer:
+    person = served.version.person(question.user)
+    movies = served.version.dataset.movies.indices(question.movies)
+    scores = served.version.scores_of(person)[movies].tolist()
+    stars = _stars(served, person, movies)
+    lines = [
+        {"movie": movie, "score": score, "predicted_rating": rating}
+        for movie, score, rating in zip(question.movies, scores, stars, strict=True)
+    ]
+    content = {"user": question.user, "reason": person.reason, "scores": lines}
+    return _answer(served, chosen, person.reason, content)
+
+
+def _stars(served: ServedVersion, person: Person, movies: np.ndarray) -> list[float | None]:
+    if person.reason == "fallback" or not served.version.predicts_ratings:
         return [None] * len(movies)
     stars: list[float | None] = stars_and_probabilities(person, movies)[0].tolist()
     return stars
 
 
-def _similar(held: ServedVersion, chosen: str, asked: SimilarQuestion) -> Answer:
-    lines: list[dict[str, Any]] = [
-        {
-            "rank": line.rank,
-            "movie": line.movie_id,
-            "title": line.title,
-            "year": line.year,
-            "genres": line.genres,
-            "similarity": line.similarity,
-            "basis": line.basis,
-            "version": line.version,
-        }
-        for line in held.version.similar(asked.movie, asked.k)
-    ]
-    content = {"version": held.name, "chosen": chosen, "movie": asked.movie, "similar": lines}
-    return Answer(encoded(content), held.name, "similar")
+def _similar(served: ServedVersion, chosen: str, question: SimilarQuestion) -> Answer:
+    lines = [
+        {"rank": line.rank, "movie": line.movie_id, "title": line.title, "year": line.year,
+         "genres": line.genres, "similarity": line.similarity, "basis": line.basis,
+         "version": line.version}
+        for line in served.version.similar(question.movie, question.k)
+    ]  # fmt: skip
+    return _answer(served, chosen, "similar", {"movie": question.movie, "similar": lines})
 
 
-def _explanation(held: ServedVersion, chosen: str, asked: ExplainQuestion) -> Answer:
-    found = held.version.explain(asked.user, asked.movie, most=asked.most)
-    content = {"version": held.name, "chosen": chosen, **explained(found)}
-    return Answer(encoded(content), held.name, found.reason)
+def _explanation(served: ServedVersion, chosen: str, question: ExplainQuestion) -> Answer:
+    found = served.version.explain(question.user, question.movie, most=question.most)
+    return _answer(served, chosen, found.reason, explained(found))
 
 
-def _kept(service: Service, held: ServedVersion, chosen: str, given: FeedbackGiven) -> Answer:
+def _feedback(service: Service, served: ServedVersion, chosen: str, given: FeedbackGiven) -> Answer:
     record = service.store.feedback.add(
-        version=held.name,
-        dataset=held.record.fingerprint,
+        version=served.name,
+        dataset=served.record.fingerprint,
         user_id=given.user,
         movie_id=given.movie,
         is_liked=given.liked,
@@ -215,12 +209,10 @@ def _kept(service: Service, held: ServedVersion, chosen: str, given: FeedbackGiv
         source="api",
     )
     content = {
-        "version": held.name,
-        "chosen": chosen,
         "user": record.user_id,
         "movie": record.movie_id,
         "liked": record.is_liked,
         "rank": record.rank,
         "at": record.at.isoformat(),
     }
-    return Answer(encoded(content), held.name, "feedback")
+    return _answer(served, chosen, "feedback", content)

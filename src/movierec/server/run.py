@@ -25,9 +25,9 @@ from movierec.store import open_store
 
 __all__ = ["Serving", "app_of_worker", "serve"]
 
-GRACE = 5  # seconds that requests under way get when the server is told to end
+GRACE = 5  # seconds that requests under way get when the server ends
 BACKLOG = 1024
-_LOG = "MOVIEREC_SERVE_LOG"  # how a worker's process hears of the log's options
+_LOG = "MOVIEREC_SERVE_LOG"  # passes the log's options to the processes of workers
 _log = logging.getLogger(__name__)
 _APP = "movierec.server.run:app_of_worker"
 
@@ -106,10 +106,10 @@ def app_of_worker() -> FastAPI:
 
 
 def _for_workers(settings: Settings, serving: Serving) -> str:
-    """Put what workers must know into the environment that they inherit."""
+    """Put the options of workers into the environment that they inherit."""
     os.environ[_LOG] = serving.log_level + ("" if serving.access_log else ",silent")
     os.environ["MOVIEREC_API_TRAFFIC"] = settings.api_traffic
-    open_store(settings).close()  # what is wrong with the database is said once, here
+    open_store(settings).close()  # a problem of the database is reported once, here
     return _APP
 
 

@@ -1,4 +1,4 @@
-"""A version in memory, with what its answers are made of and measured against."""
+"""A version in memory: how it is loaded, and how far what it serves has drifted."""
 
 from __future__ import annotations
 
@@ -168,19 +168,19 @@ class Loader:
         mark = mark_of(self._root, record.name) or (record.name, 0, 0)
         dataset = loaded(record.fingerprint) or data_of(self._store, record)
         version = load_from(self._registry, record, dataset, self._store.datasets)
-        version.recommend(str(dataset.users.ids[0]))  # what is made at the first question
+        version.recommend(str(dataset.users.ids[0]))  # builds what the first answer needs
         return ServedVersion(mark, record, version, Drift())
 
 
-def reference_of(held: ServedVersion) -> list[float]:
+def reference_of(served: ServedVersion) -> list[float]:
     """Return the ratings a version predicts in the lists of its validation users.
 
     They are at most 200 users, evenly spaced; none where the version predicts no ratings. Takes
     some hundredths of a second.
     """
-    version = held.version
-    parts = version.parts or SplitParts.of(version.dataset, split_of(held.record, version.dataset))
-    users = np.unique(version.dataset.ratings.user[parts.validation])
+    version, dataset = served.version, served.version.dataset
+    parts = version.parts or SplitParts.of(dataset, split_of(served.record, dataset))
+    users = np.unique(dataset.ratings.user[parts.validation])
     if not version.predicts_ratings or not len(users):
         return []
     sample = users[np.linspace(0, len(users) - 1, min(SAMPLE, len(users))).astype(np.int64)]

@@ -1,4 +1,4 @@
-"""What the endpoints share: versions, shares of users, kept answers, counts."""
+"""The state that the endpoints share: versions, the split of users, cached answers, counts."""
 
 from __future__ import annotations
 
@@ -13,24 +13,18 @@ from movierec.errors import MovierecError, NotFoundError, StoreError
 from movierec.registry.names import CURRENT
 from movierec.server.ab_split import ABSplit
 from movierec.server.encoding import Answer, AnswerCache
-from movierec.server.errors import Refused
+from movierec.server.errors import RequestError
 from movierec.server.metrics import Metrics
 from movierec.server.served_version import ServedVersion
 from movierec.server.versions import Follower, Versions
 from movierec.settings import Settings
 from movierec.store import Store, open_store
 
-__all__ = [
-    "Served",
-    "Service",
-]
+__all__ = ["ListCounts", "Service"]
 
-SECONDS = 5.0
+SECONDS = 5.0  # between two writes of counts
 SOURCE = "api"
-
 _log = logging.getLogger(__name__)
-
-
 DATABASE_PATIENCE = 2.0  # seconds that /health waits for the database
 
 
@@ -43,10 +37,10 @@ class Service:
         self.store: Store = open_store(settings)
         self.cache = AnswerCache()
         self.versions = Versions(
-            settings, self.store, kept=traffic.names, swapped=lambda _: self.metrics.swapped()
+            settings, self.store, traffic.names, on_swap=lambda: self.metrics.swapped()
         )
-        self.metrics = Metrics(self.versions.held, self.cache)
-        self.served = Served(self.store)
+        self.metrics = Metrics(self.versions.loaded, self.cache)
+        self.list_counts = ListCounts(self.store)
         # explanations and newcomers may take tens of milliseconds: others are answered meanwhile
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="answer")
         self._follower = Follower(settings, traffic.names)
@@ -54,14 +48,15 @@ class Service:
         self._flushing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Load what answers first, and begin to write counts and to follow other machines."""
-        self._flushing = asyncio.create_task(self.served.keep_flushing(self._ended))
+        """Load the versions of the split; begin to write counts and to follow other machines."""
+        self._flushing = asyncio.create_task(self.list_counts.keep_flushing(self._ended))
         self._follower.start()
         for name in self.traffic.names:
-            await self._try(name)
+            with suppress(MovierecError):  # /health shows the problem; it is tried again later
+                await self.versions.of_share(name)
 
     async def close(self) -> None:
-        """Write the last counts and let go of everything."""
+        """Write the last counts and release everything."""
         self._ended.set()
         self._follower.close()
         if self._flushing is not None:
@@ -70,12 +65,12 @@ class Service:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.store.close()
 
-    async def held(self, version: str | None, user: str | None) -> tuple[ServedVersion, str]:
+    async def choose(self, version: str | None, user: str | None) -> tuple[ServedVersion, str]:
         """Return the version that answers, and how it was found.
 
         Raises:
-            NotFoundError: the version that was asked for does not exist.
-            Refused: there is no current version.
+            NotFoundError: there is no such version.
+            RequestError: there is no current version.
 
         """
         if version is not None and version != CURRENT:
@@ -83,41 +78,36 @@ class Service:
         has_share = version is None and user is not None and bool(self.traffic.shares)
         share = self.traffic.version_for(user or "") if has_share else CURRENT
         try:
-            held = await self.versions.of_share(share)
+            served = await self.versions.of_share(share)
         except NotFoundError as error:
-            raise Refused(503, "not_ready", error.message, error.hint) from error
+            raise RequestError(503, "not_ready", error.message, error.hint) from error
         if version is not None:
-            return held, "asked"
-        is_share = has_share and share in (CURRENT, held.name)
-        return held, "share" if is_share else "current"
+            return served, "asked"
+        is_share = has_share and share in (CURRENT, served.name)
+        return served, "share" if is_share else "current"
 
     async def in_thread(self, work: Any, *arguments: Any) -> Any:
-        """Do what takes long while others are answered."""
+        """Call in a thread what takes long, so that others are answered meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def count(self, path: str, answer: Answer, *, is_list: bool = False) -> None:
         """Count an answer, and a list for the comparison of versions."""
         self.metrics.answered(answer.version, path, answer.reason)
         if is_list:
-            self.served.add(answer.version)
+            self.list_counts.add(answer.version)
 
     async def database_answers(self) -> bool:
         """Return whether the database can be read within two seconds."""
-        asked = asyncio.get_running_loop().run_in_executor(None, self.store.versions.current)
+        read = asyncio.get_running_loop().run_in_executor(None, self.store.versions.current)
         try:
-            await asyncio.wait_for(asyncio.shield(asked), DATABASE_PATIENCE)
+            await asyncio.wait_for(asyncio.shield(read), DATABASE_PATIENCE)
         except (StoreError, TimeoutError):
             return False
         return True
 
-    async def _try(self, name: str) -> None:
-        """Load a version; what is wrong with it is told in /health and tried again later."""
-        with suppress(MovierecError):
-            await self.versions.of_share(name)
 
-
-class Served:
-    """Counts of lists by version; what cannot be written now is written later."""
+class ListCounts:
+    """Counts of served lists by version; what cannot be written now is written later."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""The versions in memory: which one is current now, and how it changes while others answer."""
+"""The versions in memory: loading them, and following `current` while requests are answered."""
 
 from __future__ import annotations
 
@@ -19,14 +19,9 @@ from movierec.server.served_version import Loader, ServedVersion, mark_of, refer
 from movierec.settings import Settings
 from movierec.store import Store, open_store
 
-__all__ = [
-    "Follower",
-    "Versions",
-]
+__all__ = ["Follower", "Versions"]
 
 SECONDS = 5.0  # between two looks at the database
-
-
 MOST = 4  # versions in memory, beside those that get a share of the users
 RETRY = 2.0  # seconds until a version that could not be loaded is tried again
 
@@ -45,43 +40,43 @@ class Versions:
         self,
         settings: Settings,
         store: Store,
+        pinned: tuple[str, ...],
         *,
-        kept: tuple[str, ...] = (),
-        swapped: Callable[[str], None] = lambda _: None,
+        on_swap: Callable[[], None],
     ) -> None:
         self._root = str(settings.models_path)
         self._load = Loader(settings, store)
-        self._kept = {CURRENT, *kept}
-        self._swapped = swapped
-        self._held: OrderedDict[str, ServedVersion] = OrderedDict()
+        self._pinned = {CURRENT, *pinned}
+        self._on_swap = on_swap
+        self._loaded: OrderedDict[str, ServedVersion] = OrderedDict()
         self._current: ServedVersion | None = None
         self._is_closed = False
         self._loading: dict[str, asyncio.Future[ServedVersion]] = {}
-        # when and why, of those that anybody may be answered by
+        # time and cause, of the versions that should be ready
         self._failed: dict[str, tuple[float, str]] = {}
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="load")
 
     @property
     def problem(self) -> str | None:
         """Why a version that should answer cannot; None where all can."""
-        found = [self._failed[name][1] for name in self._wanted() if name in self._failed]
+        found = [self._failed[name][1] for name in self._needed() if name in self._failed]
         return found[0] if found else None
 
     @property
     def names(self) -> list[str]:
         """The versions in memory."""
-        return sorted(self._held)
+        return sorted(self._loaded)
 
-    def held(self) -> list[ServedVersion]:
+    def loaded(self) -> list[ServedVersion]:
         """Return the versions in memory."""
-        return list(self._held.values())
+        return list(self._loaded.values())
 
     async def get(self, name: str = CURRENT) -> ServedVersion:
         """Return a version by its name; raises as `Loader`."""
         if name == CURRENT:
-            return self._now() or await self._first()
+            return self._current_now() or await self._first()
         found = self._fresh(name) if is_name(name) else None
-        return found or await self._loaded(name)
+        return found or await self._wait_for(name)
 
     async def of_share(self, name: str) -> ServedVersion:
         """Return a version that gets a share of the users; `current` where it cannot be had."""
@@ -97,28 +92,28 @@ class Versions:
         self._is_closed = True
         self._threads.shutdown(cancel_futures=True)
 
-    def _now(self) -> ServedVersion | None:
-        """Return what answers for `current` at this moment; starts to load where it moved."""
+    def _current_now(self) -> ServedVersion | None:
+        """Return the version that answers for `current`; start to load another if it moved."""
         name = self._link()
         if name is None:
             return self._current
         found = self._fresh(name)
         if found is not None:
-            self._take(found)
+            self._make_current(found)
         elif self._current is not None and not self._has_just_failed(name):
             self._start(name)
         return self._current
 
     async def _first(self) -> ServedVersion:
         """Return the current version where none has answered yet."""
-        held = await self._loaded(self._link() or CURRENT)
-        self._take(held)
-        return held
+        served = await self._wait_for(self._link() or CURRENT)
+        self._make_current(served)
+        return served
 
-    def _take(self, held: ServedVersion) -> None:
-        before, self._current = self._current, held
-        if before is not None and before is not held:
-            self._swapped(held.name)
+    def _make_current(self, served: ServedVersion) -> None:
+        before, self._current = self._current, served
+        if before is not None and before is not served:
+            self._on_swap()
 
     def _link(self) -> str | None:
         try:
@@ -129,18 +124,18 @@ class Versions:
 
     def _fresh(self, name: str) -> ServedVersion | None:
         """Return a loaded version whose files are still those it was loaded from."""
-        found = self._held.get(name)
+        found = self._loaded.get(name)
         if found is None:
             return None
         mark = mark_of(self._root, name)
         if mark == found.mark:
-            self._held.move_to_end(name)
+            self._loaded.move_to_end(name)
             return found
-        del self._held[name]
+        del self._loaded[name]
         return None
 
-    async def _loaded(self, name: str) -> ServedVersion:
-        # whoever gives up waiting must not end it for the others
+    async def _wait_for(self, name: str) -> ServedVersion:
+        # a request that gives up waiting must not end it for the others
         return await asyncio.shield(self._start(name))
 
     def _has_just_failed(self, name: str) -> bool:
@@ -159,53 +154,53 @@ class Versions:
         del self._loading[name]
         error = None if done.cancelled() else done.exception()
         if error is not None:
-            self._told(name, error)
+            self._record_failure(name, error)
         elif not done.cancelled():
             self._keep(done.result())
 
-    def _told(self, name: str, error: BaseException) -> None:
-        if name in self._wanted():
+    def _record_failure(self, name: str, error: BaseException) -> None:
+        if name in self._needed():
             self._failed[name] = (time.monotonic(), str(error))
         if not isinstance(error, NotFoundError):
             _log.warning("version not loaded", extra={"version": name, "problem": str(error)})
 
-    def _keep(self, held: ServedVersion) -> None:
+    def _keep(self, served: ServedVersion) -> None:
         if self._is_closed:
             return
-        self._failed = {n: f for n, f in self._failed.items() if n not in (held.name, CURRENT)}
-        self._held[held.name] = held
-        self._held.move_to_end(held.name)
+        self._failed = {n: f for n, f in self._failed.items() if n not in (served.name, CURRENT)}
+        self._loaded[served.name] = served
+        self._loaded.move_to_end(served.name)
         loop = asyncio.get_running_loop()
-        found = loop.run_in_executor(self._threads, reference_of, held)
-        found.add_done_callback(lambda done: _refer(held, done))
-        self._make_room({*self._wanted(), held.name})
+        found = loop.run_in_executor(self._threads, reference_of, served)
+        found.add_done_callback(lambda done: _set_reference(served, done))
+        self._make_room({*self._needed(), served.name})
 
     def _make_room(self, needed: set[str]) -> None:
         """Forget those used longest ago, where there are too many."""
-        held = self._held.items()
-        spare = [n for n, each in held if n not in needed and each is not self._current]
+        loaded = self._loaded.items()
+        spare = [n for n, each in loaded if n not in needed and each is not self._current]
         for name in spare[: max(0, len(spare) - MOST + 1)]:
-            del self._held[name]
+            del self._loaded[name]
 
-    def _wanted(self) -> set[str]:
+    def _needed(self) -> set[str]:
         """Return the names of those that must be ready: `current`'s own and those with a share."""
         link = self._link()
-        return self._kept | ({link} if link else set())
+        return self._pinned | ({link} if link else set())
 
     def _data(self, fingerprint: str) -> Dataset | None:
         """Return the data of a version in memory; called by the loading thread."""
-        for held in list(self._held.values()):
-            if held.record.fingerprint == fingerprint:
-                return held.version.dataset
+        for served in self.loaded():
+            if served.record.fingerprint == fingerprint:
+                return served.version.dataset
         return None
 
 
-def _refer(held: ServedVersion, done: asyncio.Future[list[float]]) -> None:
+def _set_reference(served: ServedVersion, done: asyncio.Future[list[float]]) -> None:
     error = None if done.cancelled() else done.exception()
     if error is not None:
-        _log.warning("no reference", extra={"version": held.name, "problem": str(error)})
+        _log.warning("no reference", extra={"version": served.name, "problem": str(error)})
     elif not done.cancelled():
-        held.drift.refer_to(done.result())
+        served.drift.refer_to(done.result())
 
 
 class Follower:
@@ -218,7 +213,7 @@ class Follower:
     def __init__(self, settings: Settings, names: tuple[str, ...]) -> None:
         self._settings = settings
         self._names = [name for name in names if name != CURRENT]
-        self._told = ""
+        self._problem = ""  # the last one that was logged
         self._ended = threading.Event()
         # nobody waits for it: what is half fetched when the server ends counts for nothing
         self._thread = threading.Thread(target=self._work, name="follow", daemon=True)
@@ -241,12 +236,12 @@ class Follower:
 
     def _look(self, registry: Registry) -> None:
         try:
-            registry.follow()
+            registry.shared.follow()
             for name in self._names:
                 registry.path(name)
         except MovierecError as error:
-            if str(error) != self._told:  # once, not every five seconds
+            if str(error) != self._problem:  # once, not every five seconds
                 _log.warning("not followed", extra={"problem": str(error)})
-            self._told = str(error)
+            self._problem = str(error)
         else:
-            self._told = ""
+            self._problem = ""

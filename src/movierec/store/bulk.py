@@ -52,7 +52,7 @@ def insert_rows(
 ) -> None:
     """Insert rows; SQLite takes many per statement, PostgreSQL a COPY, others what they can.
 
-    `on_chunk` hears how many are in.
+    `on_chunk` is called with the number of rows inserted so far.
     """
     if connection.dialect.driver == "psycopg":
         write = _copy_numbers if _are_numbers(rows) else _copy

@@ -1,4 +1,4 @@
-"""What past trainings of this host cost, for estimates of coming ones."""
+"""Cost of past trainings on this host, for estimates of coming ones."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
+from movierec.processes import own_mark
 from movierec.store.engine import Database
-from movierec.store.processes import own_mark
 from movierec.store.tables import DatasetRow, EpochRow, RunRow
 
 __all__ = ["CostStore", "PastCost"]
@@ -18,7 +18,7 @@ __all__ = ["CostStore", "PastCost"]
 
 @dataclass(frozen=True)
 class PastCost:
-    """What one training cost: wall seconds of all and of an epoch, largest resident MB.
+    """Cost of one training: wall seconds of all and of an epoch, largest resident MB.
 
     `epochs` is how many the first fit took; NaN is "not measured". `request` and the sizes say
     what it was.
@@ -41,11 +41,11 @@ class CostStore:
         self._database = database
 
     def of(self, preset: str, limit: int = 5) -> list[PastCost]:
-        """Return what the last trainings of a preset or baseline here cost, newest first."""
-        told = (RunRow.kind == "train", RunRow.state == "succeeded", RunRow.preset == preset)
-        once = (RunRow.host == own_mark().host, RunRow.started_at.is_not(None))
+        """Return the costs of the last trainings of a preset or baseline here, newest first."""
+        trained = (RunRow.kind == "train", RunRow.state == "succeeded", RunRow.preset == preset)
+        here = (RunRow.host == own_mark().host, RunRow.started_at.is_not(None))
         chosen = (
-            select(RunRow.id).where(*told, *once).order_by(RunRow.id.desc()).limit(limit)
+            select(RunRow.id).where(*trained, *here).order_by(RunRow.id.desc()).limit(limit)
         )  # fmt: skip
         measured = (
             select(

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale, fingerprint_of
 from movierec.errors import DataError, NotFoundError, StoreError
+from movierec.plain import plain_dict
 from movierec.progress import Progress, silent
 from movierec.store.bulk import Rows, fetch_rows, insert_rows
 from movierec.store.engine import Database
-from movierec.store.plain import plain_dict
-from movierec.store.records import DatasetRecord
+from movierec.store.records import DatasetRecord, dataset_record
 from movierec.store.snapshots import GROUPED_FROM, Array, Snapshots
 from movierec.store.tables import DatasetRow, MovieRow, RatingRow, UserRow
 
@@ -59,7 +59,7 @@ class DatasetStore:
         with self._database.writing(alone_in="datasets") as session:
             known = session.scalar(_with_fingerprint(dataset.fingerprint))
             if known is not None:
-                return _record(known)
+                return dataset_record(known)
             _require_free(session, dataset.name)
             row = _row(dataset, report)
             session.add(row)
@@ -67,7 +67,7 @@ class DatasetStore:
             for rows in _contents(dataset, row.id):
                 told = partial(_tell, on_progress, dataset) if rows.kind is RatingRow else None
                 insert_rows(session.connection(), rows, told)
-            record = _record(row)
+            record = dataset_record(row)
         with self._database.reading() as session:
             stored = _load(session, _require(session, record.name), dataset.ratings)
         self._snapshots.write(record, stored)  # so that the first page finds it
@@ -77,7 +77,7 @@ class DatasetStore:
         """Return the data set with this content."""
         with self._database.reading() as session:
             row = session.scalar(_with_fingerprint(fingerprint))
-            return None if row is None else _record(row)
+            return None if row is None else dataset_record(row)
 
     def get(self, name: str | None = None) -> DatasetRecord:
         """Return a data set by name, or the newest.
@@ -87,12 +87,12 @@ class DatasetStore:
 
         """
         with self._database.reading() as session:
-            return _record(_require(session, name))
+            return dataset_record(_require(session, name))
 
     def list(self) -> list[DatasetRecord]:
         """Return every data set, newest first."""
         with self._database.reading() as session:
-            return [_record(row) for row in session.scalars(_newest_first())]
+            return [dataset_record(row) for row in session.scalars(_newest_first())]
 
     def load(self, name: str | None = None) -> Dataset:
         """Return a data set in memory, arrays read-only; the newest when no name is given.
@@ -136,7 +136,7 @@ class DatasetStore:
 
         """
         with self._database.writing() as session:
-            record = _record(_require(session, name))
+            record = dataset_record(_require(session, name))
             session.execute(delete(DatasetRow).where(DatasetRow.id == record.id))
         self._snapshots.remove(record)
 
@@ -177,24 +177,6 @@ def _require_free(session: Session, name: str) -> None:
             f"There already is a data set {name!r} with other ratings.",
             hint="Import it under another name (--name), or delete the old one first.",
         )
-
-
-def _record(row: DatasetRow) -> DatasetRecord:
-    return DatasetRecord(
-        id=row.id,
-        name=row.name,
-        fingerprint=row.fingerprint,
-        source=row.source,
-        imported_at=row.imported_at,
-        n_users=row.n_users,
-        n_movies=row.n_movies,
-        n_ratings=row.n_ratings,
-        rating_low=row.rating_low,
-        rating_high=row.rating_high,
-        rating_step=row.rating_step,
-        report=row.report,
-        has_timestamps=row.has_timestamps,
-    )
 
 
 def _row(dataset: Dataset, report: Mapping[str, Any]) -> DatasetRow:

@@ -1,4 +1,4 @@
-"""What people said of recommendations, and how many lists each version gave."""
+"""Feedback on recommendations, the number of lists each version gave, and named profiles."""
 
 from __future__ import annotations
 
@@ -10,19 +10,30 @@ from typing import Any, TypeAlias
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from movierec.errors import StoreError
+from movierec.errors import NotFoundError, StoreError
+from movierec.plain import plain_dict
 from movierec.store.engine import Database
-from movierec.store.records import FeedbackRecord, ServedRecord
-from movierec.store.tables import Base, FeedbackRow, ServedRow
+from movierec.store.records import (
+    FeedbackRecord,
+    ProfileRecord,
+    ServedRecord,
+    profile_record,
+    served_record,
+)
+from movierec.store.tables import Base, FeedbackRow, ProfileRow, ServedRow
 
-__all__ = ["FeedbackStore", "ServedStore", "upsert"]
+__all__ = ["FeedbackStore", "ProfileStore", "ServedStore"]
 
 # `list` is a method below
 Thumbs: TypeAlias = list[FeedbackRecord]
 Served: TypeAlias = list[ServedRecord]
+Profiles: TypeAlias = list[ProfileRecord]
 
 _PAIR = ("fingerprint", "user_id", "movie_id")
 _COLUMNS = [getattr(FeedbackRow, each.name) for each in fields(FeedbackRecord)]
+
+LONGEST = 80  # characters of a profile's name
+_PROFILE_KEY = ("fingerprint", "name")
 
 
 class FeedbackStore:
@@ -54,7 +65,7 @@ class FeedbackStore:
         }  # fmt: skip
         changed = [name for name in values if name not in _PAIR]
         with self._database.writing() as session:
-            statement = upsert(session.get_bind().dialect.name, FeedbackRow).values(**values)
+            statement = _upsert(session.get_bind().dialect.name, FeedbackRow).values(**values)
             new = {name: statement.excluded[name] for name in changed}
             session.execute(statement.on_conflict_do_update(index_elements=_PAIR, set_=new))
             query = select(*_COLUMNS).where(*_of(dataset, user_id, movie_id))
@@ -92,7 +103,7 @@ class FeedbackStore:
 
 
 class ServedStore:
-    """How many lists each version gave, by day and source; StoreError as above."""
+    """Number of lists each version gave, by day and source; StoreError as above."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -107,7 +118,7 @@ class ServedStore:
         if not rows:
             return
         with self._database.writing() as session:
-            statement = upsert(session.get_bind().dialect.name, ServedRow).values(rows)
+            statement = _upsert(session.get_bind().dialect.name, ServedRow).values(rows)
             total = {"lists": ServedRow.lists + statement.excluded.lists}
             key = ("day", "version", "source")
             session.execute(statement.on_conflict_do_update(index_elements=key, set_=total))
@@ -118,13 +129,67 @@ class ServedStore:
         if versions is not None:
             query = query.where(ServedRow.version.in_(versions))
         with self._database.reading() as session:
-            return [
-                ServedRecord(row.day, row.version, row.source, row.lists)
-                for row in session.scalars(query)
-            ]
+            return [served_record(row) for row in session.scalars(query)]
 
 
-def upsert(dialect: str, kind: type[Base]) -> Any:
+class ProfileStore:
+    """Named profiles of new users, for each data set by its fingerprint.
+
+    They stay when the data set is deleted, and are there again when it comes back. Every method
+    raises StoreError when the database cannot be read or written.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(
+        self,
+        name: str,
+        fingerprint: str,
+        ratings: Mapping[str, float],
+        features: Mapping[str, Any] | None = None,
+    ) -> ProfileRecord:
+        """Keep a profile, in place of one of the same name.
+
+        Raises:
+            StoreError: the name is empty, too long or not printable.
+
+        """
+        now, name = datetime.now(UTC), _profile_name(name)
+        values = {
+            "name": name, "fingerprint": fingerprint, "ratings": plain_dict(ratings),
+            "features": plain_dict(features or {}), "created_at": now, "changed_at": now,
+        }  # fmt: skip
+        with self._database.writing() as session:
+            statement = _upsert(session.get_bind().dialect.name, ProfileRow).values(**values)
+            new = {n: statement.excluded[n] for n in ("ratings", "features", "changed_at")}
+            session.execute(statement.on_conflict_do_update(index_elements=_PROFILE_KEY, set_=new))
+        return self.get(name, fingerprint)
+
+    def list(self, fingerprint: str) -> Profiles:
+        """Return a data set's profiles, ordered by name."""
+        query = select(ProfileRow).where(ProfileRow.fingerprint == fingerprint)
+        with self._database.reading() as session:
+            return [profile_record(row) for row in session.scalars(query.order_by(ProfileRow.name))]
+
+    def get(self, name: str, fingerprint: str) -> ProfileRecord:
+        """Return a profile; NotFoundError where there is none."""
+        found = [each for each in self.list(fingerprint) if each.name == name]
+        if not found:
+            raise NotFoundError(
+                f"There is no profile {name[:LONGEST]!r} for this data set.",
+                hint="`movierec profiles list` shows those there are.",
+            )
+        return found[0]
+
+    def delete(self, name: str, fingerprint: str) -> None:
+        """Delete a profile; NotFoundError where there is none."""
+        record = self.get(name, fingerprint)
+        with self._database.writing() as session:
+            session.execute(delete(ProfileRow).where(ProfileRow.id == record.id))
+
+
+def _upsert(dialect: str, kind: type[Base]) -> Any:
     """Return an insert that may say what to do where the key is taken.
 
     Raises:
@@ -146,3 +211,13 @@ def _of(dataset: str, user_id: str, movie_id: str) -> tuple[Any, ...]:
         FeedbackRow.user_id == user_id,
         FeedbackRow.movie_id == movie_id,
     )
+
+
+def _profile_name(name: str) -> str:
+    trimmed = " ".join(name.split())
+    if not trimmed or len(trimmed) > LONGEST or not trimmed.isprintable():
+        raise StoreError(
+            f"{name[:LONGEST]!r} is no name for a profile.",
+            hint=f"Use 1 to {LONGEST} printable characters.",
+        )
+    return trimmed

@@ -10,10 +10,11 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import ColumnElement, delete, select, update
 
 from movierec.errors import StoreError
+from movierec.processes import own_mark
 from movierec.store.engine import Database
-from movierec.store.processes import is_alive, own_mark
-from movierec.store.records import RunRecord, RunState, WorkerRecord
-from movierec.store.runs import CLAIMED, HEARTBEAT_SECONDS, RunStore
+from movierec.store.records import RunRecord, RunState, WorkerRecord, worker_record
+from movierec.store.run_rows import CLAIMED, CLEARED, change_run, is_worker_alive, process_columns
+from movierec.store.runs import RunStore
 from movierec.store.tables import RunRow, WorkerRow
 
 __all__ = ["QueueStore", "Where"]
@@ -54,10 +55,8 @@ class QueueStore:
         takeable = _takeable(mark.host)
         following = select(RunRow.id).where(takeable).order_by(*_ORDER).limit(1)
         values = {
+            **process_columns(mark),
             "claimed_by": worker_id,
-            "host": mark.host,
-            "pid": mark.pid,
-            "pid_started_at": mark.started_at,
             "heartbeat_at": _now(),
             "stage": CLAIMED,
         }
@@ -77,10 +76,8 @@ class QueueStore:
         """
         run = self._runs.get(run_id)
         values = {
-            "state": "queued", "host": run.kept_for, "pid": None, "pid_started_at": None,
-            "claimed_by": None, "finished_at": None, "cancel_requested": False,
-            "cancel_requested_at": None, "heartbeat_at": None, "stage": "", "error": "",
-            "traceback": "",
+            **CLEARED, "state": "queued", "host": run.kept_for, "pid": None,
+            "pid_started_at": None, "claimed_by": None, "heartbeat_at": None, "stage": "",
         }  # fmt: skip
         if not self._change(run_id, RunRow.state.in_(AGAIN), values):
             raise StoreError(
@@ -120,7 +117,7 @@ class QueueStore:
         with self._database.writing() as session:
             session.add(row)
             session.flush()
-            return _worker(row)
+            return worker_record(row)
 
     def beat(self, worker: WorkerRecord) -> None:
         """Say that a worker lives; its row is back if a host with another clock dropped it."""
@@ -135,8 +132,8 @@ class QueueStore:
     def workers(self) -> list[WorkerRecord]:
         """Return the workers that live; the rows of others are dropped."""
         with self._database.reading() as session:
-            found = [_worker(row) for row in session.scalars(select(WorkerRow))]
-        alive = [worker for worker in found if _lives(worker)]
+            found = [worker_record(row) for row in session.scalars(select(WorkerRow))]
+        alive = [worker for worker in found if is_worker_alive(worker)]
         for worker in found:
             if worker not in alive:
                 self.remove_worker(worker.id)
@@ -154,13 +151,12 @@ class QueueStore:
         )
 
     def _change(self, run_id: int, condition: ColumnElement[bool], values: dict[str, Any]) -> bool:
-        query = update(RunRow).where(RunRow.id == run_id, condition).values(**values)
         with self._database.writing() as session:
-            return session.scalar(query.returning(RunRow.id)) is not None
+            return change_run(session, run_id, condition, values)
 
 
 def _takeable(host: str) -> ColumnElement[bool]:
-    """Return what waits for any host, or for this one alone."""
+    """Return the condition of runs that wait for any host, or for this one alone."""
     return _WAITING & RunRow.host.in_(["", host])
 
 
@@ -176,24 +172,6 @@ def _place(places: Sequence[float], at: int, where: Where) -> float:
         return places[-1] + 1
     beyond = target - 1 if target < at else target + 1
     return (places[target] + places[beyond]) / 2
-
-
-def _lives(worker: WorkerRecord) -> bool:
-    if worker.host == own_mark().host:
-        return is_alive(worker.pid, worker.pid_started_at)
-    return abs((_now() - worker.heartbeat_at).total_seconds()) < 4 * HEARTBEAT_SECONDS
-
-
-def _worker(row: WorkerRow) -> WorkerRecord:
-    return WorkerRecord(
-        id=row.id,
-        host=row.host,
-        pid=row.pid,
-        pid_started_at=row.pid_started_at,
-        slots=row.slots,
-        started_at=row.started_at,
-        heartbeat_at=row.heartbeat_at,
-    )
 
 
 def _now() -> datetime:

@@ -1,14 +1,19 @@
 """A columnar copy of each data set beside the database: opened in milliseconds.
 
 The database is the truth. A snapshot that is missing, broken or of another import counts as
-absent and is written again.
+absent and is written again. A stamp in its folder says what it was made for and what its files
+must be like.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,17 +29,22 @@ from pyarrow import parquet
 from movierec.columns import Columns
 from movierec.data.arrays import Grouping, group
 from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale
-from movierec.store.folders import clear_abandoned, incoming_folder, remove_folder
+from movierec.folders import clear_abandoned, incoming_folder, remove_folder
 from movierec.store.records import DatasetRecord
-from movierec.store.seals import is_sealed, seal
 
-__all__ = ["GROUPED_FROM", "Array", "Snapshots"]
+__all__ = ["GROUPED_FROM", "Array", "Snapshots", "is_sealed", "seal"]
 
 log = logging.getLogger(__name__)
 
 ARRAYS = ("user", "movie", "rating", "timestamp")
 GROUPED_FROM = 1_000_000  # ratings; fewer are grouped in a moment
 Array: TypeAlias = npt.NDArray[Any]
+STAMP = "stamp.json"
+PIECE = 4 << 20  # bytes read at once
+# A file changed this shortly after the stamp may have the same time as before: clocks of
+# file systems tick some 4 ms apart. It is read whole.
+TICK = 50_000_000  # ns
+_THREADS = 2
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, EOFError, pa.ArrowException)
 
 
@@ -96,7 +106,7 @@ class Snapshots:
 
 
 def _purpose(record: DatasetRecord) -> dict[str, object]:
-    """Return what ties a snapshot to one import: the same ratings can come with other users."""
+    """Return the identity of an import: the same ratings can come with other users."""
     moment: datetime = record.imported_at
     return {"layout": 2, "dataset": record.id, "imported_at": moment.isoformat()}
 
@@ -167,3 +177,55 @@ def _frame(folder: Path, name: str) -> pd.DataFrame:
     path = folder / f"{name}.parquet"
     frame: pd.DataFrame = parquet.read_table(path, page_checksum_verification=True).to_pandas()
     return frame
+
+
+def seal(folder: Path, purpose: Mapping[str, object]) -> None:
+    """Write the stamp of a folder whose files are all there."""
+    files = {path.name: _facts(path) | {"crc32": _crc32(path)} for path in sorted(folder.iterdir())}
+    stamp = {"purpose": dict(purpose), "sealed_at": time.time_ns(), "files": files}
+    (folder / STAMP).write_text(json.dumps(stamp))
+
+
+def is_sealed(folder: Path, purpose: Mapping[str, object]) -> bool:
+    """Return whether a folder was made for this purpose and its files are as they were.
+
+    A file of the same size and time is taken for the same; any other one's content is compared.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: the stamp or a file is missing or unreadable.
+
+    """
+    stamp = json.loads((folder / STAMP).read_text())
+    if stamp["purpose"] != dict(purpose):
+        return False
+    doubtful = [
+        (folder / name, facts)
+        for name, facts in stamp["files"].items()
+        if not _is_untouched(folder / name, facts, stamp["sealed_at"])
+    ]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return all(pool.map(lambda one: _is_same(*one), doubtful))
+
+
+def _facts(path: Path) -> dict[str, int]:
+    found = path.stat()
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def _is_untouched(path: Path, facts: Mapping[str, Any], sealed_at: int) -> bool:
+    found = _facts(path)
+    same = all(facts[name] == value for name, value in found.items())
+    return same and found["mtime_ns"] < sealed_at - TICK
+
+
+def _is_same(path: Path, facts: Mapping[str, Any]) -> bool:
+    same: bool = path.stat().st_size == facts["size"] and _crc32(path) == facts["crc32"]
+    return same
+
+
+def _crc32(path: Path) -> int:
+    checksum, piece = 0, bytearray(PIECE)
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(piece):
+            checksum = zlib.crc32(memoryview(piece)[:size], checksum)
+    return checksum

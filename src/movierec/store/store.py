@@ -1,4 +1,4 @@
-"""The store: one door to the database."""
+"""The store: one door to the database, whose tables are created or updated when it opens."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, inspect, text
 
 from movierec.errors import StoreError
 from movierec.settings import Settings
 from movierec.store.costs import CostStore
 from movierec.store.engine import Database
-from movierec.store.feedback import FeedbackStore, ServedStore
-from movierec.store.migrate import migrate
-from movierec.store.profiles import ProfileStore
+from movierec.store.feedback import FeedbackStore, ProfileStore, ServedStore
 from movierec.store.promotions import PromotionStore
 from movierec.store.queue import QueueStore
 from movierec.store.runs import RunStore
@@ -24,11 +23,14 @@ from movierec.store.versions import VersionStore
 if TYPE_CHECKING:
     from movierec.store.datasets import DatasetStore
 
-__all__ = ["Store", "open_store"]
+__all__ = ["HEAD", "Store", "migrate", "open_store"]
+
+HEAD = "0004"  # the newest revision in migrations/versions; a test keeps the two together
+LOCK_SECONDS = 60.0
 
 
 class Store:
-    """Data sets, runs, versions and what people said, of one database; a context manager."""
+    """Data sets, runs, versions, feedback and profiles of one database; a context manager."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -101,3 +103,62 @@ def _make(folder: Path) -> None:
             f"The folder {folder} cannot be made: {error.strerror}.",
             hint="Check its permissions, or set MOVIEREC_DATA_DIR or MOVIEREC_HOME to another one.",
         ) from error
+
+
+def migrate(database: Database, lock: Path) -> None:
+    """Create or update the tables, one process at a time.
+
+    Alembic is imported only when there is something to do: it costs more than the rest of
+    the start.
+
+    Raises:
+        StoreError: the database is newer than the code, or cannot be read or written.
+
+    """
+    try:
+        with FileLock(lock, timeout=LOCK_SECONDS):
+            if not _is_up_to_date(database):
+                _upgrade(database)
+    except Timeout as error:
+        raise StoreError(
+            "Another movierec is still preparing the database.",
+            hint="Wait for it, or end it, and try again.",
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"{lock.parent} cannot be written: {error.strerror}.",
+            hint="Check its permissions and the free space, or set MOVIEREC_DATA_DIR.",
+        ) from error
+
+
+def _is_up_to_date(database: Database) -> bool:
+    """Look without the write lock, which an import in another process may hold for seconds.
+
+    Revisions are numbered, so that a database of the future is told from one of the past.
+    """
+    with database.reading() as session:
+        revision = _revision(session.connection())
+    if revision is not None and revision > HEAD:
+        raise StoreError(
+            f"The database {database.where} was written by a newer movierec "
+            f"(revision {revision}; this one knows {HEAD}).",
+            hint="Update movierec, or set MOVIEREC_DATABASE_URL to another database.",
+        )
+    return revision == HEAD
+
+
+def _upgrade(database: Database) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    with database.connection() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "movierec.store:migrations")
+        command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision

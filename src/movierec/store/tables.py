@@ -291,7 +291,7 @@ class FeedbackRow(Base):
 
 
 class ProfileRow(Base):
-    """A newcomer who was kept under a name; `ratings` are stars by movie id."""
+    """A named profile of a new user; `ratings` are stars by movie id."""
 
     __tablename__ = "profiles"
     __table_args__ = (UniqueConstraint("fingerprint", "name"),)
@@ -306,7 +306,7 @@ class ProfileRow(Base):
 
 
 class ServedRow(Base):
-    """How many lists a version gave on a day (UTC), through the pages or the API."""
+    """Number of lists that a version gave on a day (UTC), through the pages or the API."""
 
     __tablename__ = "served"
 

@@ -10,11 +10,9 @@ from sqlalchemy import delete, inspect, select, update
 from sqlalchemy.orm import Session
 
 from movierec.errors import NotFoundError, StoreError
-from movierec.metadata import VersionMetadata
 from movierec.store.engine import Database
-from movierec.store.plain import plain_dict
 from movierec.store.promotions import note_move
-from movierec.store.records import VersionRecord
+from movierec.store.records import Move, VersionRecord, version_record, version_row
 from movierec.store.tables import RunRow, VersionRow
 
 __all__ = ["VersionStore"]
@@ -23,6 +21,7 @@ __all__ = ["VersionStore"]
 Names: TypeAlias = list[str]
 Versions: TypeAlias = list[VersionRecord]
 
+REPAIRED = Move()
 _PLAIN = tuple(column for column in inspect(VersionRow).columns if column.key != "metadata")
 
 
@@ -51,14 +50,14 @@ class VersionStore:
         cut = [VersionRow.facts[name].label(f"fact_{name}") for name in facts]
         query = _newest_first(select(*_PLAIN, *cut).where(*_IS_LIVING))
         with self._database.reading() as session:
-            return [_summary(row, facts) for row in session.execute(query).mappings()]
+            return [_summary({**row}, facts) for row in session.execute(query).mappings()]
 
     def trashed(self) -> Versions:
         """Return every version in the trash, the last deleted first; metadata left out."""
         query = select(*_PLAIN).where(*_IS_TRASHED)
         query = query.order_by(VersionRow.trashed_at.desc(), VersionRow.id.desc())
         with self._database.reading() as session:
-            return [_summary(row, ()) for row in session.execute(query).mappings()]
+            return [_summary({**row}, ()) for row in session.execute(query).mappings()]
 
     def get(self, name: str) -> VersionRecord:
         """Return a version."""
@@ -76,26 +75,8 @@ class VersionStore:
         with self._database.reading() as session:
             return list(session.scalars(select(VersionRow.name)))
 
-    def add(
-        self,
-        *,
-        name: str,
-        model: str,
-        preset: str,
-        dataset_name: str,
-        fingerprint: str,
-        split_label: str,
-        created_at: datetime,
-        run_id: int | None,
-        size_bytes: int,
-        parameters: int,
-        metadata: Mapping[str, Any],
-        tags: Sequence[str] = (),
-        notes: str = "",
-        origin: Mapping[str, Any] | None = None,
-        trashed_until: datetime | None = None,
-    ) -> VersionRecord:
-        """Keep a version, in the trash if it has an end there.
+    def add(self, record: VersionRecord) -> VersionRecord:
+        """List a version, or put it into the trash if it has an end there.
 
         A run that this database does not know is left out.
 
@@ -103,34 +84,16 @@ class VersionStore:
             StoreError: the name is taken.
 
         """
-        row = VersionRow(
-            name=name,
-            model=model,
-            preset=preset,
-            dataset_name=dataset_name,
-            fingerprint=fingerprint,
-            split_label=split_label,
-            created_at=created_at,
-            is_current=False,
-            is_missing=False,
-            size_bytes=size_bytes,
-            parameters=parameters,
-            facts=plain_dict(metadata),
-            tags=[*tags],
-            notes=notes,
-            origin=plain_dict(origin or {}),
-            trashed_at=None if trashed_until is None else datetime.now(UTC),
-            trashed_until=trashed_until,
-        )
+        row = version_row(record)
         with self._database.writing(alone_in="versions") as session:
-            _make_room(session, name)
-            row.run_id = None if run_id is None else session.scalar(_known_run(run_id))
+            _require_free(session, record.name)
+            row.run_id = session.scalar(select(RunRow.id).where(RunRow.id == record.run_id))
             session.add(row)
             session.flush()
             return _record(row)
 
     def reserve(self, choose: Callable[[Sequence[str]], str]) -> str:
-        """Return what `choose` makes of all names ever given; no other machine gets it as well.
+        """Reserve the name that `choose` makes of all names ever given, for this machine alone.
 
         The name counts as that of a deleted version until one is added under it.
         """
@@ -150,7 +113,7 @@ class VersionStore:
         with self._database.writing() as session:
             row = _require(session, name, or_trashed=True)
             if row.is_current:
-                note_move(session, name, None, how="repaired", who="")
+                note_move(session, name, None, REPAIRED)
             row.deleted_at, row.is_current = datetime.now(UTC), False
             row.trashed_at = row.trashed_until = None
             row.facts, row.tags, row.notes, row.origin = {}, [], "", {}
@@ -177,14 +140,7 @@ class VersionStore:
             row.trashed_at = row.trashed_until = None
 
     def set_current(
-        self,
-        name: str | None,
-        *,
-        how: str = "repaired",
-        who: str = "",
-        reason: str = "",
-        checks: Sequence[Mapping[str, Any]] = (),
-        replaces: Sequence[str | None] = (),
+        self, name: str | None, move: Move = REPAIRED, replaces: Sequence[str | None] = ()
     ) -> None:
         """Make a version the one in use, or none; the history gets a line in the same step.
 
@@ -208,7 +164,7 @@ class VersionStore:
             if chosen is not None:
                 query = update(VersionRow).where(VersionRow.id == chosen.id)
                 session.execute(query.values(is_current=True))
-            note_move(session, before, name, how=how, who=who, reason=reason, checks=checks)
+            note_move(session, before, name, move)
 
     def set_missing(self, name: str, *, is_missing: bool) -> None:
         """Note whether a version's folder is there."""
@@ -239,10 +195,6 @@ def _newest_first(query: Any) -> Any:
     return query.order_by(VersionRow.created_at.desc(), VersionRow.id.desc())
 
 
-def _known_run(run_id: int) -> Any:
-    return select(RunRow.id).where(RunRow.id == run_id)
-
-
 def _require(
     session: Session, name: str, *, or_trashed: bool = False, lock: bool = False
 ) -> VersionRow:
@@ -259,7 +211,7 @@ def _require(
     raise NotFoundError(f"There is no version {name!r}.", hint=hint)
 
 
-def _make_room(session: Session, name: str) -> None:
+def _require_free(session: Session, name: str) -> None:
     row = session.scalar(select(VersionRow).where(VersionRow.name == name))
     if row is not None and row.deleted_at is None:
         where = "" if row.trashed_at is None else " in the trash"
@@ -268,33 +220,10 @@ def _make_room(session: Session, name: str) -> None:
 
 
 def _record(row: VersionRow) -> VersionRecord:
-    fields = {column.key: getattr(row, column.key) for column in _PLAIN}
-    return _made(fields, row.facts)
+    columns = {column.key: getattr(row, column.key) for column in _PLAIN}
+    return version_record(columns, row.facts)
 
 
-def _summary(fields: Any, facts: Sequence[str]) -> VersionRecord:
-    found = {name: fields[f"fact_{name}"] for name in facts}
-    return _made(fields, {name: fact for name, fact in found.items() if fact is not None})
-
-
-def _made(fields: Any, document: Mapping[str, Any]) -> VersionRecord:
-    return VersionRecord(
-        name=fields["name"],
-        model=fields["model"],
-        preset=fields["preset"],
-        dataset_name=fields["dataset_name"],
-        fingerprint=fields["fingerprint"],
-        split_label=fields["split_label"],
-        created_at=fields["created_at"],
-        is_current=fields["is_current"],
-        run_id=fields["run_id"],
-        size_bytes=fields["size_bytes"],
-        parameters=fields["parameters"],
-        metadata=VersionMetadata.of(document),
-        is_missing=fields["is_missing"],
-        tags=tuple(fields["tags"]),
-        notes=fields["notes"],
-        origin=fields["origin"],
-        trashed_at=fields["trashed_at"],
-        trashed_until=fields["trashed_until"],
-    )
+def _summary(columns: Mapping[str, Any], facts: Sequence[str]) -> VersionRecord:
+    found = {name: columns[f"fact_{name}"] for name in facts}
+    return version_record(columns, {name: fact for name, fact in found.items() if fact is not None})

@@ -1,16 +1,15 @@
-"""A sweep as a page for a browser and as a table for the docs."""
+"""A sweep as text, as an HTML page and as a Markdown table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 import plotly.graph_objects as go
 
-from movierec.errors import SettingsError
+from movierec.export import html
 from movierec.settings import Settings
 from movierec.sweeps.records import SweepRecord, TrialRecord
 from movierec.sweeps.report import IMPORTANT_FROM
@@ -23,16 +22,11 @@ __all__ = [
     "markdown_table",
     "point",
     "sentence",
-    "write_text",
 ]
 
 _HEADINGS = ("Trial", "State", "val_rmse", "val_ndcg_10", "Epochs", "Seconds")
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
-th, td { border-bottom: 1px solid #ccc; padding: .2rem .6rem; text-align: right; }
-pre { background: #f2f2f2; overflow-x: auto; padding: .8rem; }
-"""
+_CLEAR = "rgba(0,0,0,0)"
+_HEIGHT = 450  # pixels of a chart
 
 
 def cells(trial: TrialRecord) -> list[str]:
@@ -45,7 +39,7 @@ def cells(trial: TrialRecord) -> list[str]:
 
 
 def point(record: SweepRecord, trial: TrialRecord) -> str:
-    """Return what a trial tried, in one cell."""
+    """Return the values a trial tried, in one cell."""
     return ", ".join(f"{name} {_value(trial.params.get(name))}" for name in record.search)
 
 
@@ -61,7 +55,7 @@ def sentence(record: SweepRecord) -> str:
 
 
 def importance_line(record: SweepRecord) -> str:
-    """Return what mattered in words, or from when on that is told."""
+    """Return a sentence on what mattered, or from how many trials on that is known."""
     if record.importance is None:
         return (
             f"What mattered (fANOVA) is told from {IMPORTANT_FROM} finished trials on that differ."
@@ -81,7 +75,7 @@ def markdown_table(record: SweepRecord) -> str:
 
 
 def html_page(settings: Settings, record: SweepRecord) -> str:
-    """Return one page that needs nothing else: pictures, table and command.
+    """Return one page that needs no other file: charts, table and command.
 
     Raises:
         NotFoundError: the sweep is gone.
@@ -89,74 +83,48 @@ def html_page(settings: Settings, record: SweepRecord) -> str:
     """
     with SweepStore(settings).study(record.name) as study:
         figures = _figures(study, record)
-    drawn = [
-        # plotly.js is five megabytes: once, and in the page
-        figure.to_html(full_html=False, include_plotlyjs=number == 0)
-        for number, figure in enumerate(figures)
-    ]
-    command = f"<pre>{escape(record.command)}</pre>" if record.command else ""
-    title = f"Sweep {escape(record.name)}"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f"<p>{escape(sentence(record))}</p>{command}<p>{escape(importance_line(record))}</p>"
-        f"{''.join(drawn)}{_html_table(record)}</body></html>\n"
+    head, *rows = _rows(record)
+    return html.render(
+        Path(__file__).with_name("sweep.html.j2"),
+        has_figures=bool(figures),
+        title=f"Sweep {record.name}",
+        sentence=sentence(record),
+        command=record.command,
+        importance=importance_line(record),
+        figures=figures,
+        head=head,
+        rows=rows,
     )
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file, in folders that are made.
-
-    Raises:
-        SettingsError: it cannot be written.
-
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be written: {error.strerror}.", hint="Name another file."
-        ) from error
-
-
-def _figures(study: optuna.Study, record: SweepRecord) -> Sequence[go.Figure]:
+def _figures(study: optuna.Study, record: SweepRecord) -> list[html.Figure]:
     """Return what mattered, how the best came down and which values go together."""
     from optuna import visualization
 
     if record.best is None:
         return []
-    label = record.metric
-    figures = [
-        visualization.plot_optimization_history(study, target_name=label),
-        visualization.plot_parallel_coordinate(study, target_name=label),
+    metric = record.metric
+    charts = {
+        "Trials in order": visualization.plot_optimization_history(study, target_name=metric),
+        "Values and results": visualization.plot_parallel_coordinate(study, target_name=metric),
+    }
+    if record.importance:
+        charts = {f"What mattered for {metric}": _importance_chart(record.importance), **charts}
+    for chart in charts.values():
+        chart.update_layout(title=None, paper_bgcolor=_CLEAR, plot_bgcolor=_CLEAR)
+    return [
+        html.figure(chart, title=title, alt=title, height=_HEIGHT)
+        for title, chart in charts.items()
     ]
-    return [_importance_figure(record), *figures] if record.importance else figures
 
 
-def _importance_figure(record: SweepRecord) -> go.Figure:
-    shares = dict(reversed(list((record.importance or {}).items())))
-    figure = go.Figure(
-        go.Bar(
-            x=list(shares.values()),
-            y=list(shares),
-            orientation="h",
-            text=[f"{share:.0%}" for share in shares.values()],
-        )
-    )
-    figure.update_layout(title=f"What mattered for {record.metric}")
+def _importance_chart(importance: Mapping[str, float]) -> go.Figure:
+    shares = dict(reversed([*importance.items()]))
+    texts = [f"{share:.0%}" for share in shares.values()]
+    bars = go.Bar(x=list(shares.values()), y=list(shares), orientation="h", text=texts)
+    figure = go.Figure(bars)
     figure.update_xaxes(title="share of its variance between trials (fANOVA)", tickformat=".0%")
     return figure
-
-
-def _html_table(record: SweepRecord) -> str:
-    head, *body = _rows(record)
-    drawn = "".join(f"<tr>{_html_cells('td', row)}</tr>" for row in body)
-    return f"<table><thead><tr>{_html_cells('th', head)}</tr></thead><tbody>{drawn}</tbody></table>"
-
-
-def _html_cells(tag: str, texts: Sequence[str]) -> str:
-    return "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)
 
 
 def _rows(record: SweepRecord) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""What a sweep's form offers, and what is wrong with what it asks for."""
+"""What a sweep's form offers, and the errors of its fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from movierec.workflows.requests import MODELS, hyperparameter_fields
 
 __all__ = ["complaints", "dimension", "models", "searchable", "usual"]
 
-_BESIDE = ("name", "metric", "trials")  # inputs of their own; the rest is said of the search
+_BESIDE = ("name", "metric", "trials")  # inputs of their own; other errors are the search's
 
 
 @cache
@@ -33,7 +33,7 @@ def searchable(preset: str) -> tuple[str, ...]:
 
 
 def usual(preset: str) -> tuple[str, ...]:
-    """Return what a sweep of the preset varies unless it is told."""
+    """Return the hyperparameters that a sweep of the preset varies by default."""
     return tuple(search_space(preset))
 
 
@@ -44,7 +44,7 @@ def dimension(preset: str, name: str) -> Dimension:
 
 
 def complaints(request: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with the fields of a SweepRequest, by where it should be said.
+    """Return the errors of a SweepRequest's fields, by the input they belong to.
 
     That is the name of a hyperparameter, "name", "metric", "trials", or "search" for what is
     wrong between them; empty if nothing is.
@@ -57,7 +57,7 @@ def complaints(request: Mapping[str, Any]) -> dict[str, str]:
     try:
         SweepRequest.of(**rest)
     except HyperparameterError as error:
-        wrong.setdefault(_place(error.message), error.message)
+        wrong.setdefault(_input_of(error.message), error.message)
     return wrong
 
 
@@ -71,7 +71,7 @@ def _of_each(preset: str, search: Sequence[str]) -> dict[str, str]:
     return wrong
 
 
-def _place(message: str) -> str:
+def _input_of(message: str) -> str:
     named = re.match(r"(\w+) = ", message)
     return named[1] if named and named[1] in _BESIDE else "search"
 

@@ -1,4 +1,4 @@
-"""What makes a sweep the sweep it is: its name, and what all work on it must share."""
+"""Identity of a sweep: its name, and the settings that all work on it must share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from movierec.workflows.requests import TrainRequest, full_hyperparameters
 
 __all__ = ["begin", "named", "stored_request"]
 
-# what two sweeps of one name must share, in the words of the message that refuses another
+# what two sweeps of one name must share, and how the error names what differs
 _IDENTITY = {
     "fingerprint": "other data", "split": "another split", "preset": "another preset",
     "metric": "another metric", "search": "another search space", "seed": "another seed",
@@ -30,18 +30,18 @@ class Data(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
 
     @property
     def fingerprint(self) -> str:
-        """What changes with its content."""
+        """The hash of its content."""
 
 
 def begin(request: SweepRequest, settings: Settings, data: Data) -> SweepRequest:
     """Store a sweep that is new; return its request with its name and that of its data set.
 
     Raises:
-        HyperparameterError: the request asks for what cannot be.
+        HyperparameterError: the request cannot be carried out.
         StoreError: the name is of another sweep, or the sweeps' file cannot be used.
 
     """
@@ -54,7 +54,7 @@ def begin(request: SweepRequest, settings: Settings, data: Data) -> SweepRequest
         store.create(name, DIRECTIONS[request.metric or "val_rmse"], facts)
         return request
     found = store.facts(name)
-    other = [words for key, words in _IDENTITY.items() if not _same(key, found, facts)]
+    other = [text for key, text in _IDENTITY.items() if not _same(key, found, facts)]
     if other:
         raise StoreError(
             f"The sweep {name} was started with {' and '.join(other)}; "
@@ -73,7 +73,7 @@ def named(request: SweepRequest, settings: Settings) -> SweepRequest:
 
 
 def stored_request(settings: Settings, name: str) -> SweepRequest | None:
-    """Return what a sweep was asked to do when it was started; None if there is none."""
+    """Return the request a sweep was started with; None where there is no such sweep."""
     store = SweepStore(settings)
     if name not in store.names():
         return None
@@ -101,7 +101,7 @@ def _facts(request: SweepRequest, data: Data) -> dict[str, Any]:
     }
 
 
-def _same(key: str, found: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+def _same(key: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     if key not in _GROWING:
-        return bool(found[key] == asked[key])
-    return all(asked[key].get(name) == value for name, value in found[key].items())
+        return bool(stored[key] == new[key])
+    return all(new[key].get(name) == value for name, value in stored[key].items())

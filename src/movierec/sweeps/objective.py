@@ -24,9 +24,9 @@ from movierec.workflows.train import fit_model
 from movierec.workflows.validation import validation_metrics
 from movierec.workflows.version import Training
 
-__all__ = ["METRICS", "Objective", "Reported", "Tell", "drawn", "keep", "without_test"]
+__all__ = ["METRICS", "Objective", "TrialProgress", "TrialReport", "drawn", "keep", "without_test"]
 
-Tell: TypeAlias = Callable[[int, str, float], None]  # trial, its stage, the share of it done
+TrialProgress: TypeAlias = Callable[[int, str, float], None]  # trial, its stage, share done
 METRICS: tuple[Metric, ...] = ("val_rmse", "val_ndcg_10")
 
 
@@ -44,21 +44,21 @@ def without_test(dataset: Dataset, split: Split) -> tuple[Dataset, Split]:
     )
 
 
-class Reported(Protocol):
-    """What a trial is told as it goes: Optuna's own, or one whose study is in another process."""
+class TrialReport(Protocol):
+    """The methods of an Optuna trial that a training uses; its study may be in another process."""
 
     @property
     def number(self) -> int:
-        """Its place among the trials of its study."""
+        """Its number in the study."""
 
     def report(self, value: float, step: int) -> None:
-        """Say what it is worth after so many epochs."""
+        """Report its value after so many epochs."""
 
     def should_prune(self) -> bool:
         """Return whether it is not worth the time."""
 
     def set_user_attr(self, key: str, value: Any) -> None:
-        """Keep a fact of it: plain data."""
+        """Store a fact of it: plain data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Objective:
     split: Split
     options: TrainingOptions
     hooks: Sequence[Hook]
-    tell: Tell
+    on_progress: TrialProgress
 
     def __call__(self, trial: Trial) -> float:
         """Return the metric of the trial.
@@ -79,7 +79,7 @@ class Objective:
             TrialPruned: it lagged behind, or its hyperparameters cannot be trained.
 
         """
-        self.tell(trial.number, "", 0.0)
+        self.on_progress(trial.number, "", 0.0)
         try:
             return self.value(trial, drawn(trial, self.request))
         except (HyperparameterError, NonFiniteError) as error:
@@ -87,7 +87,7 @@ class Objective:
             # to the sampler a pruned trial is a bad one, a failed one never was
             raise optuna.TrialPruned from error
 
-    def value(self, trial: Reported, training: TrainRequest) -> float:
+    def value(self, trial: TrialReport, training: TrainRequest) -> float:
         """Return the metric of a trial whose point is drawn.
 
         Raises:
@@ -100,14 +100,14 @@ class Objective:
         keep(trial, metrics)
         return _measured(metrics, self.request.metric)
 
-    def _graphsage(self, trial: Reported, training: TrainRequest) -> Mapping[str, float]:
-        watch = _Watch(trial, self.request, self.tell)
+    def _graphsage(self, trial: TrialReport, training: TrainRequest) -> Mapping[str, float]:
+        watch = _Watch(trial, self.request, self.on_progress)
         ready = Training(training, self.dataset, self.split, self.options)
         fitted = fit_model(ready, hooks=(*self.hooks, watch))
         trial.set_user_attr("best_epoch", fitted.best_epoch)
         return {name: fitted.metrics[name] for name in METRICS}
 
-    def _baseline(self, _trial: Reported, training: TrainRequest) -> Mapping[str, float]:
+    def _baseline(self, _trial: TrialReport, training: TrainRequest) -> Mapping[str, float]:
         """Fit on the train part alone: a trained version of a baseline also learns validation."""
         ratings = self.dataset.ratings
         train, validation = ratings.take(self.split.train), ratings.take(self.split.validation)
@@ -124,8 +124,10 @@ class _Watch:
     the trial would be worth if it ended here.
     """
 
-    def __init__(self, trial: Reported, request: SweepRequest, tell: Tell) -> None:
-        self.trial, self.request, self.tell = trial, request, tell
+    def __init__(
+        self, trial: TrialReport, request: SweepRequest, on_progress: TrialProgress
+    ) -> None:
+        self.trial, self.request, self.on_progress = trial, request, on_progress
         self.epochs = 0
         self.best: EpochResult | None = None
 
@@ -140,7 +142,7 @@ class _Watch:
         value = _measured(self.best.as_dict(), self.request.metric)
         self.trial.report(value, result.epoch)
         stage = f"epoch {result.epoch} of {self.epochs}"
-        self.tell(self.trial.number, stage, result.epoch / self.epochs)
+        self.on_progress(self.trial.number, stage, result.epoch / self.epochs)
         if self.trial.should_prune():
             keep(self.trial, {name: getattr(self.best, name) for name in METRICS})
             self.trial.set_user_attr("best_epoch", self.best.epoch)
@@ -175,7 +177,7 @@ def _measured(metrics: Mapping[str, Any], metric: Metric | None) -> float:
     return value
 
 
-def keep(trial: Reported, metrics: Mapping[str, float]) -> None:
+def keep(trial: TrialReport, metrics: Mapping[str, float]) -> None:
     """Store what was measured with the trial."""
     known = {name: value for name, value in metrics.items() if math.isfinite(value)}
     trial.set_user_attr("metrics", known)

@@ -1,4 +1,4 @@
-"""What came of a sweep, as plain data."""
+"""Records of sweeps and trials, as plain data."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TrialState = Literal["done", "pruned", "failed", "stopped", "running"]
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: what was tried and what validation said.
+    """One trial: its values and its result on the validation part.
 
     `value` is the metric at the epoch the training kept; of a pruned trial, at the best one it
-    came to; None where nothing was measured. Seconds are wall time.
+    reached; None where nothing was measured. Seconds are wall time.
     """
 
     number: int
@@ -40,7 +40,7 @@ class TrialRecord:
 class SweepRecord:
     """A sweep and its trials, the best first.
 
-    `importance` is what mattered among `importance_of` finished trials; `command` and
+    `importance` are shares of variance among `importance_of` finished trials; `command` and
     `training`, the fields of a TrainRequest, train exactly the best trial.
     """
 

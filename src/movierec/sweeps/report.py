@@ -1,4 +1,4 @@
-"""What is known of sweeps: their trials, the best first, and what mattered."""
+"""Records of sweeps, their best trials first, and the importance of hyperparameters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ __all__ = [
     "IMPORTANCE",
     "IMPORTANT_FROM",
     "ImportanceKeeper",
-    "delete_sweep",
     "keep_importance",
     "sweep_record",
     "sweep_records",
@@ -30,16 +29,14 @@ __all__ = [
 
 IMPORTANT_FROM = 10  # with fewer finished trials a forest would explain noise
 IMPORTANCE = "importance"  # the study's attribute with the shares, and of how many trials
-_REST = 30.0  # for each second it takes, so many pass before it is told again
-
-
+_REST = 30.0  # for each second it takes, so many pass before it is computed again
 _ORDER: tuple[TrialState, ...] = ("done", "pruned", "failed", "stopped", "running")
 
 
 def sweep_record(settings: Settings, name: str, *, importance: bool = False) -> SweepRecord:
-    """Return a sweep with its trials, and what mattered as far as that is stored.
+    """Return a sweep with its trials, and the importance as far as that is stored.
 
-    With `importance` what is not stored, of a sweep that was stopped, is told anew, which takes
+    With `importance` what is not stored, of a sweep that was stopped, is computed, which takes
     seconds.
 
     Raises:
@@ -63,24 +60,14 @@ def sweep_records(settings: Settings) -> list[SweepRecord]:
     return [sweep_record(settings, name) for name in SweepStore(settings).names()]
 
 
-def delete_sweep(settings: Settings, name: str) -> None:
-    """Forget a sweep.
-
-    Raises:
-        NotFoundError: there is no sweep of this name.
-        StoreError: a process works on it.
-
-    """
-    SweepStore(settings).delete(name)
-
-
 def _record(name: str, attributes: Mapping[str, Any], trials: list[TrialRecord]) -> SweepRecord:
     facts = attributes[FACTS]
     training = TrainRequest(**facts["request"]["training"])
     direction = DIRECTIONS[facts["metric"]]
     sign = 1.0 if direction == "minimize" else -1.0
-    ordered = tuple(sorted(trials, key=lambda trial: _place(trial, sign)))
+    ordered = tuple(sorted(trials, key=lambda trial: _order(trial, sign)))
     best, kept = best_of(ordered), attributes.get(IMPORTANCE, {})
+    command, fields = (None, None) if best is None else _retraining(training, best)
     return SweepRecord(
         name=name,
         preset=training.preset,
@@ -95,31 +82,31 @@ def _record(name: str, attributes: Mapping[str, Any], trials: list[TrialRecord])
         importance=kept.get("shares"),
         importance_of=kept.get("trials", 0),
         created_at=datetime.fromisoformat(facts["created_at"]),
-        command=None
-        if best is None
-        else train_command(training, best.hyperparameters, best.params),
-        training=None if best is None else _best(training, best),
+        command=command,
+        training=fields,
     )
 
 
-def _best(training: TrainRequest, best: TrialRecord) -> dict[str, Any]:
-    found = best_training(training, best.hyperparameters, best.params)
-    return found.model_dump(mode="json")
+def _retraining(training: TrainRequest, best: TrialRecord) -> tuple[str, dict[str, Any]]:
+    """Return the command that trains the best trial, and the fields of its request."""
+    request = best_training(training, best.hyperparameters, best.params)
+    command = train_command(training, best.hyperparameters, best.params)
+    return command, request.model_dump(mode="json")
 
 
-def _place(trial: TrialRecord, sign: float) -> tuple[int, float, int]:
+def _order(trial: TrialRecord, sign: float) -> tuple[int, float, int]:
     value = math.inf if trial.value is None else sign * trial.value
     return _ORDER.index(trial.state), value, trial.number
 
 
 class ImportanceKeeper:
-    """A callback of a study that keeps what mattered, at the price of some hundredths of it."""
+    """A callback of a study that stores the importance, within about 3 % of the study's time."""
 
     def __init__(self) -> None:
         self._due = 0.0
 
     def __call__(self, study: optuna.Study, _trial: FrozenTrial) -> None:
-        """Tell anew what mattered, if that was long enough ago."""
+        """Compute the importance again if the last time was long enough ago."""
         started = time.monotonic()
         if started >= self._due:
             keep_importance(study)

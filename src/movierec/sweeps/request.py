@@ -1,4 +1,4 @@
-"""What a sweep is asked to do, as plain data, and why it cannot be done."""
+"""The request of a sweep as plain data, and its checks."""
 
 from __future__ import annotations
 
@@ -111,19 +111,19 @@ class SweepRequest(BaseModel):
 
 def _require_a_point(training: TrainRequest, space: Mapping[str, Dimension]) -> None:
     """Refuse a space none of whose points the model allows, with what it says of the first."""
-    refused: HyperparameterError | None = None
+    first: HyperparameterError | None = None
     for values in _points(space):
         merged = {**training.hyperparameters, **values}
         try:
             full_hyperparameters(training.model_copy(update={"hyperparameters": merged}))
         except HyperparameterError as error:
-            refused = refused or error
+            first = first or error
         else:
             return
-    if refused is not None:
+    if first is not None:
         raise HyperparameterError(
-            f"No combination can be trained: {refused.message}", hint=refused.hint
-        ) from refused
+            f"No combination can be trained: {first.message}", hint=first.hint
+        ) from first
 
 
 def _points(space: Mapping[str, Dimension]) -> list[dict[str, Any]]:

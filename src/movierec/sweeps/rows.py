@@ -1,8 +1,8 @@
-"""Trials read from the rows that Optuna keeps of them.
+"""Trials read from Optuna's tables.
 
 Optuna's own reading takes half a second for 200 trials of 64 epochs, because it also builds
-every epoch of every trial; a page that polls has a hundredth of that. A test holds the two
-against each other.
+every epoch of every trial, and a storage kept open to save that returns the trials of a deleted
+sweep for a new one (docs/LOG.md, 2026-12-01). A test compares both ways of reading.
 """
 
 from __future__ import annotations

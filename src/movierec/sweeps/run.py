@@ -63,8 +63,8 @@ def sweep(
         TrainingError: a trial failed for a reason that the others share.
 
     """
-    tell = on_progress or silent
-    tell("loading the data", 0.0)
+    report = on_progress or silent
+    report("loading the data", 0.0)
     request = named(request.complete(), settings)
     training = training or prepare(request.training, settings)
     store, name = SweepStore(settings), str(request.name)
@@ -76,7 +76,7 @@ def sweep(
             _enqueue(study, request)
             objective = Objective(
                 request, *without_test(training.dataset, training.split), training.options, hooks,
-                _Teller(study, request, tell, missing),
+                _SweepProgress(study, request, report, missing),
             )  # fmt: skip
             search(study, objective, missing, ImportanceKeeper())
             keep_importance(study)
@@ -129,23 +129,23 @@ def _was_interrupted(trial: FrozenTrial) -> bool:
     return left and "retry_of" not in trial.user_attrs
 
 
-class _Teller:
-    """Says how far a sweep is; `missing` trials are left of those that were asked for."""
+class _SweepProgress:
+    """Reports how far a sweep is; `missing` trials are left of the requested ones."""
 
     def __init__(
-        self, study: optuna.Study, request: SweepRequest, tell: Progress, missing: int
+        self, study: optuna.Study, request: SweepRequest, report: Progress, missing: int
     ) -> None:
-        self.study, self.request, self.tell = study, request, tell
+        self.study, self.request, self.report = study, request, report
         first = sum(trial.state.is_finished() for trial in study.trials)
         self.before = first - (request.trials - missing)
         self.done = 0.0  # of trials at the same time the one that is furthest counts
 
     def __call__(self, number: int, stage: str, share: float) -> None:
-        """Tell of the trial of this number; `share` of it is done."""
+        """Report a trial by its number; `share` of it is done."""
         turn, total = number - self.before, self.request.trials
-        words = (f"trial {turn + 1} of {total}", stage, self._best())
+        parts = (f"trial {turn + 1} of {total}", stage, self._best())
         self.done = max(self.done, min(1.0, (turn + share) / total))
-        self.tell(", ".join(filter(None, words)), self.done)
+        self.report(", ".join(filter(None, parts)), self.done)
 
     def _best(self) -> str:
         try:

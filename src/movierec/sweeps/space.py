@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from movierec.errors import HyperparameterError, validation_message
+from movierec.errors import HyperparameterError
 from movierec.models.factory import BASELINES
-from movierec.models.fields import search_range
+from movierec.models.fields import search_range, validation_message
 from movierec.models.graphsage.hyperparameters import PRESETS
 from movierec.workflows.requests import hyperparameter_fields
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _PLAIN = ConfigDict(frozen=True, extra="forbid")
-_SAYS = "Write it as --search NAME, NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,C."
+_HINT = "Write it as --search NAME, NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,C."
 
 # What a preset is searched for unless it is told; a baseline, for all it has a range of.
 DEFAULT_SEARCH: Mapping[str, Sequence[str]] = {
@@ -188,7 +188,7 @@ def _usual_dimension(name: str, field: FieldInfo) -> Dimension:
         return Choices(values=(False, True))
     if get_origin(kind) is Literal:
         return Choices(values=get_args(kind))
-    raise HyperparameterError(f"{name} has no usual range to search.", hint=_SAYS)
+    raise HyperparameterError(f"{name} has no usual range to search.", hint=_HINT)
 
 
 def _read(field: FieldInfo, values: str) -> Dimension:
@@ -238,4 +238,4 @@ def _require_allowed(name: str, field: FieldInfo, value: Any) -> None:
 
 
 def _unusable(name: str, values: str, cause: str) -> HyperparameterError:
-    return HyperparameterError(f"{name} = {values} cannot be searched: {cause}.", hint=_SAYS)
+    return HyperparameterError(f"{name} = {values} cannot be searched: {cause}.", hint=_HINT)

@@ -1,4 +1,4 @@
-"""Where sweeps are kept: one SQLite file, one process at a time per sweep."""
+"""The store of sweeps: one SQLite file, one process at a time per sweep."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from movierec.sweeps.rows import count_trials, read_trials
 
 __all__ = ["FACTS", "SweepStore"]
 
-FACTS = "movierec"  # the study's attribute with everything Optuna does not know of the sweep
+FACTS = "movierec"  # the study's attribute with the facts that Optuna does not have
 BUSY_SECONDS = 15.0
-LOCK_SECONDS = 2.0  # somebody who only looks whether a sweep is worked on holds it for a moment
+LOCK_SECONDS = 2.0  # `is_worked_on` takes the lock for a moment
 _ATTRIBUTES = """
 SELECT studies.study_id, key, value_json FROM studies
 JOIN study_user_attributes ON study_user_attributes.study_id = studies.study_id
@@ -58,7 +58,7 @@ class SweepStore:
             return [name for (name,) in connection.execute(_NAMES, (FACTS,))]
 
     def facts(self, name: str) -> dict[str, Any]:
-        """Return everything Optuna does not know of a sweep.
+        """Return the facts of a sweep that Optuna does not have.
 
         Raises:
             NotFoundError: there is no sweep of this name.
@@ -90,7 +90,7 @@ class SweepStore:
             return count_trials(connection, study_id)
 
     def create(self, name: str, direction: Direction, facts: dict[str, Any]) -> None:
-        """Add a sweep with its facts; whoever does works on it.
+        """Add a sweep with its facts.
 
         Raises:
             StoreError: there is one of this name, or the file cannot be written.
@@ -187,7 +187,7 @@ class SweepStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """Open the file to look into it, past Optuna; None while there are no sweeps in it."""
+        """Open the file for reading without Optuna; None while it has no sweeps."""
         if not self.path.exists():
             yield None
             return

@@ -17,6 +17,7 @@ from movierec.data.formats.detect import ColumnChoice, read_raw
 from movierec.data.formats.raw import RawData, RawTable
 from movierec.data.formats.tables import read_own
 from movierec.data.sources.obtain import fetch_data_set
+from movierec.data.staging import staging_folder
 from movierec.data.validation.checks import gathered
 from movierec.data.validation.report import ImportReport
 from movierec.data.validation.rows import LAYOUT, Staging, checked_rows
@@ -24,7 +25,6 @@ from movierec.errors import DataError, FormatError, NotFoundError
 from movierec.progress import Progress, part_of, silent
 from movierec.settings import Settings
 from movierec.store import DatasetRecord, Store, open_store
-from movierec.store.stagings import staging_folder
 
 if TYPE_CHECKING:
     from movierec.inference.version import LoadedVersion

@@ -116,7 +116,7 @@ def _datasets(store: Store) -> Iterator[Finding]:
 def _versions(registry: Registry) -> Iterator[Finding]:
     for repair in registry.reconcile():
         yield Finding("version", "note", repair)
-    records = registry.list()
+    records = registry.summaries()
     for record in records:
         if registry.is_here(record.name):
             yield _version(record, registry.verify(record.name))
@@ -141,12 +141,12 @@ def _artifacts(settings: Settings) -> Iterator[Finding]:
         registry = Registry(settings, store)
         if registry.location is None:
             return
-        there, place = registry.whole_there(), registry.location
+        there, place = registry.shared.whole_there(), registry.location
         yield Finding("artifacts", "ok", f"{place}: {len(there)} versions")
-        for name in registry.waiting():
+        for name in registry.shared.waiting():
             hint = f"Push it: `movierec versions push {name}`."
             yield Finding("artifacts", "note", f"{name} is on this machine alone", hint)
-        for record in registry.list():
+        for record in registry.summaries():
             if not registry.is_here(record.name):
                 problems = [] if record.name in there else [f"It is neither here nor in {place}."]
                 yield _version(record, problems)

@@ -115,7 +115,7 @@ def promote(
     if gate.can_be_overridden and not gate.passed and not reason:
         raise _refusal(gate)
     checks = [asdict(check) for check in gate.checks]
-    return registry.promote(
+    return registry.promotion.promote(
         gate.version, who=who, reason=reason, checks=checks, replaces=[gate.current]
     )
 

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from html import escape
+from html import unescape
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_every_way_out_gives_the_numbers_of_metadata(trained: Settings, tmp_path
             None if value != value else value
         )
     html = report.read_text()
-    assert escape(found.pairs[B].sentence) in html
+    assert found.pairs[B].sentence in unescape(html)
     assert value_text("rmse", found.values[A]["rmse"]) in html
     assert sorted(path.name for path in report.parent.iterdir()) == ["report.html", "table.csv"]
 
@@ -67,7 +67,7 @@ def test_the_table_has_values_changes_and_intervals(trained):
 
 def test_the_baseline_is_the_current_version_unless_named(trained):
     with open_store(trained) as store:
-        Registry(trained, store).promote(B)
+        Registry(trained, store).promotion.promote(B)
     assert movierec(trained, "compare", A, B, "--json").facts["baseline"] == B
     assert movierec(trained, "compare", "current", A, "--json").facts["versions"] == [B, A]
     named = movierec(trained, "compare", A, B, "--baseline", A, "--json").facts

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from movierec.data.formats import text
+from movierec.data.staging import KEPT_SECONDS, staging_folder
 from movierec.errors import DataError, FormatError
 from movierec.settings import Settings
 from movierec.store import bulk, open_store
-from movierec.store.stagings import KEPT_SECONDS, staging_folder
 from movierec.workflows import data
 from movierec.workflows.data import ImportOutcome, import_data
 from tests.support.data_files import write

@@ -24,10 +24,10 @@ from movierec.jobs import cancel, resume, submit_train
 from movierec.jobs.causes import advice
 from movierec.jobs.execute import execute
 from movierec.jobs.foreground import queue_train, take_up, train_run
+from movierec.processes import is_alive
 from movierec.registry import Registry, VersionDraft
 from movierec.settings import Settings
 from movierec.store import RunRecord, VersionRecord, engine, open_store
-from movierec.store.processes import is_alive
 from movierec.store.tables import RunRow
 from movierec.training.callbacks import EpochResult, Plan
 from movierec.training.checkpoint import read_checkpoint, save_tensors

@@ -16,9 +16,9 @@ import pytest
 
 from movierec.jobs import cancel, resume, submit, submit_import, submit_sweep
 from movierec.jobs.foreground import queue_train, train_run
+from movierec.processes import own_mark
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.store.processes import own_mark
 from movierec.workflows.requests import TrainRequest
 from tests.integration.jobs.test_process import assert_same_version, ended, has_epochs, wait_for
 from tests.integration.jobs.test_worker import LONG, PATIENCE, claimed_by_many, queue, worker

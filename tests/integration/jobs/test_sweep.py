@@ -20,8 +20,9 @@ from movierec.jobs.foreground import queue_sweep, sweep_run, take_up
 from movierec.settings import Settings
 from movierec.store import RunRecord
 from movierec.sweeps.records import SweepRecord
-from movierec.sweeps.report import delete_sweep, sweep_record, sweep_records
+from movierec.sweeps.report import sweep_record, sweep_records
 from movierec.sweeps.request import SweepRequest
+from movierec.sweeps.storage import SweepStore
 from tests.integration.jobs.test_process import PATIENCE, ended, wait_for
 from tests.support.project import (
     end_processes,
@@ -167,7 +168,7 @@ def test_a_sweep_deleted_before_its_run_goes_on_begins_anew(project, calm_torch)
     run = queue_sweep(project, short(name="gone", trials=3))
     with pytest.raises(KeyboardInterrupt):
         sweep_run(project, run.id, hooks=[Interrupting(2)])
-    delete_sweep(project, "gone")
+    SweepStore(project).delete("gone")
     assert sweep_run(project, run.id).counts == {"done": 3}
 
 

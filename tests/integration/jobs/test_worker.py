@@ -19,9 +19,9 @@ from movierec.jobs import cancel, clone, ensure_worker, resume, submit_train
 from movierec.jobs.foreground import queue_train, train_run
 from movierec.jobs.retention import drop_old_checkpoints
 from movierec.jobs.worker import Worker
+from movierec.processes import is_alive
 from movierec.settings import Settings
 from movierec.store import ACTIVE_STATES, RunRecord, open_store
-from movierec.store.processes import is_alive
 from movierec.store.queue import QueueStore
 from movierec.workflows.requests import TrainRequest
 from tests.integration.jobs.test_process import assert_same_version, has_epochs, wait_for

@@ -157,8 +157,8 @@ def _settled(settings: Settings) -> list[str]:
 
 def _make_free(registry: Registry, name: str) -> None:
     """Delete a version that the next attempt shall not stumble over."""
-    registry._versions.set_current(None)
-    (registry._root / "current").unlink(missing_ok=True)
+    registry._folder.versions.set_current(None)
+    (registry._folder.root / "current").unlink(missing_ok=True)
     registry.delete(name, now=True)
 
 

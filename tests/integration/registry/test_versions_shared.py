@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from movierec.errors import ArtifactError, MovierecError, SettingsError
+from movierec.folders import locked
 from movierec.registry import Registry
 from movierec.registry.archive.pack import export_archive, import_archive
 from movierec.registry.files import problems_of
-from movierec.registry.locking import KEEPING, locked
 from movierec.registry.names import is_name
+from movierec.registry.shared.reconcile import PUSHING
 from movierec.settings import Settings
 from movierec.store import open_store
 from movierec.store.versions import VersionStore
@@ -92,8 +93,8 @@ def change(path: Path) -> None:
 def test_what_one_machine_keeps_another_has(machines):
     a, b = machines
     record = a.registry.save(DRAFT)
-    assert a.registry.whole_there() == {"v1.0.0"}
-    assert a.registry.waiting() == []
+    assert a.registry.shared.whole_there() == {"v1.0.0"}
+    assert a.registry.shared.waiting() == []
     assert b.registry.get() == record
     assert b.registry.verify() == []
     assert list(b.models.iterdir()) == []  # nothing is fetched before somebody needs it
@@ -102,7 +103,7 @@ def test_what_one_machine_keeps_another_has(machines):
     assert tree(b.models / "v1.0.0") == tree(a.models / "v1.0.0")
     assert problems_of(b.models / "v1.0.0") == []
     assert b.registry.file("v1.0.0", "per_user.parquet").read_bytes() == b"rows"
-    assert b.registry.waiting() == []
+    assert b.registry.shared.waiting() == []
     assert (a.registry.reconcile(), b.registry.reconcile()) == ([], [b_follows("v1.0.0")])
     assert (a.registry.reconcile(), b.registry.reconcile()) == ([], [])
 
@@ -115,18 +116,20 @@ def test_current_moves_for_all_machines(machines):
     a, b = machines
     a.registry.save(DRAFT)
     assert b.registry.save(DRAFT).name == "v1.1.0"
-    moved = b.registry.promote("v1.1.0", who="eve", reason="better", checks=[{"name": "x"}])
+    moved = b.registry.promotion.promote(
+        "v1.1.0", who="eve", reason="better", checks=[{"name": "x"}]
+    )
     assert moved.is_current
     assert a.registry.get().name == "v1.1.0"
     assert (a.current, b.current) == ("v1.0.0", "v1.1.0")
-    a.registry.follow()
+    a.registry.shared.follow()
     assert a.current == "v1.1.0"
     assert problems_of(a.models / "v1.1.0") == []
-    (move, _) = a.registry.history()
+    (move, _) = a.registry.promotion.history()
     assert (move.who, move.reason, move.checks) == ("eve", "better", ({"name": "x"},))
-    assert a.registry.rollback().name == "v1.0.0"
-    assert [m.how for m in b.registry.history()] == ["rolled back", "promoted", "saved"]
-    b.registry.follow()
+    assert a.registry.promotion.rollback().name == "v1.0.0"
+    assert [m.how for m in b.registry.promotion.history()] == ["rolled back", "promoted", "saved"]
+    b.registry.shared.follow()
     assert b.current == "v1.0.0"
 
 
@@ -134,19 +137,19 @@ def test_current_is_not_moved_over_what_another_machine_did(pair):
     a, b = pair
     for _ in range(3):
         a.registry.save(DRAFT)
-    b.registry.promote("v1.1.0", replaces=["v1.0.0"])
-    for put_in_place in (a.registry.promote, a.store.versions.set_current):
+    b.registry.promotion.promote("v1.1.0", replaces=["v1.0.0"])
+    for put_in_place in (a.registry.promotion.promote, a.store.versions.set_current):
         with pytest.raises(MovierecError, match=r"Meanwhile v1\.1\.0 became current"):
             put_in_place("v1.2.0", replaces=["v1.0.0"])
     assert a.registry.get().name == "v1.1.0"
-    assert a.registry.promote("v1.2.0", replaces=["v1.0.0", "v1.1.0"]).is_current
+    assert a.registry.promotion.promote("v1.2.0", replaces=["v1.0.0", "v1.1.0"]).is_current
 
 
 def test_trash_and_deletion_reach_all_machines(machines):
     a, b = machines
     for _ in range(2):
         a.registry.save(DRAFT)
-    b.registry.pull("v1.1.0")
+    b.registry.shared.pull("v1.1.0")
     a.registry.tag("v1.1.0", ["kept"])
     b.registry.delete("v1.1.0")
     assert a.names() == ["v1.0.0"]
@@ -160,7 +163,7 @@ def test_trash_and_deletion_reach_all_machines(machines):
     assert a.registry.reconcile() == [
         "Removed this machine's copy of v1.1.0, which was deleted on another machine."
     ]
-    assert a.registry.whole_there() == {"v1.0.0"}
+    assert a.registry.shared.whole_there() == {"v1.0.0"}
     assert {path.name for path in a.models.iterdir() if is_name(path.name)} == {"v1.0.0"}
     with pytest.raises(ArtifactError, match="is the current one"):
         b.registry.delete("v1.0.0", now=True)
@@ -174,7 +177,7 @@ def test_one_without_files_here_is_restored_and_deleted_there(machines):
     b.registry.restore("v1.1.0")
     assert b.registry.verify("v1.1.0") == []
     b.registry.delete("v1.1.0", now=True)
-    assert b.registry.whole_there() == {"v1.0.0"}
+    assert b.registry.shared.whole_there() == {"v1.0.0"}
     assert a.names() == ["v1.0.0"]
 
 
@@ -191,9 +194,9 @@ def test_no_name_is_given_twice(tmp_path, folder, database_url):
     assert together(3, save_some, shared, str(tmp_path)) == [0, 0, 0]
     with machine(tmp_path, "b", folder, database_url) as b:
         assert len(b.names()) == 9
-        assert b.registry.whole_there() == {*b.names()}
+        assert b.registry.shared.whole_there() == {*b.names()}
         for name in b.names():
-            b.registry.pull(name)
+            b.registry.shared.pull(name)
             assert b.registry.verify(name) == []
         assert len([record for record in b.registry.list() if record.is_current]) == 1
 
@@ -206,7 +209,7 @@ def test_a_place_that_is_away_loses_nothing(tmp_path, s3, bucket, caplog):
             kept = a.registry.save(dataclasses.replace(DRAFT, make_current=True))
             assert not kept.is_current  # the others could not have it
             assert problems_of(a.models / "v1.1.0") == []
-            assert a.registry.waiting() == ["v1.1.0"]
+            assert a.registry.shared.waiting() == ["v1.1.0"]
             assert "version=v1.1.0 stays on this machine" in caplog.text
             for asked in (lambda: b.registry.path("v1.0.0"),
                           lambda: a.registry.delete("v1.1.0", now=True)):  # fmt: skip
@@ -219,9 +222,9 @@ def test_a_place_that_is_away_loses_nothing(tmp_path, s3, bucket, caplog):
             s3.start()
         with pytest.raises(ArtifactError, match=r"v1\.1\.0 is not in s3://.*versions push v1\.1"):
             b.registry.path("v1.1.0")
-        assert a.registry.push() == ["v1.1.0"]
-        assert a.registry.push() == []
-        assert b.registry.promote("v1.1.0").is_current
+        assert a.registry.shared.push() == ["v1.1.0"]
+        assert a.registry.shared.push() == []
+        assert b.registry.promotion.promote("v1.1.0").is_current
 
 
 def test_a_full_disk_there_keeps_the_version_here(tmp_path):
@@ -230,13 +233,13 @@ def test_a_full_disk_there_keeps_the_version_here(tmp_path):
         with machine(tmp_path, "a", url) as a, machine(tmp_path, "b", url) as b:
             disk.fill(left=12_000)
             a.registry.save(DRAFT)
-            assert a.registry.waiting() == ["v1.0.0"]
+            assert a.registry.shared.waiting() == ["v1.0.0"]
             with pytest.raises(ArtifactError, match=r"No space left.*nothing was lost"):
-                a.registry.push()
+                a.registry.shared.push()
             with pytest.raises(ArtifactError, match=r"is not in file://"):
                 b.registry.path("v1.0.0")
             disk.make_space()
-            assert a.registry.push() == ["v1.0.0"]
+            assert a.registry.shared.push() == ["v1.0.0"]
             assert b.registry.verify("v1.0.0") == []
             assert b.registry.path("v1.0.0").is_dir()
 
@@ -275,7 +278,7 @@ def test_what_was_changed_there_is_refused(tmp_path, pair, name, damage, said):
     with pytest.raises(ArtifactError, match=said):
         b.registry.path("v1.0.0")
     assert [path for path in b.models.iterdir() if path.is_dir()] == []
-    assert a.registry.push(["v1.0.0"]) == ["v1.0.0"]  # whose copy is whole mends it
+    assert a.registry.shared.push(["v1.0.0"]) == ["v1.0.0"]  # whose copy is whole mends it
     assert problems_of(b.registry.path("v1.0.0")) == []
 
 
@@ -289,9 +292,9 @@ def test_other_metadata_there_is_refused_and_left_alone(tmp_path, pair):
     ):
         b.registry.path("v1.0.0")
     with pytest.raises(ArtifactError, match=r"has another version v1\.0\.0; it was left alone"):
-        a.registry.push(["v1.0.0"])
+        a.registry.shared.push(["v1.0.0"])
     shutil.rmtree(path.parent)
-    a.registry.push(["v1.0.0"])
+    a.registry.shared.push(["v1.0.0"])
     assert problems_of(b.registry.path("v1.0.0")) == []
 
 
@@ -305,7 +308,7 @@ def test_a_place_is_checked_without_fetching(tmp_path, pair):
     (found,) = b.registry.verify("v1.0.0")
     assert "per_user.parquet is missing in file://" in found
     with pytest.raises(ArtifactError, match=r"per_user\.parquet"):
-        b.registry.promote("v1.0.0")
+        b.registry.promotion.promote("v1.0.0")
     assert a.registry.verify("v1.0.0") == []  # it has a copy
 
 
@@ -315,7 +318,7 @@ def test_a_damaged_copy_is_fetched_again(pair):
     for name in ("graphsage_model.pth", "metadata.json"):
         (b.registry.path("v1.0.0") / name).write_bytes(b"{")
         assert b.registry.verify("v1.0.0") != []
-        b.registry.pull("v1.0.0")
+        b.registry.shared.pull("v1.0.0")
         assert b.registry.verify("v1.0.0") == []
     (b.models / "v1.0.0" / "metadata.json").write_bytes(b"{")
     with pytest.raises(ArtifactError, match=r"damaged.*Fetch it again: `movierec versions pull"):
@@ -333,12 +336,12 @@ def test_a_machine_that_joins_keeps_its_own_versions(tmp_path, folder):
     before = tree(own.models_path / "v1.0.0")
     with machine(tmp_path, "b", folder) as b:
         assert b.registry.reconcile() == ["Took up v1.1.0, which lay here and was not listed."]
-        assert b.registry.waiting() == ["v1.0.0", "v1.1.0"]
+        assert b.registry.shared.waiting() == ["v1.0.0", "v1.1.0"]
         with pytest.raises(ArtifactError, match=r"is not the version v1\.0\.0.*Move that folder"):
             b.registry.path("v1.0.0")
         with pytest.raises(ArtifactError, match=r"has another version v1\.0\.0; it was left"):
-            b.registry.push(["v1.0.0"])
-        assert b.registry.push(["v1.1.0"]) == ["v1.1.0"]
+            b.registry.shared.push(["v1.0.0"])
+        assert b.registry.shared.push(["v1.1.0"]) == ["v1.1.0"]
         b.registry.reconcile()
         assert tree(b.models / "v1.0.0") == before
     with machine(tmp_path, "a", folder) as a:
@@ -351,9 +354,9 @@ def test_another_database_in_the_same_place_is_noticed(tmp_path, folder):
         with machine(tmp_path, name, folder, f"sqlite:///{tmp_path / code}") as one:
             one.registry.save(dataclasses.replace(DRAFT, preset=name))
     with machine(tmp_path, "b", folder, f"sqlite:///{tmp_path / 'other.db'}") as b:
-        assert b.registry.waiting() == ["v1.0.0"]
+        assert b.registry.shared.waiting() == ["v1.0.0"]
         with pytest.raises(ArtifactError, match=r"another version v1\.0\.0.*a place of its own"):
-            b.registry.push()
+            b.registry.shared.push()
         assert problems_of(b.models / "v1.0.0") == []
     with machine(tmp_path, "a", folder, f"sqlite:///{tmp_path / 'one.db'}") as a:
         shutil.rmtree(a.models / "v1.0.0")
@@ -375,7 +378,7 @@ def test_what_is_being_kept_is_taken_up_by_its_keeper_alone(pair, tmp_path):
     with machine(tmp_path, "c", a.settings.artifacts_url, f"sqlite:///{tmp_path / 'c.db'}") as c:
         c.registry.save(DRAFT)
         shutil.copytree(c.models / "v1.0.0", a.models / "v1.0.0")
-    with locked(a.models, "pushing a version", file=KEEPING):
+    with locked(a.models, "pushing a version", file=PUSHING):
         assert a.registry.reconcile() == []
     assert a.registry.reconcile() == ["Took up v1.0.0, which lay here and was not listed."]
 
@@ -400,10 +403,10 @@ def test_a_version_of_before_is_pushed_when_it_is_promoted(tmp_path, folder):
             alone.registry.save(DRAFT)
     with machine(tmp_path, "a", folder) as a, machine(tmp_path, "b", folder) as b:
         assert a.registry.reconcile() == []
-        assert a.registry.waiting() == ["v1.0.0", "v1.1.0"]
-        a.registry.promote("v1.1.0")
+        assert a.registry.shared.waiting() == ["v1.0.0", "v1.1.0"]
+        a.registry.promotion.promote("v1.1.0")
         assert problems_of(b.registry.path("current")) == []
-        assert a.registry.push() == ["v1.0.0"]
+        assert a.registry.shared.push() == ["v1.0.0"]
 
 
 @pytest.mark.parametrize(
@@ -420,7 +423,7 @@ def test_a_place_that_cannot_be_used(tmp_path, bucket, url, said):
         a.registry.save(DRAFT)
         assert problems_of(a.models / "v1.0.0") == []
         with pytest.raises(ArtifactError, match=said):
-            a.registry.push()
+            a.registry.shared.push()
 
 
 def test_without_credentials_it_says_which(tmp_path, bucket, monkeypatch):
@@ -433,7 +436,7 @@ def test_without_credentials_it_says_which(tmp_path, bucket, monkeypatch):
         with machine(tmp_path, "a", bucket) as a:
             a.registry.save(DRAFT)
             with pytest.raises(ArtifactError, match="AWS_ACCESS_KEY_ID"):
-                a.registry.push()
+                a.registry.shared.push()
     finally:
         S3FileSystem.clear_instance_cache()
 
@@ -444,7 +447,7 @@ def test_without_s3fs_it_says_what_installs_it(tmp_path, monkeypatch):
     with machine(tmp_path, "a", "s3://bucket/x") as a:
         a.registry.save(DRAFT)
         with pytest.raises(ArtifactError, match="make s3"):
-            a.registry.push()
+            a.registry.shared.push()
 
 
 @pytest.mark.parametrize("url", ["/mnt/models", "models", "s3:bucket"])
@@ -465,11 +468,9 @@ def test_without_a_place_nothing_is_pushed(settings):
     with open_store(settings) as store:
         registry = Registry(settings, store)
         registry.save(DRAFT)
-        registry.follow()
-        assert (registry.location, registry.waiting()) == (None, [])
-        for asked in (registry.push, lambda: registry.pull("v1.0.0"), registry.whole_there):
-            with pytest.raises(SettingsError, match="MOVIEREC_ARTIFACTS_URL is not set"):
-                asked()
+        assert registry.location is None
+        with pytest.raises(SettingsError, match="MOVIEREC_ARTIFACTS_URL is not set"):
+            registry.shared  # noqa: B018
 
 
 def test_a_password_in_the_url_is_shown_nowhere(tmp_path):
@@ -477,7 +478,7 @@ def test_a_password_in_the_url_is_shown_nowhere(tmp_path):
         assert a.registry.location == "sftp://host.example/models"
         a.registry.save(DRAFT)
         with pytest.raises(ArtifactError) as refused:
-            a.registry.push()
+            a.registry.shared.push()
         assert "secret" not in str(refused.value)
 
 
@@ -489,7 +490,7 @@ def act(folder: str, url: str, what: str) -> None:
         elif what == "delete":
             a.registry.delete("v1.1.0", now=True)
         else:
-            a.registry.pull("v1.1.0")
+            a.registry.shared.pull("v1.1.0")
 
 
 @pytest.mark.parametrize("what", ["save", "delete", "pull"])
@@ -532,7 +533,7 @@ def test_killed_beside_the_database(tmp_path, pair, folder, what, moment):
     a, b = pair
     for _ in range(2):
         b.registry.save(DRAFT)
-    a.registry.pull("v1.1.0")
+    a.registry.shared.pull("v1.1.0")
     code = killed_after(60, act_and_die, str(tmp_path), folder, what, moment)
     assert code == -signal.SIGKILL
     look(a, b)
@@ -546,14 +547,14 @@ def look(a: Machine, b: Machine) -> None:
         for path in each.models.glob("v*"):
             assert problems_of(path) == []
     a.registry.reconcile()
-    a.registry.push()
+    a.registry.shared.push()
     b.registry.reconcile()
-    assert a.registry.whole_there() == {*b.names()} == {*a.names()}
+    assert a.registry.shared.whole_there() == {*b.names()} == {*a.names()}
     for name in b.names():
         assert problems_of(b.registry.path(name)) == []
         assert problems_of(a.registry.path(name)) == []
     for each in (a, b):
-        each.registry.follow()
+        each.registry.shared.follow()
         assert each.current == each.registry.get().name
         assert each.registry.reconcile() == []
 
@@ -568,7 +569,7 @@ def push_and_die(folder: str, url: str, environment: dict[str, str]) -> None:
             if next(done) == len(DRAFT.files) + len(DRAFT.arrays):
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        a.registry.push(["v1.0.0"], tell)
+        a.registry.shared.push(["v1.0.0"], tell)
 
 
 def test_killed_in_a_push_half_a_version_counts_as_none(tmp_path, bucket):
@@ -577,8 +578,8 @@ def test_killed_in_a_push_half_a_version_counts_as_none(tmp_path, bucket):
     keys = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     assert killed_after(60, push_and_die, str(tmp_path), bucket, keys) == -signal.SIGKILL
     with machine(tmp_path, "a", bucket) as a, machine(tmp_path, "b", bucket) as b:
-        assert a.registry.whole_there() == set()
+        assert a.registry.shared.whole_there() == set()
         with pytest.raises(ArtifactError, match="is not in s3"):
             b.registry.path("v1.0.0")
-        assert a.registry.push() == ["v1.0.0"]
+        assert a.registry.shared.push() == ["v1.0.0"]
         assert problems_of(b.registry.path("v1.0.0")) == []

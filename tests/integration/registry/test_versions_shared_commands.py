@@ -120,7 +120,7 @@ def test_a_worker_pushes_what_waits(place):
     pushing.join(60)
     assert problems_of(place / "mounted" / "v1.2.0") == []
     with open_store(a) as store:
-        assert Registry(a, store).waiting() == []
+        assert Registry(a, store).shared.waiting() == []
 
 
 def test_a_page_compares_as_soon_as_the_place_is_back(place, b):

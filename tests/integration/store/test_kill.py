@@ -17,8 +17,8 @@ from sqlalchemy import text
 from movierec.data.dataset import fingerprint_of
 from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
-from movierec.registry.alias import read_alias
 from movierec.registry.files import problems_of
+from movierec.registry.folder import read_alias
 from movierec.registry.names import is_name
 from movierec.settings import Settings
 from movierec.store import open_store
@@ -59,7 +59,7 @@ def save_as_current(home: Path) -> None:
 
 def promote(home: Path) -> None:
     with open_store(settings_in(home)) as store:
-        Registry(settings_in(home), store).promote("v1.1.0")
+        Registry(settings_in(home), store).promotion.promote("v1.1.0")
 
 
 def delete(home: Path) -> None:
@@ -84,7 +84,7 @@ def empty_trash(home: Path) -> None:
 
 def roll_back(home: Path) -> None:
     with open_store(settings_in(home)) as store:
-        Registry(settings_in(home), store).rollback(reason="it was better")
+        Registry(settings_in(home), store).promotion.rollback(reason="it was better")
 
 
 def reconcile(home: Path) -> None:
@@ -119,7 +119,7 @@ def save_for_ever(settings: Settings) -> None:
             for record in registry.trash()[2:]:
                 registry.restore(record.name)
             if old:
-                registry.promote(old[0].name)
+                registry.promotion.promote(old[0].name)
 
 
 def import_for_ever(settings: Settings) -> None:

@@ -95,7 +95,7 @@ def test_a_version_that_loses_nothing_becomes_current(registry):
     assert gate.checks[3].detail.endswith(": better for sure.")
     assert gate.checks[4].detail.endswith(": no sure difference.")
     assert promote(registry, better.name).is_current
-    move = registry.history()[0]
+    move = registry.promotion.history()[0]
     assert (move.version, move.previous, move.who, move.reason) == (
         better.name, "v1.0.0", own_user(), "",
     )  # fmt: skip
@@ -124,16 +124,16 @@ def test_the_first_version_has_nothing_to_lose(settings, registry):
 def test_a_version_that_is_worse_for_sure_is_refused_but_for_a_reason(registry, change, name):
     worse = variant(registry, **change)
     assert list(failed(registry, worse.name)) == [name]
-    before = registry.history()
+    before = registry.promotion.history()
     with pytest.raises(PromotionError, match=rf"in place of v1\.0\.0.*{worse.name} --override"):
         promote(registry, worse.name)
     for blank in ("", "  \n "):
         with pytest.raises(SettingsError, match="A reason has"):
             promote(registry, worse.name, override=blank)
     assert registry.get().name == "v1.0.0"
-    assert registry.history() == before
+    assert registry.promotion.history() == before
     assert promote(registry, worse.name, override=" a demo\n today ", who="ada").is_current
-    move = registry.history()[0]
+    move = registry.promotion.history()[0]
     assert (move.who, move.reason) == ("ada", "a demo today")
     assert [check["name"] for check in move.checks if not check["passed"]] == [name]
 
@@ -199,9 +199,9 @@ def test_broken_files_cannot_be_overridden(registry, override):
 
 
 def test_the_current_version_stays_current_without_a_new_line(registry):
-    before = registry.history()
+    before = registry.promotion.history()
     assert promote(registry, "current").name == "v1.0.0"
-    assert registry.history() == before
+    assert registry.promotion.history() == before
     with pytest.raises(NotFoundError):
         promote(registry, "v9.0.0")
 

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, text
 
 from movierec.errors import MovierecError
 from movierec.registry import Registry, VersionDraft
-from movierec.registry.alias import read_alias
 from movierec.registry.files import problems_of
+from movierec.registry.folder import read_alias
 from movierec.settings import Settings
 from movierec.store import Store, open_store
 from tests.support.crash import together
@@ -71,12 +71,12 @@ def act(registry: Registry, kind: str, rng: np.random.Generator) -> object:
     if kind == "save":
         return registry.save(DRAFT)
     if kind == "rollback":
-        return registry.rollback()
+        return registry.promotion.rollback()
     records = registry.trash() if kind == "restore" else registry.summaries()
     # the oldest few, so that they get into each other's way
     name = str(rng.choice([record.name for record in records[-3:]] or ["v9.9.9"]))
     if kind == "promote":
-        return registry.promote(name)
+        return registry.promotion.promote(name)
     if kind == "restore":
         return registry.restore(name)
     return registry.delete(name, now=kind == "delete now")
@@ -154,7 +154,7 @@ def assert_settled(settings: Settings, done: Counter[str]) -> None:
     with open_store(settings) as store:
         registry = Registry(settings, store)
         assert registry.reconcile() == []
-        listed, kept, moves = registry.list(), registry.trash(), registry.history()
+        listed, kept, moves = registry.list(), registry.trash(), registry.promotion.history()
         assert len(listed) + len(kept) == 6 + done["save"] - done["delete now"]
         assert {record.name: registry.verify(record.name) for record in listed} == {
             record.name: [] for record in listed

@@ -11,8 +11,8 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field
 from typer.main import get_command
 
-from movierec.cli.options import accept, given
-from movierec.cli.train import ALIASES, RENAMED, train
+from movierec.cli.options import ALIASES, RENAMED, accept, given
+from movierec.cli.train import train
 from movierec.data.splits import SPLIT_NAMES, SplitSpec
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 
@@ -51,7 +51,7 @@ def test_short_and_other_names():
 def test_choices_are_the_models():
     heard = []
 
-    @accept(SplitSpec, SageHyperparameters, renamed=RENAMED, aliases=ALIASES)
+    @accept(SplitSpec, SageHyperparameters)
     def probe(**fields: Any) -> None:
         heard.append((fields["split"], fields["loss_type"]))
 
@@ -68,8 +68,8 @@ def test_choices_are_the_models():
 
 def test_only_what_was_given_is_passed_on():
     fields = {"split": "u1", "split_seed": None, "hidden_dim": 0, "dropout": None, "seed": 3}
-    assert given(fields, SplitSpec, RENAMED) == {"name": "u1"}
-    assert given(fields, SageHyperparameters, {}) == {"hidden_dim": 0}
+    assert given(fields, SplitSpec) == {"name": "u1"}
+    assert given(fields, SageHyperparameters) == {"hidden_dim": 0}
 
 
 class Oven(BaseModel):

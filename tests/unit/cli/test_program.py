@@ -18,7 +18,7 @@ from movierec import errors
 from movierec.cli.main import COMMANDS, app, run
 from movierec.errors import MovierecError
 
-KINDS = [getattr(errors, name) for name in errors.__all__]
+KINDS = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
 
 
 def loaded(target: str) -> object:

@@ -233,7 +233,7 @@ def test_the_schema_has_the_bounds(api):
     assert fields["user"]["schema"]["maxLength"] == 255
     page = api.get("/docs").text
     assert "integer (≥ 1, ≤ 1000, default 10)" in page
-    assert "left out: the user&#x27;s own" in page
+    assert "left out: the user&#39;s own" in page
 
 
 def test_every_answer_has_the_request_s_id(api):

@@ -23,7 +23,7 @@ from tests.support.trained import VERSIONS
 
 def promote(settings, name):
     with open_store(settings) as store:
-        Registry(settings, store).promote(name)
+        Registry(settings, store).promotion.promote(name)
 
 
 def delete(settings, name):
@@ -111,7 +111,7 @@ def test_a_version_that_was_deleted_is_gone_and_current_answers(trained):
 def test_files_that_were_replaced_under_the_same_name_are_read_again(trained):
     with Api(trained) as api:
         assert version_of(api, version="v1.2.0") == "v1.2.0"
-        held = api.service.versions._held["v1.2.0"]
+        served = api.service.versions._loaded["v1.2.0"]
         delete(trained, "v1.2.0")
         with open_store(trained) as store:
             Registry(trained, store).restore("v1.2.0")
@@ -120,7 +120,7 @@ def test_files_that_were_replaced_under_the_same_name_are_read_again(trained):
         shutil.copy(metadata, copy)
         copy.replace(metadata)
         assert version_of(api, version="v1.2.0") == "v1.2.0"
-        assert api.service.versions._held["v1.2.0"] is not held
+        assert api.service.versions._loaded["v1.2.0"] is not served
 
 
 def test_a_current_version_that_cannot_be_loaded_leaves_the_one_before(trained):
@@ -157,7 +157,7 @@ def test_only_so_many_versions_stay_in_memory(trained):
         for name in VERSIONS:
             assert version_of(api, version=name) == name
         assert api.service.versions.names == ["v1.0.0", *VERSIONS[-MOST:]]
-        data = {id(held.version.dataset) for held in api.service.versions.held()}
+        data = {id(served.version.dataset) for served in api.service.versions.loaded()}
         assert len(data) == 1
         assert version_of(api) == "v1.0.0"
 
@@ -208,7 +208,9 @@ def test_shares_are_kept_by_a_hash_that_stays():
     assigned = [traffic.version_for(user) for user in users]
     for name, share in (("v1.1.0", 0.2), ("current", 0.5), ("v1.2.0", 0.3)):
         assert assigned.count(name) / len(users) == pytest.approx(share, abs=0.015)
-    assert [traffic.place(user) for user in ("1", "196", "ü")] == pytest.approx(PLACES, abs=1e-12)
+    assert [traffic.position(user) for user in ("1", "196", "ü")] == pytest.approx(
+        PLACES, abs=1e-12
+    )
     other = ABSplit.parse("v1.1.0=0.2,current=0.5,v1.2.0=0.3", "another")
     moved = sum(a != other.version_for(user) for a, user in zip(assigned, users, strict=True))
     assert moved / len(users) == pytest.approx(1 - 0.2**2 - 0.5**2 - 0.3**2, abs=0.02)
@@ -280,11 +282,11 @@ def test_counts_that_cannot_be_written_wait(trained):
     with Api(trained) as api:
         rename(trained, "served", "gone")
         version_of(api)
-        api.run(api.service.served.flush())
+        api.run(api.service.list_counts.flush())
         assert version_of(api) == "v1.0.0"
         rename(trained, "gone", "served")
         assert served(trained) == {}
-        api.run(api.service.served.flush())
+        api.run(api.service.list_counts.flush())
         assert served(trained) == {("v1.0.0", "api"): 2}
     assert served(trained) == {("v1.0.0", "api"): 2}
 
@@ -356,7 +358,7 @@ def test_drift_where_all_predictions_are_alike():
 
 def test_the_api_s_drift_is_near_zero_for_the_validation_users_themselves(trained):
     with Api(trained) as api:
-        api.until(lambda: not math.isnan(api.service.versions.held()[0].drift.reference_mean))
+        api.until(lambda: not math.isnan(api.service.versions.loaded()[0].drift.reference_mean))
         users = [str(user) for user in fresh(trained).dataset.users.ids]
         for user in users:
             version_of(api, user=user)

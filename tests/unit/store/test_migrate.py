@@ -12,7 +12,8 @@ from sqlalchemy import JSON, column, insert, table
 
 from movierec.store import open_store
 from movierec.store.engine import Database
-from movierec.store.migrate import HEAD
+from movierec.store.records import Move
+from movierec.store.store import HEAD
 from movierec.store.tables import UtcDateTime
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -72,7 +73,7 @@ def test_versions_of_the_second_revision_are_kept(settings):
         assert store.versions.trashed() == []
         assert set(store.versions.names_ever()) == {"v1.0.0", "v1.1.0", "v1.2.0"}
         assert store.promotions.list() == []
-        store.versions.set_current("v1.1.0", how="promoted", who="ada")
+        store.versions.set_current("v1.1.0", Move("promoted", who="ada"))
         (move,) = store.promotions.list()
         assert (move.version, move.previous, move.who) == ("v1.1.0", "v1.0.0", "ada")
 

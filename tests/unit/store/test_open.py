@@ -17,7 +17,7 @@ from sqlalchemy import event, text
 from movierec.errors import StoreError
 from movierec.settings import Settings
 from movierec.store import engine, open_store
-from movierec.store.migrate import HEAD
+from movierec.store.store import HEAD
 from movierec.store.tables import Base
 
 

@@ -18,9 +18,8 @@ from sqlalchemy import inspect, text
 from movierec.errors import StoreError
 from movierec.settings import Settings
 from movierec.store import EpochRecord, engine, open_store
-from movierec.store.engine import Database, shown_url
-from movierec.store.failures import store_error
-from movierec.store.migrate import HEAD
+from movierec.store.engine import Database, shown_url, store_error
+from movierec.store.store import HEAD
 from movierec.store.tables import Base
 from tests.support.postgres import PASSWORD, USER
 

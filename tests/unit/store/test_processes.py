@@ -15,9 +15,9 @@ import psutil
 import pytest
 from sqlalchemy import update
 
-from movierec.store import queue, runs
-from movierec.store.folders import clear_abandoned, incoming_folder
-from movierec.store.processes import is_alive, mark_of, own_mark
+from movierec.folders import clear_abandoned, incoming_folder
+from movierec.processes import is_alive, mark_of, own_mark
+from movierec.store import queue, run_rows, runs
 from movierec.store.runs import LOST
 from movierec.store.store import open_store
 from movierec.store.tables import RunRow
@@ -50,7 +50,7 @@ def set_clock(tmp_path, monkeypatch) -> Callable[[float], None]:
         for process in Path("/proc").glob("[0-9]*"):
             (proc / process.name).symlink_to(process)
         monkeypatch.setattr(psutil, "PROCFS_PATH", str(proc))
-        for module in (runs, queue):
+        for module in (runs, queue, run_rows):
             monkeypatch.setattr(
                 module, "_now", lambda: datetime.now(UTC) + timedelta(seconds=seconds)
             )
@@ -143,7 +143,7 @@ def test_a_process_id_that_is_really_given_again(settings):
 def elapse(monkeypatch) -> Callable[[float], None]:
     """Let seconds pass by this process's own clock."""
     passed = [0.0]
-    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+    monkeypatch.setattr(run_rows, "time", SimpleNamespace(monotonic=lambda: passed[0]))
 
     def pass_by(seconds: float) -> None:
         passed[0] += seconds
@@ -169,7 +169,7 @@ def test_another_hosts_clock_may_differ(store, elapse, ahead):
     """Its beats go on, an hour ahead of our clock or a minute behind: it lives."""
     theirs = datetime.now(UTC) + timedelta(seconds=ahead)
     run_id = elsewhere(store, beat_at=theirs)
-    store.runs._is_silent(store.runs.get(run_id))  # seen for the first time
+    store.runs._liveness.is_dead(store.runs.get(run_id))  # seen for the first time
     for second in range(1, 40):
         elapse(1)
         beats(store, run_id, theirs + timedelta(seconds=second))

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from movierec.errors import NotFoundError, StoreError
+from movierec.processes import mark_of, own_mark
 from movierec.settings import Settings
 from movierec.store import open_store
-from movierec.store.processes import mark_of, own_mark
 
 
 @pytest.fixture
@@ -181,6 +181,6 @@ def test_lists_are_filtered_and_paged(store):
 
 def test_what_a_process_tells_is_kept_together(store):
     (run,) = add(store, 0)
-    store.runs.tell(run, {"device": "cpu", "epochs": 3})
-    store.runs.tell(run, {"epochs": 4})
+    store.runs.add_facts(run, {"device": "cpu", "epochs": 3})
+    store.runs.add_facts(run, {"epochs": 4})
     assert store.runs.get(run).facts == {"device": "cpu", "epochs": 4}

@@ -14,7 +14,7 @@ import pytest
 from movierec.data.arrays import group
 from movierec.data.dataset import Dataset
 from movierec.settings import Settings
-from movierec.store import DatasetRecord, Store, open_store, seals, snapshots
+from movierec.store import DatasetRecord, Store, open_store, snapshots
 from movierec.store.snapshots import Snapshots
 from tests.support.factories import make_dataset
 
@@ -49,12 +49,12 @@ def folder(kept: Snapshots, record: DatasetRecord) -> Path:
 
 def age(folder: Path) -> None:
     """Make files and stamp as old as those of yesterday."""
-    stamp = folder / seals.STAMP
+    stamp = folder / snapshots.STAMP
     purpose = json.loads(stamp.read_text())["purpose"]
     stamp.unlink()
     for path in folder.iterdir():
         os.utime(path, ns=(1, path.stat().st_mtime_ns - 10**9))
-    seals.seal(folder, purpose)
+    snapshots.seal(folder, purpose)
 
 
 def flip(path: Path) -> None:
@@ -104,14 +104,14 @@ def test_files_as_old_as_the_stamp_says_are_not_read(
     kept: Snapshots, record: DatasetRecord, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     age(folder)
-    monkeypatch.setattr(seals, "_crc32", lambda path: pytest.fail(f"{path.name} was read"))
+    monkeypatch.setattr(snapshots, "_crc32", lambda path: pytest.fail(f"{path.name} was read"))
     assert kept.read(record) is not None
 
 
 def test_young_files_are_read_since_their_time_says_little(
     kept: Snapshots, record: DatasetRecord, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seals, "TICK", 10**18)
+    monkeypatch.setattr(snapshots, "TICK", 10**18)
     assert kept.read(record) is not None
     flip(folder / "movie_order.npy")
     assert kept.read(record) is None

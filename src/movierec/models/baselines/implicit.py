@@ -15,24 +15,25 @@ from scipy import sparse
 from movierec.data.dataset import Dataset, Interactions
 from movierec.errors import TrainingError
 from movierec.models.arrays import require_ratings
-from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind, bench_module
+from movierec.models.baselines.base import (
+    BaselineHyperparameters,
+    BaselineKind,
+    bench_module,
+    l2_penalty,
+    passes,
+    step_size,
+    vector_length,
+)
 from movierec.models.factors import FactorModel
 from movierec.models.fields import setting
 
-__all__ = ["ALS", "BASELINES", "BPR", "ALSHyperparameters", "BPRHyperparameters"]
+__all__ = ["ALS", "BASELINES", "BPR"]
 
 
 class ALSHyperparameters(BaselineHyperparameters):
     """Defaults are the best found on the validation part of `random` (docs/PEERS.md)."""
 
-    factors: int = setting(
-        32,
-        "length of the user and movie vectors",
-        ge=1,
-        le=1000,
-        unit="numbers",
-        search="16..256:log",
-    )
+    factors: int = vector_length(32, "16..256:log")
     epochs: int = setting(
         40,
         "alternations between users and movies",
@@ -56,28 +57,10 @@ class ALSHyperparameters(BaselineHyperparameters):
 class BPRHyperparameters(BaselineHyperparameters):
     """Defaults are the best found on the validation part of `random` (docs/PEERS.md)."""
 
-    factors: int = setting(
-        16,
-        "length of the user and movie vectors",
-        ge=1,
-        le=1000,
-        unit="numbers",
-        search="16..256:log",
-    )
-    epochs: int = setting(
-        173,
-        "passes over the training ratings",
-        ge=1,
-        le=10_000,
-        unit="passes",
-        search="20..500:log",
-    )
-    learning_rate: float = setting(
-        0.0035, "step of the gradient descent", gt=0, le=1, search="0.001..0.1:log"
-    )
-    regularization: float = setting(
-        0.02, "L2 penalty on every parameter", ge=0, le=10, search="0.001..0.1:log"
-    )
+    factors: int = vector_length(16, "16..256:log")
+    epochs: int = passes(173, "20..500:log", most=10_000)
+    learning_rate: float = step_size(0.0035, "0.001..0.1:log")
+    regularization: float = l2_penalty(0.02, "0.001..0.1:log")
 
 
 @dataclass(frozen=True)

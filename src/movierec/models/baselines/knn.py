@@ -24,13 +24,7 @@ from movierec.models.baselines.surprise import fitted_by_surprise
 from movierec.models.fields import setting
 from movierec.models.protocol import Arrays
 
-__all__ = [
-    "BASELINES",
-    "NEIGHBOURS_MAX",
-    "NearestNeighbours",
-    "NeighbourModel",
-    "NeighboursHyperparameters",
-]
+__all__ = ["BASELINES", "NEIGHBOURS_MAX", "NearestNeighbours", "NeighbourModel"]
 
 NEIGHBOURS_MAX = 10_000  # Surprise fills five matrices of 8 bytes a pair: 4 GB
 

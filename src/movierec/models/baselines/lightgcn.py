@@ -16,14 +16,20 @@ from scipy import sparse
 from movierec.data.dataset import Dataset, IntArray, Interactions
 from movierec.errors import NonFiniteError
 from movierec.models.arrays import require_ratings
-from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind
+from movierec.models.baselines.base import (
+    BaselineHyperparameters,
+    BaselineKind,
+    passes,
+    step_size,
+    vector_length,
+)
 from movierec.models.factors import FactorModel
 from movierec.models.fields import setting
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BASELINES", "LightGCN", "LightGCNHyperparameters"]
+__all__ = ["BASELINES", "LightGCN"]
 
 RESAMPLED = 10  # tries to replace a rated movie among the sampled ones
 
@@ -31,24 +37,13 @@ RESAMPLED = 10  # tries to replace a rated movie among the sampled ones
 class LightGCNHyperparameters(BaselineHyperparameters):
     """Defaults are the best found on the validation part of `random` (docs/PEERS.md)."""
 
-    factors: int = setting(
-        64,
-        "length of the user and movie vectors",
-        ge=1,
-        le=1000,
-        unit="numbers",
-        search="16..256:log",
-    )
+    factors: int = vector_length(64, "16..256:log")
     num_layers: int = setting(
         3, "hops over which vectors are averaged", ge=1, le=10, unit="hops", search="1..4"
     )
-    epochs: int = setting(
-        31, "passes over the training ratings", ge=1, le=10_000, unit="passes", search="20..200:log"
-    )
+    epochs: int = passes(31, "20..200:log", most=10_000)
     batch_size: int = setting(8192, "ratings per step", ge=1, le=10_000_000, unit="ratings")
-    learning_rate: float = setting(
-        0.035, "step of the gradient descent", gt=0, le=1, search="0.001..0.05:log"
-    )
+    learning_rate: float = step_size(0.035, "0.001..0.05:log")
     regularization: float = setting(
         0.001,
         "L2 penalty on the vectors of a batch (lambda)",

@@ -26,7 +26,7 @@ from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind
 from movierec.models.fields import setting
 from movierec.models.protocol import Arrays
 
-__all__ = ["BASELINES", "MyFM", "MyFMHyperparameters", "RatingTable"]
+__all__ = ["BASELINES", "MyFM", "RatingTable"]
 
 TABLE_MAX_CELLS = 100_000_000  # 4 bytes each: 400 MB
 YEARS = 5  # width of the bands of ages and of release years; myFM's own examples use it for ages

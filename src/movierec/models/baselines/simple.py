@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
-from movierec.models.arrays import NamedArrays, integers, require_ratings
+from movierec.models.arrays import Float64Array, NamedArrays, integers, require_ratings
 from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind
 from movierec.models.factors import FactorModel
 from movierec.models.fields import setting
@@ -25,8 +23,6 @@ __all__ = [
     "RandomOrder",
     "constant",
 ]
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 RATINGS_AT_ONCE = 2**22  # 100 MB of numbers that are thrown away
 

@@ -18,20 +18,17 @@ from scipy import sparse
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from movierec.errors import TrainingError
 from movierec.models.arrays import require_ratings
-from movierec.models.baselines.base import BaselineHyperparameters, BaselineKind
+from movierec.models.baselines.base import (
+    BaselineHyperparameters,
+    BaselineKind,
+    l2_penalty,
+    passes,
+    step_size,
+    vector_length,
+)
 from movierec.models.factors import FactorModel
-from movierec.models.fields import setting
 
-__all__ = [
-    "BASELINES",
-    "BYTES_A_RATING",
-    "SVD",
-    "FittedBySurprise",
-    "SVDHyperparameters",
-    "SVDpp",
-    "SVDppHyperparameters",
-    "fitted_by_surprise",
-]
+__all__ = ["BASELINES", "BYTES_A_RATING", "SVD", "FittedBySurprise", "SVDpp", "fitted_by_surprise"]
 
 BYTES_A_RATING = 400  # Surprise keeps each as Python objects, in three lists (docs/LOG.md)
 GIB = 2**30
@@ -40,39 +37,17 @@ GIB = 2**30
 class SVDHyperparameters(BaselineHyperparameters):
     """Defaults are those of Surprise's SVD."""
 
-    factors: int = setting(
-        100,
-        "length of the user and movie vectors",
-        ge=1,
-        le=1000,
-        unit="numbers",
-        search="10..200:log",
-    )
-    epochs: int = setting(
-        20, "passes over the training ratings", ge=1, le=1000, unit="passes", search="10..80:log"
-    )
-    learning_rate: float = setting(
-        0.005, "step of the gradient descent", gt=0, le=1, search="0.001..0.02:log"
-    )
-    regularization: float = setting(
-        0.02, "L2 penalty on every parameter", ge=0, le=10, search="0.01..0.2:log"
-    )
+    factors: int = vector_length(100, "10..200:log")
+    epochs: int = passes(20, "10..80:log")
+    learning_rate: float = step_size(0.005, "0.001..0.02:log")
+    regularization: float = l2_penalty(0.02, "0.01..0.2:log")
 
 
 class SVDppHyperparameters(SVDHyperparameters):
     """Defaults are those of Surprise's SVD++."""
 
-    factors: int = setting(
-        20,
-        "length of the user and movie vectors",
-        ge=1,
-        le=1000,
-        unit="numbers",
-        search="10..200:log",
-    )
-    learning_rate: float = setting(
-        0.007, "step of the gradient descent", gt=0, le=1, search="0.001..0.02:log"
-    )
+    factors: int = vector_length(20, "10..200:log")
+    learning_rate: float = step_size(0.007, "0.001..0.02:log")
 
 
 @dataclass(frozen=True)

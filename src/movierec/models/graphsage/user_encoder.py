@@ -23,7 +23,7 @@ from movierec.data.arrays import steps
 from movierec.data.dataset import FloatArray, IntArray, Interactions
 from movierec.errors import ArtifactError
 from movierec.metadata import VersionMetadata
-from movierec.models.arrays import NamedArrays, floats
+from movierec.models.arrays import Float64Array, NamedArrays, floats
 from movierec.models.graphsage.formulas import (
     AGGREGATORS,
     LOG_DEGREE_SCALE,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from movierec.models.graphsage.network import GraphSage
 
 __all__ = ["Ratings", "UserEncoder", "UserVectors", "user_encoder_arrays"]
-
-Float64Array = npt.NDArray[np.float64]
 
 # names of the arrays in a version's file: `inductive0_sent` are the first member's movie states
 PREFIX, MOVIE_STATES = "inductive", "sent"

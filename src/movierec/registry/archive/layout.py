@@ -1,156 +1,134 @@
-"""Where the files of a version's archive lie in it, read without believing anything.
+"""Opening the zip of a version's archive, and reading JSON in it: anybody may have made them.
 
 An archive is a zip of the plainest kind: stored files one after another from the first byte on,
 their index, its end, and nothing else. Readers of zips disagree about everything beyond that,
-which is what crafted archives live on; so anything else is refused, not interpreted. As nothing
-is compressed, no file can be larger than the archive itself.
+which is what crafted archives live on; so `zipfile` reads it, and whatever it would pass over is
+refused. As nothing is compressed, no file can be larger than the archive itself.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+import zipfile
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
 
-__all__ = ["MAX_BYTES", "MAX_ENTRIES", "Entry", "RefusedError", "read_layout"]
+from movierec.errors import ArtifactError
+from movierec.registry.names import METADATA, check_file
+
+__all__ = ["HEAD", "MAX_BYTES", "RefusedError", "open_zip", "read_chunks", "read_json"]
+
+HEAD = "archive.json"
 
 # below what makes a zip a zip64, which this is never
 MAX_BYTES = 1_900 * 2**20
 MAX_ENTRIES = 500
+MAX_INDEX_BYTES = MAX_ENTRIES * 2**10
 MAX_NAME = 110  # serving/ and a name of 100 characters, and a bit
+CHUNK = 2**20
+MAX_DEPTH = 24  # of JSON
 
-_LOCAL = struct.Struct("<4s5H3L2H")
-_INDEX = struct.Struct("<4s2B5H3L5H2L")
+_INDEX_ENTRY_BYTES = 46  # and its name
 _END = struct.Struct("<4s4H2LH")
-_SIGNS = {"local": b"PK\x03\x04", "index": b"PK\x01\x02", "end": b"PK\x05\x06"}
-_LOCATOR = b"PK\x06\x07"
-_LOCATOR_BYTES = 20
-_MAX_COMMENT = 2**16 - 1
-_ZIP64 = 2**32 - 1
+_LOCATOR_BYTES = 20  # of a zip64's end
+_PACKED = (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
 class RefusedError(ValueError):
     """Why an archive cannot be imported: the end of a sentence, without its full stop."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One file of an archive: where its bytes begin, how many they are, and their CRC-32."""
-
-    name: str
-    start: int
-    size: int
-    crc: int
-
-
-def read_layout(file: BinaryIO) -> list[Entry]:
-    """Return the files of an archive in their order.
+def open_zip(file: BinaryIO) -> zipfile.ZipFile:
+    """Open an archive after checking its structure and the names in it.
 
     Raises:
         RefusedError: it is no zip, or not one as `movierec versions export` writes.
 
     """
+    count, index_bytes, index_start = _read_end(file)
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
+        raise RefusedError(
+            "its index is damaged, or its index holds more than its files"
+        ) from error
+    entries = archive.infolist()
+    for entry in entries:
+        _check_entry(entry)
+    _check_names([entry.orig_filename for entry in entries])
+    _check_order(file, entries, index_start)
+    listed_bytes = sum(_INDEX_ENTRY_BYTES + len(entry.filename) for entry in entries)
+    if (count, index_bytes) != (len(entries), listed_bytes):
+        raise RefusedError("its index holds more than its files")
+    return archive
+
+
+def read_chunks(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    """Yield the bytes of a file; its CRC-32 is checked at the end."""
+    try:
+        with archive.open(name) as source:
+            while chunk := source.read(CHUNK):
+                yield chunk
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise RefusedError(f"{name} is damaged: wrong checksum") from error
+
+
+def _read_end(file: BinaryIO) -> tuple[int, int, int]:
+    """Check the last bytes of a zip; return the number of files, and the index's length and start.
+
+    `zipfile` searches for them, and reads an index of any size into memory.
+    """
     size = file.seek(0, os.SEEK_END)
+    if not size:
+        raise RefusedError("it is empty")
     if size > MAX_BYTES:
         raise RefusedError(f"it has {size:,} bytes; more than {MAX_BYTES:,} is not believed")
-    count, index_start, index_bytes = _read_end(file, size)
-    if count > MAX_ENTRIES:
-        raise RefusedError(f"it holds {count:,} files; more than {MAX_ENTRIES} is not believed")
-    file.seek(index_start)
-    found = list(_index(file.read(index_bytes), count))
-    _check_names([entry.name for entry in found])
-    return list(_placed(file, found, index_start))
-
-
-def _read_end(file: BinaryIO, size: int) -> tuple[int, int, int]:
-    """Return the number of files, and where the index begins and how long it is."""
-    file.seek(0)
-    begins = file.read(4)
-    file.seek(max(0, size - _END.size))
-    end = file.read(_END.size)
-    if len(end) < _END.size or not end.startswith(_SIGNS["end"]):
-        raise RefusedError(_no_end(file, size, begins))
-    _, disk, index_disk, here, count, index_bytes, index_start, comment = _END.unpack(end)
-    _check_no_zip64(file, size, (here, count, index_bytes, index_start))
-    if comment:
-        raise RefusedError("its end was cut off: a comment is promised that is not there")
-    if disk or index_disk or here != count:
-        raise RefusedError("it is one of several parts")
-    before = size - _END.size - index_start - index_bytes
-    if before < 0:
-        raise RefusedError("its index lies outside of it")
-    if before > 0:
-        where = "something before its first file" if begins != _SIGNS["local"] else "a gap"
-        raise RefusedError(f"it has {before:,} bytes that belong to no file: {where}")
-    return count, index_start, index_bytes
-
-
-def _check_no_zip64(file: BinaryIO, size: int, fields: tuple[int, ...]) -> None:
     file.seek(max(0, size - _END.size - _LOCATOR_BYTES))
-    here, count, *large = fields
-    if file.read(4) == _LOCATOR or _ZIP64 in large or 0xFFFF in (here, count):
-        raise RefusedError("it is a zip64, which these archives never are")
-
-
-def _no_end(file: BinaryIO, size: int, begins: bytes) -> str:
-    if not size:
-        return "it is empty"
-    at = max(0, size - _END.size - _MAX_COMMENT)
-    file.seek(at)
     last = file.read()
-    place = last.rfind(_SIGNS["end"])
-    if place >= 0 and _is_end(last[place:], at + place):
-        return "it has a comment or something else after its end"
-    cut = begins == _SIGNS["local"]
-    return "its end is missing: it was cut off" if cut else "it is not a zip"
-
-
-def _is_end(content: bytes, at: int) -> bool:
-    """Return whether this is an archive's end; one of a zip inside it fits no such place."""
-    if len(content) < _END.size:
-        return False
-    *_, index_bytes, index_start, _ = _END.unpack_from(content)
-    return bool(index_start + index_bytes == at)
-
-
-def _index(content: bytes, count: int) -> Iterator[Entry]:
-    """Yield the files as the index has them; `start` is where the file's own header begins."""
-    at = 0
-    for _ in range(count):
-        if len(content) < at + _INDEX.size or content[at : at + 4] != _SIGNS["index"]:
-            raise RefusedError("its index is damaged")
-        fields = _INDEX.unpack_from(content, at)
-        length = fields[11]
-        name = content[at + _INDEX.size :][:length].decode("cp437")
-        _check_index(name, fields)
-        yield Entry(name, fields[17], fields[10], fields[8])
-        at += _INDEX.size + length
-    if at != len(content):
-        raise RefusedError("its index holds more than its files")
-
-
-def _check_index(name: str, fields: tuple[int, ...]) -> None:
-    flags, method = fields[4:6]
-    packed, size, _, extra, comment, disk, _, mode = fields[9:17]
-    shown = repr(name[:MAX_NAME])
-    kind = stat.S_IFMT(mode >> 16)
+    if not last[-_END.size :].startswith(b"PK\x05\x06") or len(last) < _END.size:
+        raise RefusedError(_no_end(file))
+    fields = _END.unpack(last[-_END.size :])
+    _, disk, index_disk, here, count, index_bytes, index_start, comment = fields
     checks = {
-        "is encrypted": bool(flags & 0x2041),
-        "is compressed, which the export never does": method in (8, 9, 12, 14, 93, 95),
-        f"is packed by the unknown method {method}": method not in (0, 8, 9, 12, 14, 93, 95),
-        "is a link": kind == stat.S_IFLNK,
-        "is a folder or no plain file": kind not in (0, stat.S_IFREG) or bool(mode & 0x10),
-        "is declared with two sizes": packed != size,
-        "is declared as a zip64": _ZIP64 in (packed, size, fields[17]),
-        "has extra fields, a comment or another part": bool(extra or comment or disk),
-        f"asks for the flags {flags:#x}": flags & ~0x800 != 0,
+        "it is a zip64, which these archives never are": (
+            last.startswith(b"PK\x06\x07") or 2**32 - 1 in fields or 2**16 - 1 in (here, count)
+        ),
+        "its end was cut off: a comment is promised that is not there": comment > 0,
+        "it is one of several parts": disk > 0 or index_disk > 0 or here != count,
+        "its index lies outside of it": index_start + index_bytes > size - _END.size,
+        f"it holds {count:,} files; more than {MAX_ENTRIES} is not believed": count > MAX_ENTRIES,
+        "its index holds more than its files": index_bytes > MAX_INDEX_BYTES,
     }
-    for cause, applies in checks.items():
-        if applies:
-            raise RefusedError(f"{shown} {cause}")
+    _refuse(checks)
+    return count, index_bytes, index_start
+
+
+def _no_end(file: BinaryIO) -> str:
+    file.seek(0)
+    if file.read(4) != b"PK\x03\x04":
+        return "it is not a zip"
+    return "its end is missing: it was cut off, or has a comment or something else after its end"
+
+
+def _check_entry(entry: zipfile.ZipInfo) -> None:
+    kind, method = stat.S_IFMT(entry.external_attr >> 16), entry.compress_type
+    is_plain = kind in (0, stat.S_IFREG) and not entry.external_attr & 0x10
+    checks = {
+        "is encrypted": bool(entry.flag_bits & 0x2041),
+        "is compressed, which the export never does": method in _PACKED,
+        f"is packed by the unknown method {method}": method not in (*_PACKED, zipfile.ZIP_STORED),
+        "is a link": kind == stat.S_IFLNK,
+        "is a folder or no plain file": not is_plain,
+        "is declared with two sizes": entry.compress_size != entry.file_size,
+        "has extra fields, a comment or another part": bool(
+            entry.extra or entry.comment or entry.volume
+        ),
+        f"asks for the flags {entry.flag_bits:#x}": entry.flag_bits & ~0x800 != 0,
+    }
+    _refuse({f"{entry.orig_filename[:MAX_NAME]!r} {cause}": v for cause, v in checks.items()})
 
 
 def _check_names(names: list[str]) -> None:
@@ -161,33 +139,104 @@ def _check_names(names: list[str]) -> None:
             raise RefusedError(
                 f"{other[:MAX_NAME]!r} and {name[:MAX_NAME]!r} are the same name twice"
             )
+    for name in {*names} - {HEAD, METADATA}:
+        try:
+            check_file(name)
+        except ArtifactError as error:
+            raise RefusedError(error.message.rstrip(".")) from error
 
 
-def _placed(file: BinaryIO, entries: list[Entry], index_start: int) -> Iterator[Entry]:
-    """Yield the files with where their bytes begin: one after another, nothing in between."""
+def _check_order(file: BinaryIO, entries: list[zipfile.ZipInfo], index_start: int) -> None:
+    """Check that files follow one another, with headers that say what the index says."""
     at = 0
     for entry in entries:
-        if entry.start != at:
-            cause = "overlaps the file before it" if entry.start < at else "leaves a gap before it"
-            raise RefusedError(f"{entry.name[:MAX_NAME]!r} {cause}")
-        start = at + _LOCAL.size + len(entry.name)
-        at = start + entry.size
-        if at > index_start:
-            raise RefusedError(f"{entry.name[:MAX_NAME]!r} reaches beyond the files")
-        file.seek(entry.start)
-        _check_local(file.read(start - entry.start), entry)
-        yield Entry(entry.name, start, entry.size, entry.crc)
-    if at != index_start:
+        name = repr(entry.filename)
+        if entry.header_offset != at:
+            cause = "overlaps the file before it" if entry.header_offset < at else _gap(entry, at)
+            raise RefusedError(f"{name} {cause}")
+        if at + entry.file_size > index_start:
+            raise RefusedError(f"{name} reaches beyond the files")
+        header = entry.FileHeader(zip64=False)
+        file.seek(at)
+        if file.read(len(header)) != header:
+            raise RefusedError(f"{name} says other things of itself than the index does")
+        at += len(header) + entry.file_size
+    if at < index_start:
         raise RefusedError("it has bytes that belong to no file: a gap before its index")
+    if at > index_start:
+        raise RefusedError("its last file reaches beyond the files")
 
 
-def _check_local(header: bytes, entry: Entry) -> None:
-    """Check that a file's own header says what the index says of it."""
-    fields = _LOCAL.unpack_from(header)
-    sign, _, flags, method, _, _, *rest = fields
-    expected = [entry.crc, entry.size, entry.size, len(entry.name), 0]
-    named = header[_LOCAL.size :] == entry.name.encode("cp437")
-    if sign != _SIGNS["local"] or flags & ~0x800 or method or rest != expected or not named:
-        raise RefusedError(
-            f"{entry.name[:MAX_NAME]!r} says other things of itself than the index does"
+def _gap(entry: zipfile.ZipInfo, at: int) -> str:
+    where = "" if at else ", before its first file"
+    return (
+        f"leaves a gap before it: {entry.header_offset - at:,} bytes that belong to no file{where}"
+    )
+
+
+def _refuse(checks: dict[str, bool]) -> None:
+    """Raise RefusedError with the first cause that applies."""
+    for cause, applies in checks.items():
+        if applies:
+            raise RefusedError(cause)
+
+
+def read_json(file: str, content: bytes) -> dict[str, Any]:
+    """Return a JSON object that any reader would understand alike.
+
+    Raises:
+        RefusedError: it is not JSON, or is too deep, has a key twice, a number beyond all bounds or
+            text that is no Unicode.
+
+    """
+    try:
+        found = json.loads(
+            content.decode(), object_pairs_hook=_once, parse_constant=_refuse_constant
         )
+        _check_plain(found, MAX_DEPTH)
+    except RefusedError as error:
+        raise RefusedError(f"{file}: {error}") from error
+    except RecursionError as error:
+        raise RefusedError(f"{file}: it is nested too deeply") from error
+    except ValueError as error:
+        raise RefusedError(f"{file}: it is not JSON") from error
+    if not isinstance(found, dict):
+        raise RefusedError(f"{file}: it is not an object")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    facts = dict(pairs)
+    if len(facts) != len(pairs):
+        raise RefusedError("it has a key twice")
+    return facts
+
+
+def _refuse_constant(name: str) -> None:
+    raise RefusedError(f"{name} is not JSON")
+
+
+def _check_plain(value: object, depth: int) -> None:
+    if not depth:
+        raise RefusedError("it is nested too deeply")
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, int | float) and not abs(value) < 2**63:
+        raise RefusedError("it has a number beyond all bounds")
+    for inner in _inner(value):
+        _check_plain(inner, depth - 1)
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RefusedError("it has text that is no Unicode") from error
+    if "\x00" in text:
+        raise RefusedError("it has a NUL character")
+
+
+def _inner(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return (part for pair in value.items() for part in pair)
+    return value if isinstance(value, list) else ()

@@ -3,45 +3,52 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import stat
 import uuid
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from movierec.errors import ArtifactError
-from movierec.registry.archive.content import check_contents, is_known
-from movierec.registry.archive.facts import (
-    MAX_JSON_BYTES,
+from movierec.folders import sync
+from movierec.registry.archive.content import (
+    FORMAT,
     Head,
+    check_contents,
     check_metadata,
-    head_of,
+    is_known,
     read_head,
-    strict,
 )
-from movierec.registry.archive.layout import MAX_BYTES, Entry, RefusedError, read_layout
+from movierec.registry.archive.layout import (
+    HEAD,
+    MAX_BYTES,
+    RefusedError,
+    open_zip,
+    read_chunks,
+    read_json,
+)
 from movierec.registry.manifest import FileFacts, parse_manifest, read_manifest
-from movierec.registry.names import METADATA, SERVING, check_file
+from movierec.registry.names import METADATA, SERVING
 from movierec.registry.registry import Registry
 from movierec.store import VersionRecord
-from movierec.store.folders import sync
 
 __all__ = ["SUFFIX", "archive_name", "export_archive", "import_archive"]
 
 SUFFIX = ".movierec.zip"
-HEAD = "archive.json"
 CHUNK = 2**20
-LARGEST = MAX_BYTES - 2**20  # room for the names, the head and the words
+MAX_JSON_BYTES = 8 * 2**20  # a hundred times what a long training writes
+LARGEST = MAX_BYTES - 2**20  # room for names, `archive.json` and annotations
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip knows: the same bytes at any time
 
 
 def archive_name(record: VersionRecord) -> str:
-    """Return what a version's archive is called unless somebody says otherwise."""
+    """Return the default file name of a version's archive."""
     dataset = "".join(c if c.isalnum() or c in "-_." else "-" for c in record.dataset_name)
     return f"{dataset.strip('.')[:60] or 'version'}-{record.name}{SUFFIX}"
 
@@ -102,22 +109,22 @@ def import_archive(registry: Registry, path: Path, *, name: str | None = None) -
 
 
 def _imported(registry: Registry, file: BinaryIO, path: Path, name: str | None) -> VersionRecord:
-    entries = {entry.name: entry for entry in read_layout(file)}
-    content = {kept: _small(file, entries, kept) for kept in (HEAD, METADATA)}
-    head = read_head(content[HEAD], content[METADATA])
-    metadata = strict(METADATA, content[METADATA])
-    check_metadata(metadata)
+    with open_zip(file) as archive:
+        content = {kept: _small(archive, kept) for kept in (HEAD, METADATA)}
+        head = read_head(content[HEAD], content[METADATA])
+        metadata = read_json(METADATA, content[METADATA])
+        check_metadata(metadata)
 
-    def unpack(folder: Path) -> Mapping[str, Any]:
-        try:
-            return _unpacked(file, entries, folder, content[METADATA], metadata)
-        except ArtifactError as error:
-            raise _refused(path, error.message, type(error)) from error
+        def unpack(folder: Path) -> Mapping[str, Any]:
+            try:
+                return _unpacked(archive, folder, content[METADATA], metadata)
+            except ArtifactError as error:
+                raise _refused(path, error.message, type(error)) from error
 
-    return registry.take_in(
-        unpack, name=name, wish=head.name, tags=head.tags, notes=head.notes,
-        origin=_origin(path, head),
-    )  # fmt: skip
+        return registry.import_version(
+            unpack, name=name, preferred_name=head.name, tags=head.tags, notes=head.notes,
+            origin=_origin(path, head),
+        )  # fmt: skip
 
 
 def _origin(path: Path, head: Head) -> dict[str, str]:
@@ -129,26 +136,22 @@ def _origin(path: Path, head: Head) -> dict[str, str]:
 
 
 def _unpacked(
-    file: BinaryIO,
-    entries: Mapping[str, Entry],
-    folder: Path,
-    metadata: bytes,
-    facts: Mapping[str, Any],
+    archive: zipfile.ZipFile, folder: Path, metadata: bytes, facts: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """Write the files into a folder and check them; return the metadata."""
     (folder / METADATA).write_bytes(metadata)
     files = parse_manifest(metadata, str(facts["model_version"])).files
-    _check_files(entries, files)
+    _check_files({entry.filename: entry.file_size for entry in archive.infolist()}, files)
     _require_room(folder, files)
     (folder / SERVING).mkdir()
     for name, expected in files.items():
-        _copy(file, entries[name], folder / name, expected)
+        _copy(archive, name, folder / name, expected)
     sync(folder / SERVING)
     check_contents(folder, files, facts["model"])
     return facts
 
 
-def _check_files(entries: Mapping[str, Entry], files: Mapping[str, FileFacts]) -> None:
+def _check_files(sizes: Mapping[str, int], files: Mapping[str, FileFacts]) -> None:
     """Check that the archive holds the files that the metadata lists, and no others."""
     folded = {name.casefold() for name in files}
     if len(folded) != len(files):
@@ -156,11 +159,11 @@ def _check_files(entries: Mapping[str, Entry], files: Mapping[str, FileFacts]) -
     for name, facts in files.items():
         if not is_known(name):
             raise RefusedError(f"{name!r} is no file that a version has")
-        if name not in entries:
+        if name not in sizes:
             raise RefusedError(f"{name} is missing")
-        if entries[name].size != facts.bytes:
-            raise RefusedError(f"{name} has {entries[name].size:,} bytes, not {facts.bytes:,}")
-    unlisted = sorted({*entries} - {*files, HEAD, METADATA})
+        if sizes[name] != facts.bytes:
+            raise RefusedError(f"{name} has {sizes[name]:,} bytes, not {facts.bytes:,}")
+    unlisted = sorted({*sizes} - {*files, HEAD, METADATA})
     if unlisted:
         raise RefusedError(f"{unlisted[0]!r} is not listed in {METADATA}")
 
@@ -171,48 +174,25 @@ def _require_room(folder: Path, files: Mapping[str, FileFacts]) -> None:
         raise RefusedError(f"it needs {needed:,} bytes of disk space and {free:,} are free")
 
 
-def _small(file: BinaryIO, entries: Mapping[str, Entry], name: str) -> bytes:
+def _small(archive: zipfile.ZipFile, name: str) -> bytes:
     """Read one of the two JSON files."""
-    _check_names(entries)
-    if name not in entries:
+    sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    if name not in sizes:
         raise RefusedError(f"{name} is missing: it is no version of movierec")
-    entry = entries[name]
-    if entry.size > MAX_JSON_BYTES:
-        raise RefusedError(f"{name} has {entry.size:,} bytes; that much is not believed")
-    return b"".join(_chunks(file, entry))
+    if sizes[name] > MAX_JSON_BYTES:
+        raise RefusedError(f"{name} has {sizes[name]:,} bytes; that much is not believed")
+    return b"".join(read_chunks(archive, name))
 
 
-def _check_names(entries: Mapping[str, Entry]) -> None:
-    for name in {*entries} - {HEAD, METADATA}:
-        try:
-            check_file(name)
-        except ArtifactError as error:
-            raise RefusedError(error.message.rstrip(".")) from error
-
-
-def _copy(file: BinaryIO, entry: Entry, path: Path, expected: FileFacts) -> None:
+def _copy(archive: zipfile.ZipFile, name: str, path: Path, expected: FileFacts) -> None:
     digest = hashlib.sha256()
     with path.open("xb") as copy:
-        for chunk in _chunks(file, entry):
+        for chunk in read_chunks(archive, name):
             digest.update(chunk)
             copy.write(chunk)
     if digest.hexdigest() != expected.sha256:
-        raise RefusedError(f"{entry.name} was changed: wrong SHA-256")
+        raise RefusedError(f"{name} was changed: wrong SHA-256")
     sync(path)
-
-
-def _chunks(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
-    """Yield exactly the bytes of a file; its CRC-32 is checked at the end."""
-    file.seek(entry.start)
-    left, crc = entry.size, 0
-    while left:
-        chunk = file.read(min(CHUNK, left))
-        if not chunk:
-            raise RefusedError(f"{entry.name} was cut off")
-        left, crc = left - len(chunk), zlib.crc32(chunk, crc)
-        yield chunk
-    if crc != entry.crc:
-        raise RefusedError(f"{entry.name} is damaged: wrong checksum")
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -268,7 +248,7 @@ def _write(file: BinaryIO, folder: Path, record: VersionRecord) -> None:
     metadata = (folder / METADATA).read_bytes()
     manifest = read_manifest(folder)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
-        archive.writestr(_entry(HEAD), head_of(record, metadata))
+        archive.writestr(_entry(HEAD), _head_of(record, metadata))
         archive.writestr(_entry(METADATA), metadata)
         for name, facts in sorted(manifest.files.items()):
             digest = hashlib.sha256()
@@ -284,6 +264,22 @@ def _write(file: BinaryIO, folder: Path, record: VersionRecord) -> None:
                     f"{name} of version {record.name} changed while it was exported.",
                     hint="Try again.",
                 )
+
+
+def _head_of(record: VersionRecord, metadata: bytes) -> bytes:
+    """Return the `archive.json` of a version: the same for the same version and annotations."""
+    head = Head(
+        format=FORMAT,
+        kind="movierec version",
+        name=record.name,
+        movierec=version("movierec"),
+        created_at=record.created_at.astimezone(UTC),
+        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+        tags=[*record.tags],
+        notes=record.notes,
+    )
+    facts = head.model_dump(mode="json")
+    return (json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _entry(name: str, size: int = 0) -> zipfile.ZipInfo:

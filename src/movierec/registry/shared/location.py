@@ -1,4 +1,4 @@
-"""A place that machines share, at any fsspec URL: versions as folders, trouble told in words."""
+"""A location that machines share, at any fsspec URL: versions as folders, errors translated."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Location:
 
     @property
     def folder(self) -> Path | None:
-        """The folder of this machine that it is, or None for any other place."""
+        """The folder of this machine that it is; None for any other location."""
         parts = urlsplit(self.url)
         return Path(parts.path) if parts.scheme in ("file", "local") else None
 
@@ -198,8 +198,8 @@ def _without_secrets(url: str) -> str:
 
 def _unusable(error: Exception, shown: str) -> ArtifactError:
     cause = (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
-    told = f"{type(error).__name__} {cause}".lower()
-    hint = next((hint for key, hint in _HINTS.items() if key in told), "")
+    text = f"{type(error).__name__} {cause}".lower()
+    hint = next((hint for key, hint in _HINTS.items() if key in text), "")
     return ArtifactError(
         f"The versions in {shown} cannot be reached: {cause}.",
         hint=hint or "Check MOVIEREC_ARTIFACTS_URL; `movierec doctor` tries it.",

@@ -1,4 +1,4 @@
-"""Versions to and from the place that machines share, checked on both ways."""
+"""Versions to and from the location that machines share, checked on both ways, and their copies."""
 
 from __future__ import annotations
 
@@ -9,22 +9,64 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from movierec.errors import ArtifactError
+from movierec.folders import sync
 from movierec.progress import Progress
 from movierec.registry.files import problems_of
-from movierec.registry.manifest import FileFacts, Manifest, parse_manifest, read_manifest
+from movierec.registry.manifest import FileFacts, Manifest, facts_of, parse_manifest, read_manifest
 from movierec.registry.names import METADATA, SERVING
 from movierec.registry.shared.location import Location
 from movierec.store import VersionRecord
-from movierec.store.folders import sync
 
-__all__ = ["problems_there", "pull", "push"]
+__all__ = ["Copies", "problems_there", "pull", "push"]
+
+COPIES = ".shared"
 
 
-def push(location: Location, folder: Path, tell: Progress) -> None:
+class Copies:
+    """Notes about which folders of this machine are copies of what a location has.
+
+    `models/.shared/vX.Y.Z` names the location and the hash of `metadata.json`: a folder without
+    one is work of this machine that is not pushed yet, and is never removed because other
+    machines know nothing of it.
+    """
+
+    def __init__(self, root: Path, shown: str) -> None:
+        self._notes = root / COPIES
+        self._shown = shown
+
+    def note(self, folder: Path) -> None:
+        """Note that a version's folder is a copy."""
+        self._notes.mkdir(exist_ok=True)
+        (self._notes / folder.name).write_text(self._mark(folder), "utf-8")
+
+    def forget(self, name: str) -> None:
+        """Take the note back: it is no copy any more, or there is none."""
+        (self._notes / name).unlink(missing_ok=True)
+
+    def holds(self, folder: Path) -> bool:
+        """Return whether a folder, as it is now, is a copy."""
+        try:
+            return (self._notes / folder.name).read_text("utf-8") == self._mark(folder)
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def knew(self, name: str) -> bool:
+        """Return whether there was a copy of this name, whatever its folder holds by now."""
+        try:
+            noted = (self._notes / name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return False
+        return noted.partition(" ")[2] == f"{self._shown}\n"
+
+    def _mark(self, folder: Path) -> str:
+        return f"{facts_of(folder / METADATA).sha256} {self._shown}\n"
+
+
+def push(location: Location, folder: Path, on_progress: Progress) -> None:
     """Copy a whole version there, `metadata.json` last: half of it never counts as a version.
 
     Raises:
-        ArtifactError: it is not whole, the place cannot be written, or another version of this
+        ArtifactError: it is not whole, the location cannot be written, or another version of this
             name is there.
 
     """
@@ -37,18 +79,18 @@ def push(location: Location, folder: Path, tell: Progress) -> None:
         )
     manifest = read_manifest(folder)
     _require_own(location, folder)
-    meter = _Meter(f"{name} to {location.shown}", manifest.size_bytes, tell)
+    meter = _Meter(f"{name} to {location.shown}", manifest.size_bytes, on_progress)
     for file, facts in manifest.files.items():
         location.put(name, file, folder / file)
         meter.add(facts.bytes)
     location.put(name, METADATA, folder / METADATA)
 
 
-def pull(location: Location, record: VersionRecord, folder: Path, tell: Progress) -> None:
+def pull(location: Location, record: VersionRecord, folder: Path, on_progress: Progress) -> None:
     """Copy a version into an empty folder; each file has the hash of the database's copy.
 
     Raises:
-        ArtifactError: it is not there or not what the database describes, the place cannot be
+        ArtifactError: it is not there or not what the database describes, the location cannot be
             read, or there is no room.
 
     """
@@ -56,7 +98,7 @@ def pull(location: Location, record: VersionRecord, folder: Path, tell: Progress
     _require_room(folder, manifest)
     (folder / METADATA).write_bytes(content)
     (folder / SERVING).mkdir()
-    meter = _Meter(f"{record.name} from {location.shown}", manifest.size_bytes, tell)
+    meter = _Meter(f"{record.name} from {location.shown}", manifest.size_bytes, on_progress)
     for file, facts in manifest.files.items():
         _fetch(location.chunks(record.name, file), folder / file, facts, meter)
         if not _is_whole(folder / file, facts, meter.digest):
@@ -66,7 +108,7 @@ def pull(location: Location, record: VersionRecord, folder: Path, tell: Progress
 
 
 def problems_there(location: Location, record: VersionRecord) -> list[str]:
-    """Return what is wrong with a version there, as far as names and sizes tell."""
+    """Return the problems of a version there, as far as names and sizes show."""
     try:
         manifest, content = _described(location, record)
     except ArtifactError as error:
@@ -83,17 +125,17 @@ def problems_there(location: Location, record: VersionRecord) -> list[str]:
 
 @dataclass
 class _Meter:
-    """How far a transfer is, and the hash of the file that was read last."""
+    """Progress of a transfer, and the hash of the file that was read last."""
 
     stage: str
     total: int
-    tell: Progress
+    on_progress: Progress
     done: int = 0
     digest: str = ""
 
     def add(self, size: int) -> None:
         self.done += size
-        self.tell(self.stage, min(self.done / max(self.total, 1), 1.0))
+        self.on_progress(self.stage, min(self.done / max(self.total, 1), 1.0))
 
 
 def _fetch(chunks: Iterator[bytes], path: Path, expected: FileFacts, meter: _Meter) -> None:

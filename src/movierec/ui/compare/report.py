@@ -13,10 +13,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from movierec.benchmark.report import write_whole
 from movierec.comparison.metrics import BY_KEY
 from movierec.comparison.results import Comparison, SliceDiff
 from movierec.export import html
+from movierec.folders import write_whole
 from movierec.store.records import VersionRecord
 from movierec.ui.compare import charts, facts, slice_charts
 from movierec.ui.components.charts import bare

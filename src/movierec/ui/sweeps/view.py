@@ -138,9 +138,9 @@ def _confirm(record: SweepRecord) -> None:
         )
         with st.container(horizontal=True):
             if _button(f"Yes, delete {name}", "really", icon="delete_forever"):
-                from movierec.sweeps.report import delete_sweep
+                from movierec.sweeps.storage import SweepStore
 
-                delete_sweep(cache.settings(), name)
+                SweepStore(cache.settings()).delete(name)
                 leave(f"The sweep {name} is deleted.")
             if _button(f"Keep {name}", "keep", icon="undo"):
                 del st.session_state[_DELETING]
@@ -152,7 +152,7 @@ def _train(record: SweepRecord, sweep: RunRecord | None) -> None:
     parent = None if sweep is None else sweep.id
     run = jobs.submit_train(cache.settings(), **training, parent_id=parent)
     if best is not None:
-        cache.store().runs.tell(run.id, {"trial": best.number})
+        cache.store().runs.add_facts(run.id, {"trial": best.number})
     number = "" if best is None else f" trial {best.number} of"
     leave(f"Run {run.id} waits in the queue: it trains{number} {record.name}.")
 

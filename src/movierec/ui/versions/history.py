@@ -18,17 +18,17 @@ __all__ = ["history", "importing", "trash"]
 
 def history(registry: Registry) -> None:
     """Draw who moved `current` when and why, and offer to take the last move back."""
-    moves = registry.history()
+    moves = registry.promotion.history()
     if not moves:
         widgets.mute("`current` has not moved since histories are kept.")
         return
-    target = registry.previous()
+    target = registry.promotion.previous()
     if target is not None and st.button(
         f"Roll back to {target}", key="rollback", icon=":material/undo:", type="primary",
         help="Makes the version that was current before current again.",
     ):  # fmt: skip
         with shell.errors_in_words():
-            leave(f"{registry.rollback().name} is current again.")
+            leave(f"{registry.promotion.rollback().name} is current again.")
     columns = [Column("When"), Column("Current"), Column("Before"), Column("How"), Column("By"),
                Column("Reason")]  # fmt: skip
     rows: list[list[Cell | str]] = [

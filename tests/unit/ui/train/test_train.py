@@ -113,7 +113,7 @@ def test_a_run_under_way_is_on_top_of_every_view(
 
 def test_a_live_curve_grows_and_says_where_it_stands(store: Store, data: DatasetRecord) -> None:
     run = states.add_running(store, data.name)
-    store.runs.tell(run.id, {"epochs": 20, "device": "cpu", "n_parameters": 28_417})
+    store.runs.add_facts(run.id, {"epochs": 20, "device": "cpu", "n_parameters": 28_417})
     at = opened()
     assert ">8 of 20<" in shown(at)
     assert "at most 14.4 s" in shown(at)

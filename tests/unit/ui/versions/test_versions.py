@@ -113,7 +113,7 @@ def test_notes_are_kept_with_the_button(store: Store) -> None:
 def test_one_click_makes_a_version_current_that_loses_nothing(
     store: Store, registry: Registry
 ) -> None:
-    registry.promote("v1.4.0")
+    registry.promotion.promote("v1.4.0")
     at = click(opened_page(PAGE, version="v1.0.0"), "promote-v1.0.0")
     assert toasts(at) == ["v1.0.0 is current."]
     current = store.versions.current()
@@ -133,7 +133,7 @@ def test_a_loss_is_refused_in_words_and_needs_a_reason(store: Store, registry: R
     current = store.versions.current()
     assert current is not None
     assert current.name == "v1.3.0"
-    assert registry.history()[0].reason == "Only lists are shown"
+    assert registry.promotion.history()[0].reason == "Only lists are shown"
 
 
 def test_a_refusal_can_be_left_alone(store: Store) -> None:
@@ -156,7 +156,7 @@ def test_changed_files_cannot_be_overridden(trained: Settings, store: Store) -> 
 def test_the_history_tells_every_move_and_takes_the_last_one_back(
     store: Store, registry: Registry
 ) -> None:
-    registry.promote("v1.2.0", who="ada", reason="for a test")
+    registry.promotion.promote("v1.2.0", who="ada", reason="for a test")
     at = opened_page(PAGE, view="History of current")
     text = shown(at)
     assert "ada" in text

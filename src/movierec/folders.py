@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and what killed processes leave of them."""
+"""Files and folders that appear whole or not at all, locks, and what killed processes left."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from movierec.store.processes import is_alive, own_mark
+from filelock import FileLock, Timeout
+
+from movierec.errors import ArtifactError, MovierecError, SettingsError
+from movierec.processes import is_alive, own_mark
 
 __all__ = [
     "INCOMING",
@@ -18,14 +21,89 @@ __all__ = [
     "clear_abandoned",
     "discard",
     "incoming_folder",
+    "is_locked",
+    "locked",
     "remove_folder",
     "set_aside",
     "sync",
+    "write_whole",
+    "writing",
 ]
 
 INCOMING = ".incoming-"
 REMOVED = ".removed-"
 FOREIGN_AGE_SECONDS = 86_400  # another host's process cannot be asked: wait a day
+LOCK, LOCK_SECONDS = ".lock", 60.0
+
+
+@contextmanager
+def writing(
+    folder: Path,
+    error_type: type[MovierecError] = ArtifactError,
+    hint: str = "Check its permissions and the free disk space.",
+) -> Iterator[None]:
+    """Make a folder; an OSError inside the block is raised as an error of this type."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise error_type(
+            f"{folder} cannot be written: {error.strerror or error}.", hint=hint
+        ) from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in one step: a reader, or the next start, sees the old one or the new one.
+
+    Raises:
+        SettingsError: it cannot be written.
+
+    """
+    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}")
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device; a folder refuses
+            path.write_text(text, encoding="utf-8")
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written: {error.strerror}.", hint="Name another file."
+        ) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(
+    folder: Path, doing: str, *, file: str = LOCK, seconds: float = LOCK_SECONDS
+) -> Iterator[None]:
+    """Let one process at a time change a folder.
+
+    Each `file` is a lock of its own; who takes two of them takes `LOCK` last.
+
+    Raises:
+        ArtifactError: another process is still `doing` it after so many seconds.
+
+    """
+    try:
+        with FileLock(folder / file, timeout=seconds):
+            yield
+    except Timeout as error:
+        raise ArtifactError(
+            f"Another movierec is {doing}.", hint="Wait for it, or end it, and try again."
+        ) from error
+
+
+def is_locked(folder: Path, file: str) -> bool:
+    """Return whether a process holds this lock now."""
+    try:
+        with FileLock(folder / file, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""`movierec versions export`, `import` and `card`: versions that come and go as files."""
+"""`movierec versions export`, `import`, `card`, `push` and `pull`: versions leave and arrive.
+
+Exported files go anywhere; `push` and `pull` use the storage that several machines share.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from movierec.cli.output import JsonOption, emit, progress_bar
-from movierec.cli.versions.shared import tell_what_waits
-from movierec.cli.versions.tables import Name, mib, opened
+from movierec.cli.options import JsonOption, VersionArgument
+from movierec.cli.output import console, emit, mib, progress_bar
+from movierec.cli.versions.tables import opened
 from movierec.errors import SettingsError
-from movierec.settings import load_settings
+from movierec.folders import write_whole
+from movierec.registry import Registry
+from movierec.registry.names import listed
+from movierec.settings import Settings, load_settings
+from movierec.store import open_store
 
 if TYPE_CHECKING:
     from movierec.export.mlflow import Exported
-    from movierec.registry import Registry
 
-__all__ = ["add_to"]
+__all__ = ["card", "export", "import_", "pull", "push", "warn_if_not_pushed"]
 
 DEFAULT_EXPERIMENT = "movierec"
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add these commands to `movierec versions`."""
-    app.command()(export)
-    app.command("import")(import_)
-    app.command()(card)
 
 
 def export(
@@ -54,13 +53,13 @@ def export(
     chosen = names or ["current"]
     if mlflow is None:
         found = _archives(chosen, to)
-        said = "\n".join(f"{each['path']}  {mib(each['bytes'])}" for each in found)
-        emit(as_json, {"archives": found}, lambda: said)
+        lines = "\n".join(f"{each['path']}  {mib(each['bytes'])}" for each in found)
+        emit(as_json, {"archives": found}, lambda: lines)
         return
     if to is not None:
         raise SettingsError("--to and --mlflow exclude each other.", hint="Leave one out.")
     runs = _runs(chosen, mlflow, experiment)
-    emit(as_json, {"runs": runs}, lambda: "\n".join(_said(run, experiment) for run in runs))
+    emit(as_json, {"runs": runs}, lambda: "\n".join(_sentence(run, experiment) for run in runs))
 
 
 def import_(
@@ -81,7 +80,7 @@ def import_(
     with opened() as (registry, store):
         record = import_archive(registry, file, name=name)
         is_data_here = lineage(store, record).is_data_here
-    tell_what_waits(load_settings(), record.name)
+    warn_if_not_pushed(load_settings(), record.name)
     there = record.origin.get("name")
     other = f" It was {there} where it comes from." if there != record.name else ""
     missing = "" if is_data_here else _missing_data(record.dataset_name, record.fingerprint)
@@ -90,23 +89,71 @@ def import_(
 
 
 def card(
-    name: Name = "current",
+    name: VersionArgument = "current",
     to: Annotated[Path | None, typer.Option(help="File to write it to.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print a version's model card as Markdown: what it is, how good for whom, and its limits."""
-    from movierec.export.model_card import model_card, write_card
+    from movierec.export.model_card import model_card
 
     with opened() as (registry, store):
         record = registry.get(name)
         text = model_card(store, record)
     if to is not None:
-        write_card(to, text)
+        write_whole(to, text)
         emit(as_json, {"version": record.name, "path": to}, lambda: str(to))
     elif as_json:
         emit(as_json, {"version": record.name, "card": text}, str)
     else:
         typer.echo(text, nl=False)
+
+
+def push(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Versions; without any, those that wait.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put versions into MOVIEREC_ARTIFACTS_URL, from where every machine can fetch them.
+
+    A new version is pushed when it is kept; what could not be pushed then waits. One that is
+    named is pushed again, which mends what was changed there.
+    """
+    with opened() as (registry, _), progress_bar("Pushing") as report:
+        pushed, location = registry.shared.push(names or (), report), registry.location
+    text = f"{listed(pushed)} {_is(pushed)} in {location}." if pushed else "No version waits."
+    emit(as_json, {"pushed": pushed, "location": location}, lambda: text)
+
+
+def pull(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Versions; without any, the current one.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch versions from MOVIEREC_ARTIFACTS_URL; a damaged copy here is replaced.
+
+    Whatever needs a version fetches it by itself: this is for before, and for repairs.
+    """
+    with opened() as (registry, _), progress_bar("Fetching") as report:
+        here = [registry.shared.pull(name, report).name for name in names or ["current"]]
+        location = registry.location
+    text = f"{listed(here)} {_is(here)} on this machine, whole."
+    emit(as_json, {"here": here, "location": location}, lambda: text)
+
+
+def warn_if_not_pushed(settings: Settings, name: str) -> None:
+    """Warn on stderr where a version that was just kept could not be pushed."""
+    if not settings.artifacts_url:
+        return
+    with open_store(settings) as store:
+        is_alone = name in Registry(settings, store).shared.waiting()
+    if is_alone:
+        message = (
+            f"{name} could not be pushed: it lies on this machine alone and is not current. "
+            "Try again: movierec versions push"
+        )
+        console(stderr=True).print(message, markup=False, soft_wrap=True)
 
 
 def _archives(names: list[str], to: Path | None) -> list[dict[str, Any]]:
@@ -132,11 +179,11 @@ def _archive(registry: Registry, name: str, to: Path) -> dict[str, Any]:
 def _runs(names: list[str], uri: str, experiment: str) -> list[Exported]:
     from movierec.export.mlflow import export_to_mlflow
 
-    with opened() as (registry, store), progress_bar("Exporting") as tell:
-        return export_to_mlflow(registry, store, names, uri, experiment, on_progress=tell)
+    with opened() as (registry, store), progress_bar("Exporting") as report:
+        return export_to_mlflow(registry, store, names, uri, experiment, on_progress=report)
 
 
-def _said(run: Exported, experiment: str) -> str:
+def _sentence(run: Exported, experiment: str) -> str:
     done = "is now" if run.is_new else "was already"
     return f"{run.version} {done} run {run.run_id} of the experiment {experiment}."
 
@@ -146,3 +193,7 @@ def _missing_data(dataset: str, fingerprint: str) -> str:
         f" Its data set {dataset}, fingerprint {fingerprint[:12]}…, is not in this database: to "
         "recommend with it, import the same data with `movierec data import`."
     )
+
+
+def _is(names: list[str]) -> str:
+    return "are" if len(names) > 1 else "is"

@@ -14,8 +14,8 @@ from movierec.errors import ArtifactError, NotFoundError, SettingsError
 from movierec.metadata import VersionMetadata
 from movierec.registry import Registry, VersionDraft
 from movierec.registry.annotations import changed_tags, checked_notes
-from movierec.registry.history import previous_of
 from movierec.registry.lineage import lineage
+from movierec.registry.promotion import previous_of
 from movierec.runtime import own_user
 from movierec.store import PromotionRecord, open_store
 from tests.support.factories import make_dataset
@@ -101,10 +101,12 @@ def test_notes_are_replaced_and_removed(registry):
 
 
 def test_each_move_of_current_is_remembered(registry):
-    registry.promote("v1.2.0", who="ada", reason="it is Friday", checks=[{"name": "files"}])
-    registry.promote("v1.2.0")  # it is already
+    registry.promotion.promote(
+        "v1.2.0", who="ada", reason="it is Friday", checks=[{"name": "files"}]
+    )
+    registry.promotion.promote("v1.2.0")  # it is already
     registry.save(dataclasses.replace(DRAFT, make_current=True))
-    moves = registry.history()
+    moves = registry.promotion.history()
     assert [(m.version, m.previous, m.how) for m in moves] == [
         ("v1.3.0", "v1.2.0", "saved"),
         ("v1.2.0", "v1.0.0", "promoted"),
@@ -120,49 +122,52 @@ def test_each_move_of_current_is_remembered(registry):
 def test_a_promotion_that_fails_leaves_no_line(registry):
     (registry.path("v1.1.0") / "a.pth").write_bytes(b"other")
     with pytest.raises(ArtifactError):
-        registry.promote("v1.1.0", reason="never")
-    registry.promote("v1.2.0")
-    assert [move.version for move in registry.history()] == ["v1.2.0", "v1.0.0"]
-    assert registry.history()[0].reason == ""
+        registry.promotion.promote("v1.1.0", reason="never")
+    registry.promotion.promote("v1.2.0")
+    assert [move.version for move in registry.promotion.history()] == ["v1.2.0", "v1.0.0"]
+    assert registry.promotion.history()[0].reason == ""
 
 
 def test_current_that_moved_meanwhile_is_not_replaced(registry):
-    registry.promote("v1.1.0")
+    registry.promotion.promote("v1.1.0")
     with pytest.raises(ArtifactError, match=r"Meanwhile v1\.1\.0 became current"):
-        registry.promote("v1.2.0", replaces=["v1.0.0"])
+        registry.promotion.promote("v1.2.0", replaces=["v1.0.0"])
     assert registry.get().name == "v1.1.0"
-    assert registry.promote("v1.2.0", replaces=["v1.1.0"]).is_current
+    assert registry.promotion.promote("v1.2.0", replaces=["v1.1.0"]).is_current
 
 
 def test_rolling_back_leads_further_back_each_time(registry):
-    registry.promote("v1.1.0")
-    registry.promote("v1.2.0")
-    assert registry.previous() == "v1.1.0"
-    assert registry.rollback(who="ada", reason="slow").name == "v1.1.0"
-    assert (registry.history()[0].how, registry.history()[0].reason) == ("rolled back", "slow")
-    assert registry.rollback().name == "v1.0.0"
+    registry.promotion.promote("v1.1.0")
+    registry.promotion.promote("v1.2.0")
+    assert registry.promotion.previous() == "v1.1.0"
+    assert registry.promotion.rollback(who="ada", reason="slow").name == "v1.1.0"
+    assert (registry.promotion.history()[0].how, registry.promotion.history()[0].reason) == (
+        "rolled back",
+        "slow",
+    )
+    assert registry.promotion.rollback().name == "v1.0.0"
     with pytest.raises(NotFoundError, match=r"no version to roll back to.*versions history"):
-        registry.rollback()
-    registry.promote("v1.2.0")
-    assert registry.rollback().name == "v1.0.0"
+        registry.promotion.rollback()
+    registry.promotion.promote("v1.2.0")
+    assert registry.promotion.rollback().name == "v1.0.0"
 
 
 def test_rolling_back_skips_what_is_no_longer_there(registry):
-    registry.promote("v1.1.0")
-    registry.promote("v1.2.0")
+    registry.promotion.promote("v1.1.0")
+    registry.promotion.promote("v1.2.0")
     registry.delete("v1.1.0")
-    assert registry.previous() == "v1.0.0"
+    assert registry.promotion.previous() == "v1.0.0"
     registry.restore("v1.1.0")
-    assert registry.previous() == "v1.1.0"
+    assert registry.promotion.previous() == "v1.1.0"
     registry.delete("v1.1.0", now=True)
-    assert registry.rollback().name == "v1.0.0"
+    assert registry.promotion.rollback().name == "v1.0.0"
 
 
 def test_rolling_back_to_a_broken_version_is_refused(registry):
-    registry.promote("v1.1.0")
+    registry.promotion.promote("v1.1.0")
     (registry.path("v1.0.0") / "a.pth").write_bytes(b"other")
     with pytest.raises(ArtifactError, match=r"v1\.0\.0 cannot become current: a\.pth"):
-        registry.rollback()
+        registry.promotion.rollback()
     assert registry.get().name == "v1.1.0"
 
 
@@ -224,7 +229,7 @@ def test_lineage_of_what_a_sweep_found(store, registry):
     store.datasets.add(dataset, {})
     sweep = store.runs.add("sweep", request={"name": "tune"})
     run = store.runs.add("train", request={}, parent_id=sweep.id)
-    store.runs.tell(run.id, {"trial": 7})
+    store.runs.add_facts(run.id, {"trial": 7})
     facts = {"data_source": "GroupLens"}
     draft = dataclasses.replace(
         DRAFT, run_id=run.id, fingerprint=dataset.fingerprint, metadata=VersionMetadata.of(facts)

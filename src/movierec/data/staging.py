@@ -1,4 +1,4 @@
-"""Folders in which a large import keeps what it has read, for the next one of the same file."""
+"""Staging folders: a large import keeps there what it has read, for the next import of the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from movierec.errors import EmptyDataError, FormatError
-from movierec.store.folders import discard, set_aside
+from movierec.folders import discard, set_aside
 
 __all__ = ["file_identity", "staging_folder"]
 
@@ -27,7 +27,7 @@ KEPT_SECONDS = 7 * 86_400  # an import that nobody goes on with for a week is gi
 
 
 def file_identity(path: Path) -> dict[str, Any]:
-    """Return what tells a file from another, or from itself after a change.
+    """Return the identity of a file: path, size and time, which a change does not keep.
 
     Raises:
         OSError: there is none.

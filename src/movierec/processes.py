@@ -1,4 +1,4 @@
-"""Who is alive: a process id alone lies, because ids are given again."""
+"""Processes by host, id and start: an id alone is not enough, because ids are given again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_UPTIME = 1e9  # seconds
 
 @dataclass(frozen=True)
 class ProcessMark:
-    """What tells one process from every other: host, id and start.
+    """Identity of a process: host, id and start.
 
     The start is in seconds, from a moment of the host's own: see `_start_of`.
     """
