@@ -6,7 +6,7 @@ Users are taken out of the graph of a GraphSAGE version, all at once, or one at 
 `--alone`, and come back as newcomers with the ratings that the version knew of them, or with their
 oldest ones as far as `--given`. The weights stay, which were trained with these users: the graph
 alone differs. "Listening" is `LoadedVersion.newcomer`, who hears the movies; "in the graph" is
-`workflows.in_graph`, where the movies hear them too; both are compared with "known", where all of
+`workflows.restore`, where the movies hear them too; both are compared with "known", where all of
 these users are in the graph together. Movies that the version knew of a user are not looked at.
 """
 

@@ -133,13 +133,19 @@ def imported_once(imports: Mapping[str, set[str]]) -> Iterator[str]:
 
 
 def metadata_reads(tree: ast.Module) -> Iterator[int]:
-    """Yield the lines where `….metadata` is asked for a key, by `get` or by an index."""
+    """Yield the lines where `….metadata` is asked for a key, by `get` or by an index.
+
+    So does its JSON, `….metadata.as_dict()`. That no variable is asked so is mypy's to see: the
+    typed model has neither `get` nor an index.
+    """
     for node in ast.walk(tree):
         target = None
         if isinstance(node, ast.Subscript):
             target = node.value
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             target = node.func.value if node.func.attr == "get" else None
+        if isinstance(target, ast.Call) and isinstance(target.func, ast.Attribute):
+            target = target.func.value if target.func.attr == "as_dict" else None
         if isinstance(target, ast.Attribute) and target.attr == "metadata":
             yield target.lineno
 

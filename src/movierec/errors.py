@@ -40,7 +40,6 @@ __all__ = [
     "StoreError",
     "TrainingError",
     "UntrustedError",
-    "validation_message",
 ]
 
 
@@ -142,8 +141,3 @@ class ArtifactError(MovierecError):
 
 class UntrustedError(ArtifactError):
     """An artifact asks for code that is not on the short list."""
-
-
-def validation_message(text: str) -> str:
-    """Return what a validator of ours said, without what pydantic puts before it."""
-    return text.replace("Value error, ", "")

@@ -23,14 +23,14 @@ import numpy as np
 from movierec.data.splits import Split, make_split
 from movierec.errors import MovierecError, SplitError
 from movierec.evaluation import Evaluation, evaluate
-from movierec.evaluation.result import json_safe
 from movierec.metadata import VersionMetadata
 from movierec.models.protocol import Recommender
+from movierec.plain import plain
 from movierec.registry import Registry
 from movierec.runtime import Stopwatch, peak_memory_mb
 from movierec.settings import Settings, load_settings
 from movierec.store import Store, open_store
-from movierec.workflows.baselines import measured_floors
+from movierec.workflows.baselines import measured_baselines
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from movierec.workflows.train import fit_model, prepare
 from movierec.workflows.version import Fitted, Training, version_draft
@@ -133,7 +133,7 @@ def _stored(
         found = evaluate(fitted.recommender, training.dataset, training.split)
     with watch.stage("floors"):
         facts = {"evaluation": found.as_dict(), "slices": found.slice_rows()}
-        facts["floors"] = measured_floors(training.dataset, training.split, scratch)
+        facts["floors"] = measured_baselines(training.dataset, training.split, scratch)
     with watch.stage("save"):
         metadata = VersionMetadata.of({**facts, **fitted.facts})
         draft = replace(version_draft(training, fitted, found), metadata=metadata)
@@ -149,14 +149,14 @@ def _row(training: Training, fitted: Fitted, found: Evaluation, watch: Stopwatch
         "split": split.spec.name,
         "seed": request.seed,
         **{name: measured[name] for name in MEASURED},
-        "without_time": json_safe(found.without_time),
+        "without_time": plain(found.without_time),
         "fit_seconds": watch.seconds["fit"],
         "parameters": fitted.parameters,
         "split_label": split.spec.label,
         "whole_seconds": watch.total,
         "stages": watch.seconds,
         "best_epoch": fitted.best_epoch,
-        "validation": json_safe(fitted.metrics),
+        "validation": plain(fitted.metrics),
         "device": fitted.device,
         "dataset": training.dataset.name,
         "fingerprint": training.dataset.fingerprint,

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from movierec.cli.options import JsonOption, YesOption, confirm
 from movierec.cli.output import console, emit, moment, number, progress_bar, table
+from movierec.data.convert import parse_scale
 from movierec.data.dataset import RatingScale
 from movierec.data.formats.raw import ColumnChoice
 from movierec.data.sources.obtain import CITATION
-from movierec.data.validation.convert import parse_scale
 from movierec.data.validation.report import ImportReport
 from movierec.errors import FormatError
 from movierec.settings import load_settings

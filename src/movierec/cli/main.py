@@ -15,7 +15,8 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from movierec.cli.output import console
-from movierec.errors import MovierecError, validation_message
+from movierec.errors import MovierecError
+from movierec.models.fields import validation_message
 
 __all__ = [
     "COMMANDS",

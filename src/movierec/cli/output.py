@@ -47,7 +47,7 @@ _COLUMNS = (
     ("HR@10 rated", ("rated", "hit_rate_at_10")),
 )
 
-_FLOORS = ("biases", "popular", "constant", "random")  # metadata.json sorts them by name
+_BASELINES = ("biases", "popular", "constant", "random")  # metadata.json sorts them by name
 
 
 LARGE = 1e9  # from here on digits after the point say nothing
@@ -68,7 +68,7 @@ def emit(as_json: bool, facts: object, render: Callable[[], RenderableType]) -> 
 
 def to_json(facts: object) -> str:
     """Return JSON with NaN as null, datetimes in ISO 8601 and dataclasses as objects."""
-    from movierec.store.plain import plain
+    from movierec.plain import plain
 
     return json.dumps(plain(facts), indent=2, ensure_ascii=False)
 
@@ -183,13 +183,13 @@ def headline(record: VersionRecord) -> str:
 
 
 def metrics_table(record: VersionRecord) -> Table:
-    """Return the test metrics of a version above the floors of the same split."""
+    """Return the test metrics of a version above the reference baselines of the same split."""
     own, floors = record.metadata.evaluation, record.metadata.floors
     rows = {record.name: own}
     without = own.without_time
     if without.is_recorded and without.rmse != own.rmse:
         rows["  time not told"] = EvaluationSummary(rmse=without.rmse, mae=without.mae)
-    rows |= {name: floors[name] for name in _FLOORS if name in floors}
+    rows |= {name: floors[name] for name in _BASELINES if name in floors}
     names = tuple(name for name, _ in _COLUMNS)
     return table(
         f"Test part of {record.split_label}", "", *names, right=names,

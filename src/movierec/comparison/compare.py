@@ -11,13 +11,13 @@ from typing import Any
 
 from movierec.comparison.differences import costs_of, seed_groups, setting_diffs
 from movierec.comparison.evidence import Evidence
-from movierec.comparison.metrics import BY_KEY, FLOORS, METRICS, values_of
+from movierec.comparison.metrics import BY_KEY, METRICS, REFERENCE_BASELINES, values_of
 from movierec.comparison.pairs import compare_all
 from movierec.comparison.results import Comparison, Pair
 from movierec.comparison.slices import slice_diffs
 from movierec.data.dataset import Dataset
 from movierec.errors import EvaluationError
-from movierec.evaluation.result import json_safe
+from movierec.plain import plain
 from movierec.store import VersionRecord
 
 __all__ = ["as_csv", "as_dict", "compare", "default_baseline"]
@@ -54,7 +54,7 @@ def compare(
         versions=tuple(by_name),
         measured_on=_measured_on(first.record),
         values={record.name: values_of(record.metadata.evaluation) for record in records},
-        floors=_floors(first.record),
+        floors=_baselines(first.record),
         pairs={pair.version: pair for pair in pairs},
         slices={
             pair.version: slice_diffs(first, by_name[pair.version], dataset, seed=seed)
@@ -75,7 +75,7 @@ def default_baseline(records: Sequence[VersionRecord]) -> str:
 
 def as_dict(found: Comparison) -> dict[str, Any]:
     """Return the whole comparison ready for JSON: NaN becomes None."""
-    facts: dict[str, Any] = json_safe(asdict(found))
+    facts: dict[str, Any] = plain(asdict(found))
     for name, pair in found.pairs.items():
         facts["pairs"][name]["is_comparable"] = pair.is_comparable
     return facts
@@ -143,6 +143,6 @@ def _measured_on(record: VersionRecord) -> str:
     return f"{text}. Differences are each version's value minus that of {record.name}."
 
 
-def _floors(record: VersionRecord) -> dict[str, dict[str, float]]:
-    floors = record.metadata.floors
-    return {name: values_of(floors[name]) for name in FLOORS if name in floors}
+def _baselines(record: VersionRecord) -> dict[str, dict[str, float]]:
+    found = record.metadata.floors
+    return {name: values_of(found[name]) for name in REFERENCE_BASELINES if name in found}

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from movierec.metadata import EvaluationSummary, Number
 
-__all__ = ["BEYOND", "BY_KEY", "FLOORS", "METRICS", "PAIRED", "Metric", "number_of", "values_of"]
+__all__ = [
+    "BEYOND",
+    "BY_KEY",
+    "METRICS",
+    "PAIRED",
+    "REFERENCE_BASELINES",
+    "Metric",
+    "number_of",
+    "values_of",
+]
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ BEYOND = (
 METRICS = (*PAIRED, *BEYOND)
 # In the order they are shown; "averages": the mean, moved by how far this user and this movie lie
 # from it.
-FLOORS: Mapping[str, str] = {
+REFERENCE_BASELINES: Mapping[str, str] = {
     "biases": "averages",
     "constant": "constant",
     "popular": "most popular",

@@ -124,7 +124,7 @@ class Comparison:
     """Versions against one of them, the baseline, in the order they were asked for.
 
     `values` holds each version's metrics as its `metadata.json` has them, by `Metric.key`;
-    `floors` those of the floors measured on the baseline's test part, by their names
+    `floors` those of the reference baselines measured on the baseline's test part, by their names
     ("biases", "constant", "popular", "random"). `slices` holds, per version but the baseline,
     the groups, those that got worse for sure first.
     """

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from movierec.columns import Columns
+from movierec.data.convert import trimmed
 from movierec.data.dataset import IdMap
 from movierec.data.formats.raw import RawTable
-from movierec.data.validation.convert import trimmed
 from movierec.errors import FormatError
 
 __all__ = ["catalogue_ids", "catalogue_rows", "natural_order", "usable_id"]

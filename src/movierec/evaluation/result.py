@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from movierec.evaluation.ranking import RankingMetrics
+from movierec.plain import plain
 
-__all__ = ["Evaluation", "json_safe"]
+__all__ = ["Evaluation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,32 +54,22 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the frames, ready for JSON: NaN becomes None."""
         return {
-            "protocol": json_safe(self.protocol),
+            "protocol": plain(self.protocol),
             **self.metrics(),
-            "without_time": json_safe(self.without_time),
-            "beyond": json_safe(self.beyond),
-            "calibration": json_safe(self.calibration),
+            "without_time": plain(self.without_time),
+            "beyond": plain(self.beyond),
+            "calibration": plain(self.calibration),
         }
 
     def metrics(self) -> dict[str, Any]:
         """Return `rmse, mae, n_ratings, full, full_4, rated`, ready for JSON."""
         names = ("rmse", "mae", "n_ratings", "full", "full_4", "rated")
-        return {name: json_safe(getattr(self, name)) for name in names}
+        return {name: plain(getattr(self, name)) for name in names}
 
     def slice_rows(self) -> list[dict[str, Any]]:
         """Return the slices as rows, ready for JSON."""
-        return [json_safe(row) for row in self.slices.to_dict("records")]
+        return [plain(row) for row in self.slices.to_dict("records")]
 
     def reliability_rows(self) -> list[dict[str, Any]]:
         """Return the reliability table as rows, ready for JSON."""
-        return [json_safe(row) for row in self.reliability.to_dict("records")]
-
-
-def json_safe(value: Any) -> Any:
-    """Return the value in plain Python types, NaN and infinities as None."""
-    if isinstance(value, Mapping):
-        return {str(key): json_safe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_safe(item) for item in value]
-    plain = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+        return [plain(row) for row in self.reliability.to_dict("records")]

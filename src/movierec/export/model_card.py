@@ -9,9 +9,18 @@ from pydantic import ValidationError
 
 from movierec.data.sources.obtain import CITATION
 from movierec.errors import MovierecError
-from movierec.export.markdown import code_block, code_span, markdown_table, plain_text
-from movierec.export.model_card_limits import limits
-from movierec.export.model_card_tables import certainty, decimal, listed, metrics, slices
+from movierec.export.model_card_sections import (
+    certainty,
+    code_block,
+    code_span,
+    decimal,
+    limits,
+    listed,
+    markdown_table,
+    metrics,
+    plain_text,
+    slices,
+)
 from movierec.metadata import GitState, VersionMetadata
 from movierec.registry.lineage import lineage
 from movierec.store import DatasetRecord, Store, VersionRecord

@@ -117,11 +117,10 @@ def _kept_version(settings: Settings, store: Store, run_id: int) -> str | None:
     """Return the version a run left if it was killed between keeping it and saying so."""
     registry = Registry(settings, store)
     registry.reconcile()
-    kept = next((item for item in registry.list() if item.run_id == run_id), None)
-    if kept is None:
-        return None
-    _complete(store, run_id, kept)
-    return kept.name
+    kept = next((item.name for item in registry.summaries() if item.run_id == run_id), None)
+    if kept is not None:
+        _complete(store, run_id, registry.get(kept))
+    return kept
 
 
 def _complete(store: Store, run_id: int, version: VersionRecord) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-__all__ = ["bounds", "bounds_text", "search_range", "setting", "unit"]
+__all__ = ["bounds", "bounds_text", "search_range", "setting", "unit", "validation_message"]
 
 _LOW, _HIGH = {"ge": "≥", "gt": ">"}, {"le": "≤", "lt": "<"}
 
@@ -69,3 +69,8 @@ def _limits(field: FieldInfo) -> list[tuple[str, float]]:
 def _notes(field: FieldInfo) -> dict[str, Any]:
     notes = field.json_schema_extra
     return notes if isinstance(notes, dict) else {}
+
+
+def validation_message(text: str) -> str:
+    """Return what a validator of ours said, without what pydantic puts before it."""
+    return text.replace("Value error, ", "")

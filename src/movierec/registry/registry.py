@@ -14,6 +14,7 @@ import numpy.typing as npt
 from movierec.errors import ArtifactError, NotFoundError, SettingsError
 from movierec.folders import incoming_folder
 from movierec.metadata import VersionMetadata
+from movierec.plain import plain_dict
 from movierec.registry.annotations import changed_tags, checked_notes
 from movierec.registry.files import Content, check_content, read_array, write_files
 from movierec.registry.folder import ModelsFolder, NewVersion, is_expired
@@ -26,7 +27,6 @@ from movierec.registry.shared.storage import SharedStorage
 from movierec.registry.storage import LocalStorage, Storage
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord
-from movierec.store.plain import plain_dict
 
 __all__ = ["Registry", "VersionDraft"]
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeAlias
 
 from movierec.inference.results import Explanation, Recommendation
-from movierec.store.plain import plain_dict
+from movierec.plain import plain_dict
 
 __all__ = ["Answer", "AnswerCache", "encoded", "explained", "lines_of"]
 

@@ -17,8 +17,8 @@ from movierec.errors import (
     MovierecError,
     NotFoundError,
     StoreError,
-    validation_message,
 )
+from movierec.models.fields import validation_message
 from movierec.server.encoding import encoded
 
 __all__ = ["RequestError", "add_handlers", "error_response"]

@@ -13,13 +13,13 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
+from movierec.plain import plain
 from movierec.server.encoding import encoded
 from movierec.server.metrics import CONTENT_TYPE
 from movierec.server.requests import HealthQuestion, VersionQuestion, in_query, of_query
 from movierec.server.responses import HealthReply, VersionReply
 from movierec.server.served_version import ServedVersion
 from movierec.server.service import Service
-from movierec.store.plain import plain
 
 __all__ = ["add_page", "status_routes"]
 

@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 from movierec.columns import Columns
 from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale, fingerprint_of
 from movierec.errors import DataError, NotFoundError, StoreError
+from movierec.plain import plain_dict
 from movierec.progress import Progress, silent
 from movierec.store.bulk import Rows, fetch_rows, insert_rows
 from movierec.store.engine import Database
-from movierec.store.plain import plain_dict
 from movierec.store.records import DatasetRecord, dataset_record
 from movierec.store.snapshots import GROUPED_FROM, Array, Snapshots
 from movierec.store.tables import DatasetRow, MovieRow, RatingRow, UserRow

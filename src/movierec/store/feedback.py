@@ -11,8 +11,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from movierec.errors import NotFoundError, StoreError
+from movierec.plain import plain_dict
 from movierec.store.engine import Database
-from movierec.store.plain import plain_dict
 from movierec.store.records import (
     FeedbackRecord,
     ProfileRecord,

@@ -12,8 +12,8 @@ from typing import TypeAlias
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from movierec.plain import plain_dict
 from movierec.store.engine import Database
-from movierec.store.plain import plain_dict
 from movierec.store.records import Move, PromotionRecord, promotion_record
 from movierec.store.tables import PromotionRow
 

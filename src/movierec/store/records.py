@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from movierec.metadata import VersionMetadata
-from movierec.store.plain import plain_dict
+from movierec.plain import plain_dict
 from movierec.store.tables import (
     DatasetRow,
     EpochRow,

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 from sqlalchemy import func, select
 
 from movierec.errors import StoreError
+from movierec.plain import plain_dict, without_nul
 from movierec.processes import mark_of, own_mark
 from movierec.store.engine import Database
-from movierec.store.plain import plain_dict, without_nul
 from movierec.store.records import (
     ACTIVE_STATES,
     EpochRecord,

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from movierec.errors import HyperparameterError, validation_message
+from movierec.errors import HyperparameterError
 from movierec.models.factory import BASELINES
-from movierec.models.fields import search_range
+from movierec.models.fields import search_range, validation_message
 from movierec.models.graphsage.hyperparameters import PRESETS
 from movierec.workflows.requests import hyperparameter_fields
 

@@ -1,4 +1,4 @@
-"""The floors of a split, measured once and remembered."""
+"""The reference baselines of a split, measured once and remembered."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 
 from movierec.data.dataset import Dataset
 from movierec.data.splits import Split
-from movierec.evaluation import evaluate, floor_models
+from movierec.evaluation import evaluate, reference_models
 from movierec.models.factory import make_baseline
 from movierec.settings import Settings
 
-__all__ = ["measured_floors"]
+__all__ = ["measured_baselines"]
 
 logger = logging.getLogger(__name__)
 
-# raised whenever a floor or a metric is defined anew, so that no old number is shown
+# raised whenever a baseline or a metric is defined anew, so that no old number is shown
 EDITION = 2
 
 
-def measured_floors(dataset: Dataset, split: Split, settings: Settings) -> dict[str, Any]:
+def measured_baselines(dataset: Dataset, split: Split, settings: Settings) -> dict[str, Any]:
     """Return random, constant, popular and biases on this split, in `Evaluation.as_dict` form."""
     path = _remembered(dataset, split, settings)
     try:
@@ -36,7 +36,7 @@ def measured_floors(dataset: Dataset, split: Split, settings: Settings) -> dict[
 
 def _measure(dataset: Dataset, split: Split) -> dict[str, Any]:
     biases = make_baseline("biases").fit(dataset, dataset.ratings.take(split.learnable), seed=0)
-    models = {**floor_models(dataset, split), "biases": biases}
+    models = {**reference_models(dataset, split), "biases": biases}
     # one after the other: what is measured rating by rating is dropped before the next
     return {name: evaluate(model, dataset, split).as_dict() for name, model in models.items()}
 
@@ -54,6 +54,6 @@ def _remember(path: Path, found: dict[str, Any]) -> None:
         beside.write_text(json.dumps(found), encoding="utf-8")
         beside.replace(path)
     except OSError:
-        logger.info("floors not remembered", exc_info=True)
+        logger.info("reference baselines not remembered", exc_info=True)
         with suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -116,7 +116,7 @@ def _datasets(store: Store) -> Iterator[Finding]:
 def _versions(registry: Registry) -> Iterator[Finding]:
     for repair in registry.reconcile():
         yield Finding("version", "note", repair)
-    records = registry.list()
+    records = registry.summaries()
     for record in records:
         if registry.is_here(record.name):
             yield _version(record, registry.verify(record.name))
@@ -146,7 +146,7 @@ def _artifacts(settings: Settings) -> Iterator[Finding]:
         for name in registry.shared.waiting():
             hint = f"Push it: `movierec versions push {name}`."
             yield Finding("artifacts", "note", f"{name} is on this machine alone", hint)
-        for record in registry.list():
+        for record in registry.summaries():
             if not registry.is_here(record.name):
                 problems = [] if record.name in there else [f"It is neither here nor in {place}."]
                 yield _version(record, problems)

@@ -13,9 +13,9 @@ import pandas as pd
 
 from movierec.columns import Columns
 from movierec.data.catalogue import MAX_AGE, usable_id
+from movierec.data.convert import on_scale
 from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale, fingerprint_of
 from movierec.data.validation.checks import BAD_ID, FIRST_LINES, OFF_SCALE, UNKNOWN_MOVIE
-from movierec.data.validation.convert import on_scale
 from movierec.data.validation.report import DroppedRows, ImportReport, describe
 from movierec.errors import EmptyDataError, FormatError
 from movierec.settings import Settings

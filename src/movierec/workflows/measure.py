@@ -18,7 +18,7 @@ from movierec.registry.measurements import Measurement, TestSet
 from movierec.registry.names import listed
 from movierec.settings import Settings
 from movierec.store import Store, VersionRecord, open_store
-from movierec.workflows.baselines import measured_floors
+from movierec.workflows.baselines import measured_baselines
 from movierec.workflows.command import retraining
 from movierec.workflows.requests import MeasureRequest
 
@@ -173,7 +173,7 @@ def _ground(
         test_sha256=split.sha256,
         n_ratings=len(split.test),
         n_users=_n_users(dataset, split),
-        floors=measured_floors(dataset, split, settings),
+        floors=measured_baselines(dataset, split, settings),
         caveats=[*_told_apart(dataset, split, splits), *_knew_later(splits)],
     )
 

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from movierec.data.splits import SplitSpec
-from movierec.errors import HyperparameterError, validation_message
+from movierec.errors import HyperparameterError
 from movierec.models.factory import BASELINES, baseline_kind, make_baseline
+from movierec.models.fields import validation_message
 from movierec.models.graphsage.hyperparameters import PRESETS, SageHyperparameters, hyperparameters
 
 __all__ = [

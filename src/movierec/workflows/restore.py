@@ -23,7 +23,7 @@ from movierec.inference.load import data_of, load_version
 from movierec.inference.newcomers import feature_row, one_user
 from movierec.inference.person import Person
 from movierec.models.arrays import NamedArrays
-from movierec.models.ensemble import as_one_module
+from movierec.models.graphsage.ensemble import as_one_module
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.models.graphsage.network import GraphSage, Sizes

@@ -23,7 +23,7 @@ from movierec.store import VersionRecord, open_store
 from movierec.training.budget import graph_ratings
 from movierec.training.callbacks import Hook
 from movierec.training.options import TrainingOptions
-from movierec.workflows.baselines import measured_floors
+from movierec.workflows.baselines import measured_baselines
 from movierec.workflows.requests import TrainRequest, full_hyperparameters
 from movierec.workflows.validation import Validation, calibrate_on, choose_kernel
 from movierec.workflows.version import (
@@ -132,7 +132,7 @@ def _measured(training: Training, found: Evaluation, settings: Settings) -> dict
         "evaluation": found.as_dict(),
         "slices": found.slice_rows(),
         "reliability": found.reliability_rows(),
-        "floors": measured_floors(training.dataset, training.split, settings),
+        "floors": measured_baselines(training.dataset, training.split, settings),
     }
 
 
@@ -261,7 +261,7 @@ def _metrics(first: FitResult, at_best: Mapping[str, float]) -> dict[str, float]
 
 
 def _artifacts(fit: EnsembleFit) -> dict[str, Callable[[Path], None]]:
-    from movierec.models.ensemble import as_one_module
+    from movierec.models.graphsage.ensemble import as_one_module
     from movierec.training.checkpoint import save_tensors
 
     module = as_one_module([member.model for member in fit.members])

@@ -1,4 +1,4 @@
-"""Floors and biases on MovieLens 100K against the reference numbers of EVALUATION."""
+"""Reference baselines and biases on MovieLens 100K against the reference numbers of EVALUATION."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from movierec.data.splits import SplitSpec, make_split
-from movierec.evaluation import evaluate, floors
+from movierec.evaluation import evaluate, reference_baselines
 from tests.support.eval_oracle import TableModel
 
 pytestmark = [pytest.mark.realdata, pytest.mark.golden]
@@ -38,7 +38,7 @@ def split(ml_100k):
 
 
 def test_floors_of_the_random_split(ml_100k, split):
-    found = floors(ml_100k, split)
+    found = reference_baselines(ml_100k, split)
     for metric, value in RANDOM_RATED.items():
         assert found["random"].rated[metric] == pytest.approx(value, abs=0.015)
         assert found["constant"].rated[metric] == pytest.approx(value, abs=0.025)
@@ -62,13 +62,13 @@ def test_u1_keeps_its_users_and_its_unrated_movies(ml_100k):
     assert (len(found.per_user), found.n_ratings) == (459, 20_000)
     rated = np.unique(ml_100k.ratings.movie[split.known])
     assert (~found.per_rating["movie_index"].isin(rated)).sum() == 32
-    popular = floors(ml_100k, split)["popular"]
+    popular = reference_baselines(ml_100k, split)["popular"]
     assert popular.full["ndcg_at_10"] == pytest.approx(0.325, abs=0.01)
 
 
 def test_popular_on_the_temporal_split(ml_100k):
     split = make_split(ml_100k, SplitSpec(name="temporal"))
-    popular = floors(ml_100k, split)["popular"]
+    popular = reference_baselines(ml_100k, split)["popular"]
     assert popular.full["ndcg_at_10"] == pytest.approx(0.340, abs=0.01)
 
 

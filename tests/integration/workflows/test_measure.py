@@ -28,7 +28,7 @@ from movierec.errors import (
     NotFoundError,
     StoreError,
 )
-from movierec.evaluation import evaluate, floors
+from movierec.evaluation import evaluate, reference_baselines
 from movierec.folders import INCOMING
 from movierec.inference.load import load_version
 from movierec.jobs import submit_measure
@@ -156,7 +156,7 @@ def test_numbers_are_those_of_evaluating_each_on_the_common_part(project):
         assert measured.evaluation["full"] == expected.as_dict()["full"]
         assert measured.slices == expected.slice_rows()
         pd.testing.assert_frame_equal(found.frame(name, "per_user"), expected.per_user)
-    assert found.ground.floors["popular"] == floors(DATA, common)["popular"].as_dict()
+    assert found.ground.floors["popular"] == reference_baselines(DATA, common)["popular"].as_dict()
 
 
 def test_on_one_split_it_is_evaluating_each_again(project):
@@ -178,7 +178,7 @@ def test_who_knows_ratings_by_heart_profits_from_none(project):
     names = [memoriser(project, spec).name for spec in specs]
     found = measure_together(project, names)
     common = common_test(DATA, splits_of(project, *names))
-    constant = floors(DATA, common)["constant"].as_dict()
+    constant = reference_baselines(DATA, common)["constant"].as_dict()
     actual = DATA.ratings.rating[common.test]
     for name, other in zip(names, reversed(specs), strict=True):
         evaluation = found.versions[name].evaluation

@@ -8,12 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from movierec.benchmark.page import write_page
+from movierec.benchmark.page import comparisons, fold_table, new_user_table, split_table, write_page
 from movierec.benchmark.report import Report, ReportFile, joined, read_report, run_facts
 from movierec.benchmark.row import label_of
 from movierec.benchmark.run import benchmark
 from movierec.benchmark.summary import MeanAndDeviation, sections, spread_of, summaries
-from movierec.benchmark.tables import comparisons, fold_table, new_user_table, split_table
 from movierec.errors import FormatError, SettingsError
 from movierec.store import open_store
 from movierec.workflows.requests import TrainRequest, full_hyperparameters

@@ -14,13 +14,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from movierec.data.catalogue import natural_order
+from movierec.data.convert import WHOLE_STARS, infer_scale, parse_scale
 from movierec.data.dataset import Dataset, RatingScale
 from movierec.data.formats.delimited import read_headed
 from movierec.data.formats.detect import read_raw
 from movierec.data.formats.raw import RawData
 from movierec.data.formats.text import as_utf8
 from movierec.data.validation.checks import checked
-from movierec.data.validation.convert import WHOLE_STARS, infer_scale, parse_scale
 from movierec.data.validation.report import ImportReport
 from movierec.errors import EmptyDataError, FormatError
 from tests.support import data_files

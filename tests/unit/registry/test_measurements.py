@@ -14,7 +14,7 @@ import pytest
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import ArtifactError
 from movierec.evaluation import Evaluation, evaluate
-from movierec.evaluation.floors import Floor
+from movierec.evaluation.reference import ReferenceBaseline
 from movierec.metadata import VersionMetadata
 from movierec.registry.measurements import FOLDER, Measurement, Measurements, TestSet, identity
 from movierec.store import VersionRecord
@@ -46,7 +46,9 @@ A, B, C = version(0), version(1), version(2)
 def measured(stars: float) -> Evaluation:
     """What a model that predicts these stars for everything comes to."""
     size = (DATA.n_users, DATA.n_movies)
-    model = Floor(*size, stars, lambda users: np.zeros((len(users), size[1]), np.float32))
+    model = ReferenceBaseline(
+        *size, stars, lambda users: np.zeros((len(users), size[1]), np.float32)
+    )
     return evaluate(model, DATA, SPLIT)
 
 

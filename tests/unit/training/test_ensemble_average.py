@@ -10,8 +10,8 @@ from scipy.special import expit
 
 from movierec.data.dataset import RatingScale
 from movierec.errors import ArtifactError
-from movierec.models.ensemble import as_one_module, average
 from movierec.models.factors import FactorModel
+from movierec.models.graphsage.ensemble import as_one_module, average
 from movierec.models.graphsage.recommender import SageRecommender
 from tests.support.sage_cases import RICH, make_model, same_weights, small
 

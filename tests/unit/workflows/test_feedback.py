@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from movierec.data.convert import HALF_STARS, WHOLE_STARS
 from movierec.data.dataset import Dataset, IdMap, Interactions, RatingScale, fingerprint_of
-from movierec.data.validation.convert import HALF_STARS, WHOLE_STARS
 from movierec.errors import DataError, EmptyDataError, FormatError
 from movierec.settings import Settings
 from movierec.store import FeedbackRecord, ProfileRecord, Store, open_store

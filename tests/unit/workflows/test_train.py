@@ -16,11 +16,11 @@ from movierec.errors import HyperparameterError, NotFoundError, SettingsError
 from movierec.evaluation import mae, rmse
 from movierec.inference import LoadedVersion, load_version
 from movierec.metadata import VersionMetadata
+from movierec.plain import plain_dict
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
-from movierec.store.plain import plain_dict
-from movierec.workflows.baselines import measured_floors
+from movierec.workflows.baselines import measured_baselines
 from movierec.workflows.data import load_dataset
 from movierec.workflows.measure import evaluate_version
 from movierec.workflows.requests import MODELS, TrainRequest
@@ -211,22 +211,22 @@ def test_floors_stand_beside_every_version(version):
 def test_floors_are_measured_once_and_again_when_their_file_is_broken(project, kept):
     dataset = load_dataset("tiny", project)
     split = make_split(dataset, SplitSpec())
-    first = measured_floors(dataset, split, project)
+    first = measured_baselines(dataset, split, project)
     files = list((project.data_path / "cache" / "floors").iterdir())
     assert len(files) == 2  # one per split
     for path in files:
         path.write_text('{"written": "by hand"}')
-    assert measured_floors(dataset, split, project) == {"written": "by hand"}
+    assert measured_baselines(dataset, split, project) == {"written": "by hand"}
     for path in files:
         path.write_text("{")
-    assert measured_floors(dataset, split, project) == first
+    assert measured_baselines(dataset, split, project) == first
 
 
 def test_floors_are_given_even_where_they_cannot_be_kept(project, tmp_path):
     dataset = load_dataset("tiny", project)
     (tmp_path / "data").write_text("not a folder")
     nowhere = project.model_copy(update={"home": tmp_path})
-    found = measured_floors(dataset, make_split(dataset, SplitSpec()), nowhere)
+    found = measured_baselines(dataset, make_split(dataset, SplitSpec()), nowhere)
     assert set(found) == {"random", "constant", "popular", "biases"}
 
 

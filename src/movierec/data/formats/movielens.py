@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from movierec.columns import Columns
+from movierec.data.convert import HALF_STARS, WHOLE_STARS
 from movierec.data.dataset import RatingScale
 from movierec.data.formats.delimited import (
     delimited_ratings,
@@ -27,7 +28,6 @@ from movierec.data.formats.raw import (
     split_titles,
 )
 from movierec.data.formats.text import as_utf8
-from movierec.data.validation.convert import HALF_STARS, WHOLE_STARS
 from movierec.errors import FormatError
 
 __all__ = [

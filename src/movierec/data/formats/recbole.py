@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow as pa
 
 from movierec.columns import Columns
+from movierec.data.convert import WHOLE_STARS
 from movierec.data.formats.delimited import delimited_ratings, layout_of_header, read_headed
 from movierec.data.formats.files import Files
 from movierec.data.formats.movielens import with_movies
 from movierec.data.formats.raw import RawData, RawRatings, RawTable, join_genres, years_of
 from movierec.data.formats.text import as_utf8
-from movierec.data.validation.convert import WHOLE_STARS
 from movierec.errors import FormatError
 
 __all__ = ["read_atomic"]

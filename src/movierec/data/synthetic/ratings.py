@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from movierec.data.convert import HALF_STARS, WHOLE_STARS
 from movierec.data.dataset import IntArray, RatingScale
-from movierec.data.validation.convert import HALF_STARS, WHOLE_STARS
 
 __all__ = ["GENRES", "SHAPES", "Block", "Shape", "World"]
 

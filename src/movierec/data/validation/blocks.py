@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from movierec.columns import Columns
 from movierec.data.catalogue import usable_id
+from movierec.data.convert import combined, is_missing, numbers, on_scale, times, trimmed
 from movierec.data.dataset import RatingScale
 from movierec.data.formats.raw import Place, RawTable
-from movierec.data.validation.convert import combined, is_missing, numbers, on_scale, times, trimmed
 
 __all__ = ["Array", "Block", "BlockFacts", "Ids", "Reason", "check_block", "drop"]
 

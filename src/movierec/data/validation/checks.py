@@ -12,6 +12,7 @@ import pandas as pd
 from movierec.columns import Columns
 from movierec.data.arrays import steps
 from movierec.data.catalogue import catalogue_ids, catalogue_rows, natural_order
+from movierec.data.convert import WHOLE_STARS, are_milliseconds, infer_scale, to_seconds
 from movierec.data.dataset import (
     Dataset,
     IdMap,
@@ -22,7 +23,6 @@ from movierec.data.dataset import (
 )
 from movierec.data.formats.raw import RawData, RawTable
 from movierec.data.validation.blocks import Array, Ids, Reason, drop
-from movierec.data.validation.convert import WHOLE_STARS, are_milliseconds, infer_scale, to_seconds
 from movierec.data.validation.report import DroppedRows, ImportReport, describe
 from movierec.data.validation.rows import CheckedRows, checked_rows
 from movierec.errors import EmptyDataError

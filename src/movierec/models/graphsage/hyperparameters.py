@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from movierec.errors import HyperparameterError, validation_message
-from movierec.models.fields import setting
+from movierec.errors import HyperparameterError
+from movierec.models.fields import setting, validation_message
 from movierec.models.graphsage.formulas import AGGREGATORS
 
 __all__ = [

@@ -13,8 +13,8 @@ from torch import Tensor
 from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions, RatingScale
 from movierec.graph import RatingGraph
 from movierec.models.calibration import Calibration
-from movierec.models.ensemble import average
 from movierec.models.factors import FactorModel
+from movierec.models.graphsage.ensemble import average
 from movierec.models.graphsage.features import FeaturePreprocessor
 from movierec.models.graphsage.heads import ORDINAL_SLOPE, Factors, NodeStates
 from movierec.models.graphsage.network import GraphSage
@@ -44,7 +44,7 @@ class SageRecommender:
     """One model, or the average of several, over the graph of the ratings it may know.
 
     Args:
-        members: trained; they are put into evaluation mode. See `models.ensemble.average`.
+        members: trained; they are put into evaluation mode. See `ensemble.average`.
         features: of all users and movies, see `feature_tensors`.
         known: the ratings in the graph; not necessarily those they were trained on.
         scale: of the data set.

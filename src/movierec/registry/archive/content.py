@@ -1,26 +1,33 @@
-"""Checks on the files of a version that came from elsewhere: each is what its name says.
+"""Checks on the content of an archive: its two JSON files, and that every file is as its name says.
 
 No code in them is run, torch is not needed, and no file takes more memory than its size allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from movierec.errors import ArtifactError
-from movierec.registry.archive.layout import RefusedError
+from movierec.errors import ArtifactError, SettingsError
+from movierec.metadata import STRANGER, Count, Hash, Text, Time, VersionMetadata
+from movierec.registry.annotations import changed_tags, checked_notes
+from movierec.registry.archive.layout import HEAD, RefusedError, read_json
 from movierec.registry.files import read_array
-from movierec.registry.names import array_of
+from movierec.registry.names import METADATA, array_of, is_name
 from movierec.registry.safe_pickle import check_weights, safe_load
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-__all__ = ["check_contents", "is_known"]
+__all__ = ["FORMAT", "Head", "check_contents", "check_metadata", "is_known", "read_head"]
+
+FORMAT = 1
 
 GRAPHSAGE = ("graphsage_model.pth", "preprocessor.pkl")
 FRAMES = ("per_user.parquet", "per_rating.parquet")
@@ -47,6 +54,81 @@ _COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
         "recommended": ("bool",),
     },
 }  # fmt: skip
+
+
+class Head(BaseModel):
+    """`archive.json`: format and version of the archive, tags and notes of the version."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    format: int
+    kind: Literal["movierec version"]
+    name: str
+    movierec: Text
+    created_at: Time
+    metadata_sha256: Hash
+    tags: list[str]
+    notes: str
+
+
+class _ForeignMetadata(VersionMetadata):
+    """`metadata.json` with all that the registry relies on, every field of its type."""
+
+    model_version: Text
+    model: Text
+    preset: Text
+    dataset_name: Text
+    fingerprint: Hash
+    split_label: Text
+    split_test_sha256: Hash | None = None
+    created_at: Time
+    run_id: int | None
+    parameters: Count
+    files: Any = None  # checked with the manifest
+
+
+def read_head(content: bytes, metadata: bytes) -> Head:
+    """Check an `archive.json`, and that it is that of this `metadata.json`.
+
+    Raises:
+        RefusedError: it is not one of this movierec's, or of another version.
+
+    """
+    facts = read_json(HEAD, content)
+    found = facts.get("format")
+    if isinstance(found, int) and found > FORMAT:
+        raise RefusedError(f"it is of format {found}, of a newer movierec; update movierec")
+    head: Head = _checked(HEAD, Head, facts)
+    if head.format != FORMAT or not is_name(head.name):
+        raise RefusedError(f"archive.json: format {head.format} of {head.name[:40]!r} is unknown")
+    if head.metadata_sha256 != hashlib.sha256(metadata).hexdigest():
+        raise RefusedError("metadata.json was changed: wrong SHA-256")
+    try:
+        annotations = {"tags": [*changed_tags((), head.tags)], "notes": checked_notes(head.notes)}
+    except SettingsError as error:
+        raise RefusedError(f"archive.json: {error.message.rstrip('.')}") from error
+    return head.model_copy(update=annotations)
+
+
+def check_metadata(metadata: Mapping[str, Any]) -> None:
+    """Check the type of every field, so that nothing counts as not recorded.
+
+    Raises:
+        RefusedError: one has the wrong type or cannot be.
+
+    """
+    facts = _checked(METADATA, _ForeignMetadata, metadata)
+    if facts.created_at > datetime.now(UTC) + timedelta(days=1):  # clocks differ
+        raise RefusedError("metadata.json: created_at lies in the future")
+
+
+def _checked(file: str, model: type[Any], facts: Mapping[str, Any]) -> Any:
+    try:
+        return model.model_validate(facts, context=STRANGER)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part)[:40] for part in first["loc"][:4]) or "the whole"
+        raise RefusedError(f"{file}: {field}: {first['msg'].lower()}") from error
 
 
 def is_known(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Opening the zip of a version's archive, which anybody may have made.
+"""Opening the zip of a version's archive, and reading JSON in it: anybody may have made them.
 
 An archive is a zip of the plainest kind: stored files one after another from the first byte on,
 their index, its end, and nothing else. Readers of zips disagree about everything beyond that,
@@ -8,17 +8,18 @@ refused. As nothing is compressed, no file can be larger than the archive itself
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
 
 from movierec.errors import ArtifactError
 from movierec.registry.names import METADATA, check_file
 
-__all__ = ["HEAD", "MAX_BYTES", "RefusedError", "open_zip", "read_chunks"]
+__all__ = ["HEAD", "MAX_BYTES", "RefusedError", "open_zip", "read_chunks", "read_json"]
 
 HEAD = "archive.json"
 
@@ -28,6 +29,7 @@ MAX_ENTRIES = 500
 MAX_INDEX_BYTES = MAX_ENTRIES * 2**10
 MAX_NAME = 110  # serving/ and a name of 100 characters, and a bit
 CHUNK = 2**20
+MAX_DEPTH = 24  # of JSON
 
 _INDEX_ENTRY_BYTES = 46  # and its name
 _END = struct.Struct("<4s4H2LH")
@@ -177,3 +179,64 @@ def _refuse(checks: dict[str, bool]) -> None:
     for cause, applies in checks.items():
         if applies:
             raise RefusedError(cause)
+
+
+def read_json(file: str, content: bytes) -> dict[str, Any]:
+    """Return a JSON object that any reader would understand alike.
+
+    Raises:
+        RefusedError: it is not JSON, or is too deep, has a key twice, a number beyond all bounds or
+            text that is no Unicode.
+
+    """
+    try:
+        found = json.loads(
+            content.decode(), object_pairs_hook=_once, parse_constant=_refuse_constant
+        )
+        _check_plain(found, MAX_DEPTH)
+    except RefusedError as error:
+        raise RefusedError(f"{file}: {error}") from error
+    except RecursionError as error:
+        raise RefusedError(f"{file}: it is nested too deeply") from error
+    except ValueError as error:
+        raise RefusedError(f"{file}: it is not JSON") from error
+    if not isinstance(found, dict):
+        raise RefusedError(f"{file}: it is not an object")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    facts = dict(pairs)
+    if len(facts) != len(pairs):
+        raise RefusedError("it has a key twice")
+    return facts
+
+
+def _refuse_constant(name: str) -> None:
+    raise RefusedError(f"{name} is not JSON")
+
+
+def _check_plain(value: object, depth: int) -> None:
+    if not depth:
+        raise RefusedError("it is nested too deeply")
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, int | float) and not abs(value) < 2**63:
+        raise RefusedError("it has a number beyond all bounds")
+    for inner in _inner(value):
+        _check_plain(inner, depth - 1)
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RefusedError("it has text that is no Unicode") from error
+    if "\x00" in text:
+        raise RefusedError("it has a NUL character")
+
+
+def _inner(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return (part for pair in value.items() for part in pair)
+    return value if isinstance(value, list) else ()

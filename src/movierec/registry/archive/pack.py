@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -10,21 +11,28 @@ import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from movierec.errors import ArtifactError
 from movierec.folders import sync
-from movierec.registry.archive.content import check_contents, is_known
-from movierec.registry.archive.facts import (
-    MAX_JSON_BYTES,
+from movierec.registry.archive.content import (
+    FORMAT,
     Head,
+    check_contents,
     check_metadata,
-    head_of,
+    is_known,
     read_head,
-    strict,
 )
-from movierec.registry.archive.layout import HEAD, MAX_BYTES, RefusedError, open_zip, read_chunks
+from movierec.registry.archive.layout import (
+    HEAD,
+    MAX_BYTES,
+    RefusedError,
+    open_zip,
+    read_chunks,
+    read_json,
+)
 from movierec.registry.manifest import FileFacts, parse_manifest, read_manifest
 from movierec.registry.names import METADATA, SERVING
 from movierec.registry.registry import Registry
@@ -34,6 +42,7 @@ __all__ = ["SUFFIX", "archive_name", "export_archive", "import_archive"]
 
 SUFFIX = ".movierec.zip"
 CHUNK = 2**20
+MAX_JSON_BYTES = 8 * 2**20  # a hundred times what a long training writes
 LARGEST = MAX_BYTES - 2**20  # room for names, `archive.json` and annotations
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip knows: the same bytes at any time
 
@@ -103,7 +112,7 @@ def _imported(registry: Registry, file: BinaryIO, path: Path, name: str | None) 
     with open_zip(file) as archive:
         content = {kept: _small(archive, kept) for kept in (HEAD, METADATA)}
         head = read_head(content[HEAD], content[METADATA])
-        metadata = strict(METADATA, content[METADATA])
+        metadata = read_json(METADATA, content[METADATA])
         check_metadata(metadata)
 
         def unpack(folder: Path) -> Mapping[str, Any]:
@@ -239,7 +248,7 @@ def _write(file: BinaryIO, folder: Path, record: VersionRecord) -> None:
     metadata = (folder / METADATA).read_bytes()
     manifest = read_manifest(folder)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
-        archive.writestr(_entry(HEAD), head_of(record, metadata))
+        archive.writestr(_entry(HEAD), _head_of(record, metadata))
         archive.writestr(_entry(METADATA), metadata)
         for name, facts in sorted(manifest.files.items()):
             digest = hashlib.sha256()
@@ -255,6 +264,22 @@ def _write(file: BinaryIO, folder: Path, record: VersionRecord) -> None:
                     f"{name} of version {record.name} changed while it was exported.",
                     hint="Try again.",
                 )
+
+
+def _head_of(record: VersionRecord, metadata: bytes) -> bytes:
+    """Return the `archive.json` of a version: the same for the same version and annotations."""
+    head = Head(
+        format=FORMAT,
+        kind="movierec version",
+        name=record.name,
+        movierec=version("movierec"),
+        created_at=record.created_at.astimezone(UTC),
+        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+        tags=[*record.tags],
+        notes=record.notes,
+    )
+    facts = head.model_dump(mode="json")
+    return (json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _entry(name: str, size: int = 0) -> zipfile.ZipInfo:

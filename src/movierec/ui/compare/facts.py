@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 
-from movierec.comparison.metrics import BEYOND, BY_KEY, FLOORS, METRICS, PAIRED, Metric
+from movierec.comparison.metrics import BEYOND, BY_KEY, METRICS, PAIRED, REFERENCE_BASELINES, Metric
 from movierec.comparison.results import Comparison, Cost, Pair, SeedGroup, SettingDiff, SliceDiff
 from movierec.comparison.sentences import NOT_MEASURED, delta_text, interval_text, value_text
 from movierec.evaluation.significance import Difference, Verdict
@@ -203,7 +203,9 @@ def _table(found: Comparison, styles: Styles, caption: str, metrics: Sequence[Me
     rows = [_version(found, name, metrics, styles[name]) for name in found.versions]
     seeds = [_seeds(group, metrics) for group in found.groups]
     baselines = [
-        _baseline(name, found.floors[name], metrics) for name in FLOORS if name in found.floors
+        _baseline(name, found.floors[name], metrics)
+        for name in REFERENCE_BASELINES
+        if name in found.floors
     ]
     breaks = [len(rows)] * bool(seeds) + [len(rows) + len(seeds)] * bool(baselines)
     return html_table(
@@ -278,5 +280,5 @@ def _spread(group: SeedGroup, key: str) -> Cell:
 def _baseline(
     name: str, values: Mapping[str, float], metrics: Sequence[Metric]
 ) -> list[Cell | str]:
-    head = Cell(FLOORS[name], note="simple baseline")
+    head = Cell(REFERENCE_BASELINES[name], note="simple baseline")
     return [head, *[value_text(m.key, values.get(m.key, math.nan)) for m in metrics]]

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from movierec.comparison.metrics import BY_KEY, FLOORS, Metric
+from movierec.comparison.metrics import BY_KEY, REFERENCE_BASELINES, Metric
 from movierec.metadata import EvaluationSummary
 from movierec.store.records import VersionRecord
 from movierec.ui.components import widgets
@@ -218,7 +218,7 @@ def _baseline_rows(version: VersionRecord) -> list[Row]:
     measured = version.metadata.floors
     return [
         Row(label, "baseline", _values(measured[name]))
-        for name, label in FLOORS.items()
+        for name, label in REFERENCE_BASELINES.items()
         if name in measured
     ]
 

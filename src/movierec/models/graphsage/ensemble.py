@@ -1,4 +1,4 @@
-"""Several models of different seeds as one."""
+"""Several GraphSAGEs of different seeds as one model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What knowing nothing achieves: the numbers any model must stand beside."""
+"""Reference baselines: models that know nothing about anyone, which every other should beat."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from movierec.evaluation.ranking import tie_order
 from movierec.evaluation.result import Evaluation
 from movierec.models.protocol import Arrays, Recommender
 
-__all__ = ["Floor", "floor_models", "floors"]
+__all__ = ["ReferenceBaseline", "reference_baselines", "reference_models"]
 
 RANDOM_SEED = 0
 
 
 @dataclass(eq=False)
-class Floor:
+class ReferenceBaseline:
     """A `Recommender` that learns nothing about anyone: a rating for all, a rule for scores."""
 
     n_users: int
@@ -41,18 +41,18 @@ class Floor:
         return self
 
     def arrays(self) -> Arrays:
-        """Return nothing: a floor is measured, never kept."""
+        """Return nothing: it is measured, never saved."""
         return {}
 
 
-def floors(dataset: Dataset, split: Split, k: int = 10) -> dict[str, Evaluation]:
-    """Measure the floors of a split: `random`, `constant` and `popular`; see `floor_models`."""
-    models = floor_models(dataset, split)
+def reference_baselines(dataset: Dataset, split: Split, k: int = 10) -> dict[str, Evaluation]:
+    """Measure `random`, `constant` and `popular` on a split; see `reference_models`."""
+    models = reference_models(dataset, split)
     return {name: evaluate(model, dataset, split, k=k) for name, model in models.items()}
 
 
-def floor_models(dataset: Dataset, split: Split) -> dict[str, Recommender]:
-    """Return what knows nothing of anybody: `random`, `constant` and `popular`.
+def reference_models(dataset: Dataset, split: Split) -> dict[str, Recommender]:
+    """Return the models that know nothing of anybody: `random`, `constant` and `popular`.
 
     `random` draws each user's scores from a fixed seed. `constant` gives every movie the mean
     known rating; its ties are broken by the one fixed random order of the movies. `popular`
@@ -64,10 +64,10 @@ def floor_models(dataset: Dataset, split: Split) -> dict[str, Recommender]:
     ties = tie_order(dataset.n_movies).astype(np.float32)  # exact up to 16 million movies
     size = (dataset.n_users, dataset.n_movies)
     return {
-        "random": Floor(*size, np.nan, lambda users: _random(users, dataset.n_movies)),
+        "random": ReferenceBaseline(*size, np.nan, lambda users: _random(users, dataset.n_movies)),
         # as equal scores are ranked, and quicker than finding out that they are equal
-        "constant": Floor(*size, mean, lambda users: _repeat(ties, users)),
-        "popular": Floor(*size, np.nan, lambda users: _repeat(popularity, users)),
+        "constant": ReferenceBaseline(*size, mean, lambda users: _repeat(ties, users)),
+        "popular": ReferenceBaseline(*size, np.nan, lambda users: _repeat(popularity, users)),
     }
 
 

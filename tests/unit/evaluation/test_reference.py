@@ -1,4 +1,4 @@
-"""The floors: what knowing nothing achieves."""
+"""Reference baselines: what knowing nothing achieves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from movierec.data.splits import SplitSpec, make_split
-from movierec.evaluation import floors
+from movierec.evaluation import reference_baselines
 from tests.support.factories import make_dataset
 
 
@@ -14,7 +14,7 @@ from tests.support.factories import make_dataset
 def measured():
     dataset = make_dataset(300, 200, 0.2)
     split = make_split(dataset, SplitSpec())
-    return dataset, split, floors(dataset, split)
+    return dataset, split, reference_baselines(dataset, split)
 
 
 def test_constant_and_random_rank_like_chance(measured):
@@ -44,6 +44,6 @@ def test_popular_lists_are_the_most_popular_unknown_movies(measured):
 
 def test_floors_repeat_to_the_last_digit(measured):
     dataset, split, found = measured
-    again = floors(dataset, split)
-    for name, floor in found.items():
-        assert again[name].as_dict() == floor.as_dict()
+    again = reference_baselines(dataset, split)
+    for name, baseline in found.items():
+        assert again[name].as_dict() == baseline.as_dict()
