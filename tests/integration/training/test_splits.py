@@ -114,7 +114,7 @@ def test_the_split_settles_what_a_step_hides(monkeypatch, name, asked, settled):
             super().__init__(graph, config, *rest)
             drawn.append(config.hiding)
 
-    monkeypatch.setattr(trainer, "TargetDraw", Watched)
+    monkeypatch.setattr(trainer, "FullGraphSampler", Watched)
     dataset = make_dataset()
     spec = SplitSpec(name=name)
     chosen = {"hidden_dim": 8, "epochs": 3, "hiding": asked}
