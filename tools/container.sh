@@ -91,5 +91,7 @@ compose exec -T dashboard movierec runs watch 1
 curl --fail --silent --header "Authorization: Bearer $MOVIEREC_API_KEYS" \
     'http://127.0.0.1:8000/recommend?user=196&k=3' | tee -a "$log" | grep --quiet '"reason": *"known"'
 echo 'the API recommends to user 196'
-time compose stop --timeout 60 >>"$log"
+# as Docker does it: the database, which podman-compose would stop first, after what needs it
+time compose stop --timeout 60 api dashboard worker >>"$log"
+compose stop postgres >>"$log"
 podman ps --all --format '{{.Names}}: {{.Status}}'

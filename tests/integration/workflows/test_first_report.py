@@ -17,7 +17,7 @@ from movierec.registry import Registry, VersionDraft
 from movierec.registry.measurements import identity
 from movierec.settings import Settings
 from movierec.store import VersionRecord, open_store
-from movierec.ui.components import leaderboard
+from movierec.ui.components.versions import leaderboard
 from movierec.workflows.compare import compare_versions
 from movierec.workflows.data import load_dataset
 from tests.support.project import movierec, project_in, train_version
