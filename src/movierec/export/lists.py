@@ -1,4 +1,4 @@
-"""Everybody's list in one file, written so that a killed process loses next to nothing."""
+"""The lists of all users in one file, written so that a killed process loses next to nothing."""
 
 from __future__ import annotations
 

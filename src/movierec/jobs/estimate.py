@@ -146,7 +146,7 @@ def _reference_epoch(preset: str, work: float) -> float:
 
 
 def _rest(cost: PastCost) -> float:
-    request = _asked(cost)
+    request = _request_of(cost)
     fits = request.members * (2 if request.refit else 1)
     return max(_START_SECONDS / 2, cost.seconds - fits * cost.epochs * cost.epoch_seconds)
 
@@ -161,11 +161,11 @@ def _tells(cost: PastCost) -> bool:
 
 
 def _of(cost: PastCost) -> SageHyperparameters:
-    request = _asked(cost)
+    request = _request_of(cost)
     return hyperparameters(request.preset, **request.hyperparameters)
 
 
-def _asked(cost: PastCost) -> TrainRequest:
+def _request_of(cost: PastCost) -> TrainRequest:
     return TrainRequest.of(**cost.request)
 
 

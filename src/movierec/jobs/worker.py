@@ -81,7 +81,7 @@ class Worker:
         self.idle = idle
         self.happened = happened
         self._children: dict[int, subprocess.Popen[bytes]] = {}
-        self._asked: dict[int, float] = {}
+        self._cancelled_at: dict[int, float] = {}
         self._trouble = ""
         self._stop = threading.Event()
         self._busy_at = self._beat_at = time.monotonic()
@@ -139,7 +139,7 @@ class Worker:
             self._beat_at = time.monotonic()
         self._reap(store)
         active = store.runs.active()
-        self._kill_deaf(store, active)
+        self._kill_unresponsive(store, active)
         taken = len(self._children) + self._orphans(store, active)
         while taken < self.slots and not self._stop.is_set() and self._take(store, me, active):
             taken += 1
@@ -147,7 +147,7 @@ class Worker:
             self._busy_at = time.monotonic()
 
     def _take(self, store: Store, me: WorkerRecord, active: list[RunRecord]) -> bool:
-        run = self._unheard(me, active)
+        run = self._unstarted(me, active)
         if run is None and not store.queue.is_empty():
             run = store.queue.claim(me.id)
         if run is None:
@@ -163,7 +163,7 @@ class Worker:
         self.happened(f"run {run.id} started")
         return True
 
-    def _unheard(self, me: WorkerRecord, active: list[RunRecord]) -> RunRecord | None:
+    def _unstarted(self, me: WorkerRecord, active: list[RunRecord]) -> RunRecord | None:
         """Return a run that is claimed though the database went away before it said so."""
         claimed = (run for run in active if run.claimed_by == me.id and run.stage == CLAIMED)
         return next((run for run in claimed if run.id not in self._children), None)
@@ -181,16 +181,16 @@ class Worker:
         mine = (run for run in active if run.host == host and run.claimed_by is not None)
         return sum(run.id not in self._children and run.claimed_by not in living for run in mine)
 
-    def _kill_deaf(self, store: Store, active: list[RunRecord]) -> None:
+    def _kill_unresponsive(self, store: Store, active: list[RunRecord]) -> None:
         """Kill runs of this host that were asked to stop long ago, as code that cannot hear it.
 
         It is this process's own clock that counts: the other one may be set.
         """
         now, host = time.monotonic(), own_mark().host
         asked = [run for run in active if run.cancel_requested and run.host == host]
-        self._asked = {run.id: self._asked.get(run.id, now) for run in asked}
+        self._cancelled_at = {run.id: self._cancelled_at.get(run.id, now) for run in asked}
         for run in asked:
-            if now - self._asked[run.id] > self.settings.cancel_grace:
+            if now - self._cancelled_at[run.id] > self.settings.cancel_grace:
                 self._kill(store, run)
 
     def _kill(self, store: Store, run: RunRecord) -> None:

@@ -13,7 +13,12 @@ from movierec.errors import HyperparameterError
 from movierec.models.factory import BASELINES
 from movierec.models.graphsage.hyperparameters import RANKING_LOSSES, hyperparameters
 from movierec.sweeps.space import Dimension, search_space
-from movierec.workflows.requests import EngineOptions, TrainRequest, full_hyperparameters, spoken
+from movierec.workflows.requests import (
+    EngineOptions,
+    TrainRequest,
+    error_text,
+    full_hyperparameters,
+)
 
 __all__ = ["Metric", "SweepRequest"]
 
@@ -62,7 +67,7 @@ class SweepRequest(BaseModel):
             request = cls(**fields)
         except ValidationError as error:
             raise HyperparameterError(
-                spoken(error), hint="`movierec sweep --help` lists every option."
+                error_text(error), hint="`movierec sweep --help` lists every option."
             ) from error
         return request.complete()
 

@@ -19,10 +19,10 @@ from movierec.models.graphsage.formulas import AGGREGATORS
 from movierec.models.graphsage.hyperparameters import PRESETS
 from movierec.workflows.requests import (
     TrainRequest,
+    error_cause,
     full_hyperparameters,
     hyperparameter_class,
     hyperparameter_fields,
-    said_of,
 )
 
 __all__ = [
@@ -173,7 +173,7 @@ def complaints(preset: str, values: Mapping[str, Any]) -> dict[str, str]:
     except ValidationError as error:
         for item in error.errors(include_url=False):
             names = [str(part) for part in item["loc"]] or _named_in(item["msg"], values)
-            found |= dict.fromkeys(names[:1] if item["loc"] else names, said_of(item))
+            found |= dict.fromkeys(names[:1] if item["loc"] else names, error_cause(item))
     return found
 
 

@@ -27,11 +27,11 @@ __all__ = [
     "MeasureRequest",
     "TrainRequest",
     "engine_trouble",
+    "error_cause",
+    "error_text",
     "full_hyperparameters",
     "hyperparameter_class",
     "hyperparameter_fields",
-    "said_of",
-    "spoken",
 ]
 
 MOST_MEMBERS = 32
@@ -145,7 +145,8 @@ class TrainRequest(BaseModel):
             request = cls(**fields)
         except ValidationError as error:
             raise HyperparameterError(
-                spoken(error), hint="`movierec train --help` lists every option with its bounds."
+                error_text(error),
+                hint="`movierec train --help` lists every option with its bounds.",
             ) from error
         request.check()
         return request
@@ -193,7 +194,7 @@ class MeasureRequest(BaseModel):
             return cls(versions=tuple(versions))
         except ValidationError as error:
             raise HyperparameterError(
-                f"These versions can't be measured together: {said_of(error.errors()[0])}.",
+                f"These versions can't be measured together: {error_cause(error.errors()[0])}.",
                 hint=f"Name 2 to {MOST_VERSIONS} of them, each once.",
             ) from error
 
@@ -222,16 +223,16 @@ def full_hyperparameters(training: TrainRequest) -> dict[str, Any]:
     return hyperparameter_class(training.preset)(**changes).model_dump()
 
 
-def spoken(error: ValidationError) -> str:
+def error_text(error: ValidationError) -> str:
     """Return what is wrong with each field, as "field = value: cause; …"."""
     parts = []
     for item in error.errors(include_url=False):
         name = ".".join(str(part) for part in item["loc"])
-        parts.append(f"{name} = {item['input']!r}: {said_of(item)}")
+        parts.append(f"{name} = {item['input']!r}: {error_cause(item)}")
     return "; ".join(parts) + "."
 
 
-def said_of(item: Mapping[str, Any]) -> str:
+def error_cause(item: Mapping[str, Any]) -> str:
     """Return what one item of `ValidationError.errors()` says, to stand after a colon."""
     cause = validation_message(item["msg"])
     return cause[:1].lower() + cause[1:]
