@@ -1,14 +1,16 @@
-"""One model, one test part, every number of EVALUATION."""
+"""Evaluate a recommender on the test part; and the reference baselines it stands beside."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from movierec.columns import Columns
-from movierec.data.dataset import Dataset, FloatArray
+from movierec.data.dataset import Dataset, FloatArray, IntArray, Interactions
 from movierec.data.splits import Split
 from movierec.errors import EvaluationError
 from movierec.evaluation.beyond import beyond_accuracy
@@ -21,13 +23,21 @@ from movierec.evaluation.protocols import (
     rank_full,
     rank_rated,
 )
-from movierec.evaluation.ranking import UserRanking
+from movierec.evaluation.ranking import UserRanking, tie_order
 from movierec.evaluation.ratings import mae, predict_ratings, rmse, uses_timestamps
 from movierec.evaluation.result import Evaluation
 from movierec.evaluation.slices import slice_table
-from movierec.models.protocol import Recommender
+from movierec.models.protocol import Arrays, Recommender
 
-__all__ = ["evaluate"]
+__all__ = [
+    "ReferenceBaseline",
+    "evaluate",
+    "reference_baselines",
+    "reference_models",
+]
+
+RANDOM_SEED = 0
+
 
 _TIME = {True: "known to the predicted rating, never to the ranking", False: "not used"}
 
@@ -186,3 +196,65 @@ def _protocol(
         "calibration": "P(rating > threshold) in ten bins of equal width, all thresholds alike",
         "predictions": f"clipped to {dataset.scale.low:g}-{dataset.scale.high:g}",
     }
+
+
+@dataclass(eq=False)
+class ReferenceBaseline:
+    """A `Recommender` that learns nothing about anyone: a rating for all, a rule for scores."""
+
+    n_users: int
+    n_movies: int
+    rating: float
+    scores: Callable[[IntArray], FloatArray]
+
+    def predict(self, user: IntArray, movie: IntArray) -> FloatArray:  # noqa: ARG002
+        """Return the same rating for every pair."""
+        return np.full(len(user), self.rating, np.float32)
+
+    def score(self, users: IntArray) -> FloatArray:
+        """Return the rule's scores."""
+        return self.scores(users)
+
+    def with_interactions(self, ratings: Interactions) -> Recommender:  # noqa: ARG002
+        """Return itself."""
+        return self
+
+    def arrays(self) -> Arrays:
+        """Return nothing: it is measured, never saved."""
+        return {}
+
+
+def reference_baselines(dataset: Dataset, split: Split, k: int = 10) -> dict[str, Evaluation]:
+    """Measure `random`, `constant` and `popular` on a split; see `reference_models`."""
+    models = reference_models(dataset, split)
+    return {name: evaluate(model, dataset, split, k=k) for name, model in models.items()}
+
+
+def reference_models(dataset: Dataset, split: Split) -> dict[str, Recommender]:
+    """Return the models that know nothing of anybody: `random`, `constant` and `popular`.
+
+    `random` draws each user's scores from a fixed seed. `constant` gives every movie the mean
+    known rating; its ties are broken by the one fixed random order of the movies. `popular`
+    scores a movie by its number of known ratings. Only `constant` predicts ratings.
+    """
+    known = split.known
+    counts = np.bincount(dataset.ratings.movie[known], minlength=dataset.n_movies)
+    popularity, mean = counts.astype(np.float32), float(dataset.ratings.rating[known].mean())
+    ties = tie_order(dataset.n_movies).astype(np.float32)  # exact up to 16 million movies
+    size = (dataset.n_users, dataset.n_movies)
+    return {
+        "random": ReferenceBaseline(*size, np.nan, lambda users: _random(users, dataset.n_movies)),
+        # as equal scores are ranked, and quicker than finding out that they are equal
+        "constant": ReferenceBaseline(*size, mean, lambda users: _repeat(ties, users)),
+        "popular": ReferenceBaseline(*size, np.nan, lambda users: _repeat(popularity, users)),
+    }
+
+
+def _random(users: IntArray, n_movies: int) -> FloatArray:
+    # one generator per user: a user's scores do not depend on who else is asked for
+    rows = [np.random.default_rng([RANDOM_SEED, u]).random(n_movies, np.float32) for u in users]
+    return np.array(rows, np.float32).reshape(len(users), n_movies)
+
+
+def _repeat(scores: FloatArray, users: IntArray) -> FloatArray:
+    return np.broadcast_to(scores, (len(users), len(scores)))

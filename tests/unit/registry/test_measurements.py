@@ -14,7 +14,7 @@ import pytest
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import ArtifactError
 from movierec.evaluation import Evaluation, evaluate
-from movierec.evaluation.reference import ReferenceBaseline
+from movierec.evaluation.evaluate import ReferenceBaseline
 from movierec.metadata import VersionMetadata
 from movierec.registry.measurements import FOLDER, Measurement, Measurements, TestSet, identity
 from movierec.store import VersionRecord

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from movierec.evaluation import spread
-from movierec.evaluation.spread import PairedSums, standard_errors
+from movierec.evaluation import significance
+from movierec.evaluation.significance import PairedSums, standard_errors
 
 USERS, GROUP = 1500, 30
 DRAWS = 2_000  # leave 1.6 % of a standard error to chance
@@ -32,11 +32,11 @@ def sums() -> list[PairedSums]:
 
 @pytest.fixture
 def many(monkeypatch):
-    monkeypatch.setattr(spread, "MOST_DRAWN", USERS - 1)
+    monkeypatch.setattr("movierec.evaluation.significance.MOST_DRAWN", USERS - 1)
 
 
 def test_the_formula_is_the_draws(sums, many):
-    drawn = spread._drawn(sums, DRAWS, 0)
+    drawn = significance._drawn(sums, DRAWS, 0)
     assert standard_errors(sums, DRAWS, 0) == pytest.approx(drawn, rel=0.08)
 
 
@@ -47,7 +47,7 @@ def test_large_samples_hang_on_no_seed_and_small_groups_are_drawn(sums, many):
 
 
 def test_few_users_are_drawn_together(sums):
-    assert standard_errors(sums, 200, 0) == spread._drawn(sums, 200, 0)
+    assert standard_errors(sums, 200, 0) == significance._drawn(sums, 200, 0)
 
 
 def test_a_model_without_an_error_has_no_spread(many):
