@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from movierec.inference import LoadedVersion, load_version
-from movierec.server.app import make_app
+from movierec.server.run import make_app
 from movierec.server.service import Service
 from movierec.settings import Settings
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -15,11 +19,30 @@ import numpy.typing as npt
 
 from movierec.errors import ArtifactError
 from movierec.folders import sync
-from movierec.registry import hash_cache
 from movierec.registry.manifest import FileFacts, Manifest, facts_of, read_manifest
 from movierec.registry.names import METADATA, SERVING, check_file, is_folder
 
-__all__ = ["Content", "check_content", "problems_of", "read_array", "write_files"]
+__all__ = [
+    "LARGE",
+    "Content",
+    "check_content",
+    "is_known",
+    "problems_of",
+    "read_array",
+    "remember",
+    "write_files",
+]
+
+Facts: TypeAlias = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+LARGE = 16 << 20  # bytes; smaller files are hashed in some hundredths of a second
+FOLDER = ".checked"
+# A file changed this shortly before it was hashed may be changed again within the same time:
+# clocks of file systems tick some 4 ms apart.
+TICK = 50_000_000  # ns
+
 
 Content: TypeAlias = bytes | Callable[[Path], None]
 PLAIN_KINDS = "biufU"  # numbers, truth values and text: nothing that holds objects
@@ -44,13 +67,6 @@ def write_files(
         sync(folder / name)
     sync(folder / SERVING)
     return {name: facts_of(folder / name) for name in sorted(names)}
-
-
-def _write(path: Path, content: Content) -> None:
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    else:
-        content(path)
 
 
 def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
@@ -117,14 +133,14 @@ def problem_with(folder: Path, name: str, manifest: Manifest, *, again: bool = T
 
 
 def _is_same(folder: Path, name: str, expected: FileFacts, *, again: bool) -> bool:
-    if expected.bytes < hash_cache.LARGE or again:
+    if expected.bytes < LARGE or again:
         return facts_of(folder / name) == expected
-    if hash_cache.is_known(folder, name, expected.sha256):
+    if is_known(folder, name, expected.sha256):
         return True
     since = time.time_ns()
     if facts_of(folder / name) != expected:
         return False
-    hash_cache.remember(folder, name, expected.sha256, since)
+    remember(folder, name, expected.sha256, since)
     return True
 
 
@@ -168,3 +184,65 @@ def read_array(path: Path, *, mmap: bool) -> npt.NDArray[Any]:
             hint="Restore the file from a backup, or delete the version and train it again.",
         ) from error
     return mapped if mmap else mapped.copy()
+
+
+def is_known(folder: Path, name: str, sha256: str) -> bool:
+    """Return whether a file has this hash, as far as it is unchanged since it was last read whole.
+
+    Raises:
+        OSError: it is not there.
+
+    """
+    return _read(_cache_file(folder)).get(name) == _facts(folder / name) | {"sha256": sha256}
+
+
+def remember(folder: Path, name: str, sha256: str, since: int) -> None:
+    """Keep the hash of a file whose reading began `since` (ns); trouble is only logged."""
+    facts = _facts(folder / name)
+    if max(facts["mtime_ns"], facts["ctime_ns"]) >= since - TICK:
+        return
+    file = _cache_file(folder)
+    try:
+        _keep(file, {**_read(file), name: facts | {"sha256": sha256}})
+    except OSError as error:
+        log.info("hash not remembered", extra={"file": name, "cause": str(error)})
+
+
+def _cache_file(folder: Path) -> Path:
+    return folder.parent / FOLDER / f"{folder.name}.json"
+
+
+def _facts(path: Path) -> Facts:
+    found = path.stat()
+    return {
+        "size": found.st_size, "mtime_ns": found.st_mtime_ns, "ctime_ns": found.st_ctime_ns,
+        "inode": found.st_ino,
+    }  # fmt: skip
+
+
+def _read(file: Path) -> Facts:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(path: Path, content: Content) -> None:
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        content(path)
+
+
+def _keep(target: Path, known: Facts) -> None:
+    target.parent.mkdir(exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(known, file, sort_keys=True)
+        Path(name).replace(target)
+    except OSError:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

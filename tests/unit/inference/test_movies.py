@@ -15,9 +15,9 @@ from movierec.data.dataset import Dataset
 from movierec.data.splits import SplitSpec, make_split
 from movierec.errors import EvaluationError, NotFoundError
 from movierec.inference import LoadedVersion
+from movierec.inference.content import Likeness
 from movierec.inference.movie_map import _plane, movie_map
 from movierec.inference.movies import MovieSearch, groups_of
-from movierec.inference.similarity import Likeness
 from movierec.inference.user_profile import hard_cases, held_out_of, profile
 from movierec.metadata import VersionMetadata
 from movierec.models.factory import make_baseline

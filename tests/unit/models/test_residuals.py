@@ -13,7 +13,7 @@ from movierec.errors import ArtifactError
 from movierec.evaluation import evaluate, ratings
 from movierec.evaluation.calibration import measure_calibration
 from movierec.evaluation.ratings import predict_ratings
-from movierec.inference.similarity import Likeness
+from movierec.inference.content import Likeness
 from movierec.models import residuals
 from movierec.models.factors import FactorModel
 from movierec.models.factory import GRAPHSAGE, load_recommender

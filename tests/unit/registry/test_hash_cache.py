@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from movierec.errors import ArtifactError
-from movierec.registry import files, hash_cache
+from movierec.registry import files
 from movierec.registry.files import check_content
 from movierec.registry.manifest import Manifest, facts_of, write_manifest
 
@@ -25,11 +25,11 @@ FACTS = {
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A version whose one file counts as large and was written a while ago."""
-    monkeypatch.setattr(hash_cache, "LARGE", 1)
+    monkeypatch.setattr("movierec.registry.files.LARGE", 1)
     made = tmp_path / "v1.0.0"
     made.mkdir()
     (made / NAME).write_bytes(CONTENT)
-    time.sleep(2 * hash_cache.TICK / 1e9)
+    time.sleep(2 * files.TICK / 1e9)
     return made
 
 
@@ -65,16 +65,16 @@ def test_a_change_that_keeps_size_and_time_is_found(folder: Path, manifest: Mani
 def test_one_that_was_just_written_is_not_trusted(folder: Path, manifest: Manifest) -> None:
     (folder / NAME).write_bytes(CONTENT)
     written, sha256 = (folder / NAME).stat().st_ctime_ns, manifest.files[NAME].sha256
-    hash_cache.remember(folder, NAME, sha256, written)
-    assert not hash_cache.is_known(folder, NAME, sha256)
-    hash_cache.remember(folder, NAME, sha256, written + 2 * hash_cache.TICK)
-    assert hash_cache.is_known(folder, NAME, sha256)
+    files.remember(folder, NAME, sha256, written)
+    assert not files.is_known(folder, NAME, sha256)
+    files.remember(folder, NAME, sha256, written + 2 * files.TICK)
+    assert files.is_known(folder, NAME, sha256)
 
 
 def test_another_hash_is_not_taken_for_it(folder: Path, manifest: Manifest) -> None:
     check_content(folder, NAME, manifest)
-    assert hash_cache.is_known(folder, NAME, manifest.files[NAME].sha256)
-    assert not hash_cache.is_known(folder, NAME, "0" * 64)
+    assert files.is_known(folder, NAME, manifest.files[NAME].sha256)
+    assert not files.is_known(folder, NAME, "0" * 64)
 
 
 @pytest.mark.parametrize("note", ["", "[]", "{", '{"large.bin": 3}'])
@@ -82,7 +82,7 @@ def test_a_damaged_note_counts_as_none(
     folder: Path, manifest: Manifest, hashed: list[Path], note: str
 ) -> None:
     check_content(folder, NAME, manifest)
-    (folder.parent / hash_cache.FOLDER / "v1.0.0.json").write_text(note)
+    (folder.parent / files.FOLDER / "v1.0.0.json").write_text(note)
     check_content(folder, NAME, manifest)
     assert len(hashed) == 2
 
@@ -90,7 +90,7 @@ def test_a_damaged_note_counts_as_none(
 def test_a_folder_that_cannot_be_written_costs_only_the_time(
     folder: Path, manifest: Manifest
 ) -> None:
-    (folder.parent / hash_cache.FOLDER).write_text("a file where the folder should be")
+    (folder.parent / files.FOLDER).write_text("a file where the folder should be")
     assert check_content(folder, NAME, manifest) == folder / NAME
 
 

@@ -10,11 +10,10 @@ import pytest
 from movierec.data.catalogue import usable_id
 from movierec.errors import SettingsError
 from movierec.server import responses
-from movierec.server.app import make_app
 from movierec.server.keys import MOST_CLIENTS, Buckets, KeyRing, read_keys
 from movierec.server.middleware import JsonLines, configure
 from movierec.server.requests import ID_PATTERN
-from movierec.server.run import Serving, serve
+from movierec.server.run import Serving, make_app, serve
 from movierec.settings import Settings
 from tests.support.serving import Api
 from tests.support.trained import copied

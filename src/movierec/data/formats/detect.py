@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from movierec.data.dataset import RatingScale
-from movierec.data.formats import movielens, recbole, tables
+from movierec.data.formats import movielens, tables
 from movierec.data.formats.files import Files, open_files, stem_of
 from movierec.data.formats.raw import ColumnChoice, RawData
 from movierec.errors import FormatError
@@ -56,7 +56,7 @@ def _read(files: Files, name: str, columns: ColumnChoice | None) -> RawData:
     if "ratings.dat" in files:
         return movielens.read_ml_1m(files, name)
     if any(file.endswith(".inter") for file in files.names):
-        return recbole.read_atomic(files, name)
+        return movielens.read_atomic(files, name)
     if "ratings.csv" in files and "movies.csv" in files:
         return movielens.read_latest(files, name)
     return tables.read_any(files, _only_table(files), name, None)
