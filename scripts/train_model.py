@@ -15,10 +15,9 @@ from movierec.cli.options import (
     SetOption,
     accept,
     given,
-    hyperparameters_of,
 )
 from movierec.cli.output import console, headline, metrics_table
-from movierec.cli.train import train_here
+from movierec.cli.train import hyperparameters_of, train_here
 from movierec.data.splits import SplitSpec
 from movierec.export.version import export_version
 from movierec.models.graphsage.hyperparameters import SageHyperparameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -13,29 +13,23 @@ from pydantic.fields import FieldInfo
 
 from movierec.errors import HyperparameterError
 from movierec.models.fields import bounds_text
-from movierec.models.graphsage.hyperparameters import SageHyperparameters
-from movierec.workflows.requests import EngineName
 
 __all__ = [
     "ALIASES",
     "RENAMED",
-    "AddressOption",
     "DataOption",
     "DatasetOption",
     "DeviceOption",
-    "EngineOption",
     "JsonOption",
     "QueueOption",
     "SetOption",
     "VersionArgument",
     "VersionsArgument",
-    "WorkersOption",
     "YesOption",
     "accept",
     "assignment",
     "confirm",
     "given",
-    "hyperparameters_of",
     "json_or_text",
 ]
 
@@ -58,17 +52,6 @@ DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter of a baseline; repeatable."),
-]
-
-EngineOption = Annotated[
-    EngineName, typer.Option(help="Where it is worked on: in this process, or by workers on Ray.")
-]
-WorkersOption = Annotated[int, typer.Option(help="With --engine ray: how many work at a time.")]
-AddressOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="HOST:PORT", help="With --engine ray: a cluster; default: one started for the run."
-    ),
 ]
 
 
@@ -107,11 +90,6 @@ def given(
     """Return the values of a model's fields that were given on the command line."""
     values = {name: fields.get(renamed.get(name, name)) for name in model.model_fields}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def hyperparameters_of(fields: Mapping[str, Any], assigned: Sequence[str] | None) -> dict[str, Any]:
-    """Return the hyperparameters given by options of their own and by `--set NAME=VALUE`."""
-    return given(fields, SageHyperparameters) | dict(map(assignment, assigned or ()))
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -1,4 +1,4 @@
-"""`movierec profiles`: newcomers who are kept under a name."""
+"""`movierec profiles`: profiles of new users, stored under a name."""
 
 from __future__ import annotations
 

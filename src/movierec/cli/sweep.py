@@ -11,21 +11,18 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from movierec.cli.options import (
-    AddressOption,
     DatasetOption,
     DeviceOption,
-    EngineOption,
     JsonOption,
     QueueOption,
     SetOption,
-    WorkersOption,
     YesOption,
     accept,
     confirm,
     given,
-    hyperparameters_of,
 )
 from movierec.cli.output import emit, moment, number, progress_bar, table
+from movierec.cli.train import AddressOption, EngineOption, WorkersOption, hyperparameters_of
 from movierec.data.splits import SplitSpec
 from movierec.errors import HyperparameterError
 from movierec.folders import write_whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -10,17 +10,14 @@ from rich.console import Group
 from rich.text import Text
 
 from movierec.cli.options import (
-    AddressOption,
     DatasetOption,
     DeviceOption,
-    EngineOption,
     JsonOption,
     QueueOption,
     SetOption,
-    WorkersOption,
     accept,
+    assignment,
     given,
-    hyperparameters_of,
 )
 from movierec.cli.output import emit, headline, metrics_table, progress_bar
 from movierec.cli.versions.transfer import warn_if_not_pushed
@@ -31,9 +28,27 @@ from movierec.jobs.foreground import QueuedHere, queue_train, take_up, train_run
 from movierec.models.graphsage.hyperparameters import SageHyperparameters
 from movierec.settings import Settings, load_settings
 from movierec.store import VersionRecord
-from movierec.workflows.requests import TrainRequest
+from movierec.workflows.requests import EngineName, TrainRequest
 
-__all__ = ["train", "train_here"]
+__all__ = [
+    "AddressOption",
+    "EngineOption",
+    "WorkersOption",
+    "hyperparameters_of",
+    "train",
+    "train_here",
+]
+
+EngineOption = Annotated[
+    EngineName, typer.Option(help="Where it is worked on: in this process, or by workers on Ray.")
+]
+WorkersOption = Annotated[int, typer.Option(help="With --engine ray: how many work at a time.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="With --engine ray: a cluster; default: one started for the run."
+    ),
+]
 
 
 @accept(SplitSpec, SageHyperparameters)
@@ -90,6 +105,11 @@ def train(
     record = train_here(settings, request) if resume is None else _resume(settings, resume, request)
     warn_if_not_pushed(settings, record.name)
     emit(as_json, record, lambda: Group(Text(headline(record)), metrics_table(record)))
+
+
+def hyperparameters_of(fields: Mapping[str, Any], assigned: Sequence[str] | None) -> dict[str, Any]:
+    """Return the hyperparameters given by options of their own and by `--set NAME=VALUE`."""
+    return given(fields, SageHyperparameters) | dict(map(assignment, assigned or ()))
 
 
 def train_here(settings: Settings, request: Mapping[str, Any]) -> VersionRecord:

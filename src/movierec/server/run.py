@@ -139,7 +139,7 @@ class Serving:
 def serve(settings: Settings, serving: Serving) -> None:
     """Answer requests until SIGTERM or Ctrl-C; requests under way are finished first.
 
-    Whoever asks while the first version is loaded waits for it.
+    Requests that come while the first version is loaded wait for it.
 
     Raises:
         SettingsError: keys, shares or the address cannot be used.

@@ -137,7 +137,7 @@ class ServedVersion:
 def mark_of(root: str, name: str) -> Mark | None:
     """Return what tells a version's files apart from others of its name; None where it is gone.
 
-    Asked for every request: `os` takes a third of the time that paths do.
+    Called for every request: `os` takes a third of the time that paths do.
     """
     try:
         found = os.stat(f"{root}/{name}/{METADATA}")  # noqa: PTH116

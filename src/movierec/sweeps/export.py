@@ -111,7 +111,7 @@ def _figures(study: optuna.Study, record: SweepRecord) -> list[html.Figure]:
     if record.importance:
         charts = {f"What mattered for {metric}": _importance_chart(record.importance), **charts}
     for chart in charts.values():
-        chart.update_layout(title=None, paper_bgcolor=_CLEAR, plot_bgcolor=_CLEAR)
+        chart.update_layout(title=None, margin_t=60, paper_bgcolor=_CLEAR, plot_bgcolor=_CLEAR)
     return [
         html.figure(chart, title=title, alt=title, height=_HEIGHT)
         for title, chart in charts.items()

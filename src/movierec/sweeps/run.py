@@ -51,14 +51,14 @@ def sweep(
     """Try points of a search space, each trained on the train part, measured on validation.
 
     Every trial is stored as it ends, so that a sweep that was stopped or killed goes on when it
-    is asked for again under its name; the trial it was at is tried once more. The first trial is
+    is started again under its name; the interrupted trial is repeated. The first trial is
     the preset itself where the space has it. With a `goal` no more trials are done than are
-    missing until so many have come to their end. `training` is the request's, prepared; `search`
+    missing until so many have ended. `training` is the request's, prepared; `search`
     does the trials.
 
     Raises:
         NotFoundError: there is no such data set.
-        HyperparameterError, SplitError: the request asks for what cannot be.
+        HyperparameterError, SplitError: the request cannot be carried out.
         StoreError: the name is of another sweep, or a process works on it.
         TrainingError: a trial failed for a reason that the others share.
 

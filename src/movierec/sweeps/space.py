@@ -29,7 +29,7 @@ __all__ = [
 _PLAIN = ConfigDict(frozen=True, extra="forbid")
 _HINT = "Write it as --search NAME, NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,C."
 
-# What a preset is searched for unless it is told; a baseline, for all it has a range of.
+# The usual search of a preset; that of a baseline is everything it has a range for.
 DEFAULT_SEARCH: Mapping[str, Sequence[str]] = {
     "report": ("learning_rate", "hidden_dim", "num_layers", "dropout", "batch_size"),
     "default": (

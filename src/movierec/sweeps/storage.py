@@ -131,7 +131,7 @@ class SweepStore:
     def working_on(self, name: str, *, patience: float = LOCK_SECONDS) -> Iterator[None]:
         """Keep other processes from this sweep; the lock dies with its process.
 
-        Whoever holds it knows that a trial still marked as running was left by a dead process.
+        A trial that is marked as running although nobody holds the lock was left by a dead process.
 
         Raises:
             StoreError: another process works on it, or the folder cannot be written.

@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.main import get_command
 
-from movierec.cli.options import given, hyperparameters_of
-from movierec.cli.train import train
+from movierec.cli.options import given
+from movierec.cli.train import hyperparameters_of, train
 from movierec.data.splits import SplitSpec
 from movierec.workflows.command import train_command
 from movierec.workflows.requests import EngineOptions, TrainRequest, full_hyperparameters

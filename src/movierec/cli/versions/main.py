@@ -1,4 +1,4 @@
-"""`movierec versions`: what is kept, what is said about it, and the trash."""
+"""`movierec versions`: list, show, annotate, promote, delete and restore versions."""
 
 from __future__ import annotations
 
