@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from movierec.cluster.connection import require_ray
-from movierec.cluster.engine import RayEngine
 from movierec.errors import StoreError
 from movierec.processes import own_mark
 from movierec.progress import Progress
 from movierec.settings import Settings
 from movierec.store import RunRecord, Store
 from movierec.store.records import RunKind
-from movierec.workflows.requests import EngineOptions
 
 if TYPE_CHECKING:
+    from movierec.cluster.engine import RayEngine
     from movierec.training.callbacks import Hook
+    from movierec.workflows.requests import EngineOptions
 
 __all__ = ["Kind", "Work", "engine_of", "only_host"]
 
@@ -80,6 +79,10 @@ def engine_of(options: EngineOptions, settings: Settings) -> RayEngine | None:
     """
     if not options.is_ray:
         return None
+    # here, not above: commands that only list runs load neither pandas nor Ray
+    from movierec.cluster.connection import require_ray
+    from movierec.cluster.engine import RayEngine
+
     require_ray()
     return RayEngine(options, settings)
 

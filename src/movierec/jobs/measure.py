@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from movierec.errors import StoreError
 from movierec.jobs.kinds import Kind, Work, only_host
 from movierec.registry import Registry
 from movierec.settings import Settings
 from movierec.store import RunRecord, Store
-from movierec.workflows.requests import MeasureRequest
+
+if TYPE_CHECKING:
+    from movierec.workflows.requests import MeasureRequest
 
 __all__ = ["MEASURE", "measurable", "run_measuring"]
 
 
-class MeasureKind(Kind[MeasureRequest]):
+class MeasureKind(Kind["MeasureRequest"]):
     """Measures versions on the ratings that none of them has seen."""
 
     name = "evaluate"
@@ -69,6 +72,7 @@ def measurable(settings: Settings, store: Store, names: Sequence[str]) -> Measur
 
     """
     from movierec.workflows.measure import require_one_task
+    from movierec.workflows.requests import MeasureRequest
 
     registry = Registry(settings, store)
     records = [registry.get(name) for name in names]

@@ -16,8 +16,6 @@ from movierec.jobs.worker import ensure_worker
 from movierec.settings import Settings
 from movierec.store import RunRecord, open_store
 from movierec.store.queue import Where
-from movierec.sweeps.request import SweepRequest
-from movierec.workflows.requests import TrainRequest
 
 __all__ = [
     "cancel",
@@ -47,6 +45,8 @@ def submit_train(
         StoreError: the database cannot be written or no worker can be started.
 
     """
+    from movierec.workflows.requests import TrainRequest
+
     return _submit(settings, TRAIN, TrainRequest.of(**request), priority, parent_id)
 
 
@@ -63,6 +63,8 @@ def submit_sweep(settings: Settings, *, priority: int = 0, **request: Any) -> Ru
             cannot be written or no worker can be started.
 
     """
+    from movierec.sweeps.request import SweepRequest
+
     return _submit(settings, SWEEP, SweepRequest.of(**request), priority)
 
 

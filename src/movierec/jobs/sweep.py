@@ -8,15 +8,15 @@ from movierec.errors import StoreError
 from movierec.jobs.kinds import Kind, Work, engine_of, only_host
 from movierec.settings import Settings
 from movierec.store import RunRecord, Store
-from movierec.sweeps.request import SweepRequest
 
 if TYPE_CHECKING:
+    from movierec.sweeps.request import SweepRequest
     from movierec.workflows.version import Training
 
 __all__ = ["SWEEP"]
 
 
-class SweepKind(Kind[SweepRequest]):
+class SweepKind(Kind["SweepRequest"]):
     """Searches hyperparameters on the validation part."""
 
     name = "sweep"
@@ -57,6 +57,7 @@ class SweepKind(Kind[SweepRequest]):
 
     def execute(self, work: Work) -> None:
         """Do the trials that are missing."""
+        from movierec.sweeps.request import SweepRequest
         from movierec.sweeps.run import one_by_one, sweep
 
         request = SweepRequest.of(**work.run.request)

@@ -18,9 +18,9 @@ from movierec.settings import Settings
 from movierec.store import EpochRecord, RunRecord, Store
 from movierec.training.callbacks import EpochResult, Plan
 from movierec.training.options import TrainingOptions
-from movierec.workflows.requests import TrainRequest
 
 if TYPE_CHECKING:
+    from movierec.workflows.requests import TrainRequest
     from movierec.workflows.version import Training
 
 __all__ = ["TRAIN", "Watcher", "complete_epochs"]
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 TRAIN_SHARE = (0.02, 0.90)  # where training starts and how much of the bar it takes
 
 
-class TrainKind(Kind[TrainRequest]):
+class TrainKind(Kind["TrainRequest"]):
     """Trains a model and keeps it as a version."""
 
     name = "train"
@@ -60,6 +60,7 @@ class TrainKind(Kind[TrainRequest]):
 
     def execute(self, work: Work) -> str:
         """Train from the start, or from the run's checkpoint; return the version's name."""
+        from movierec.workflows.requests import TrainRequest
         from movierec.workflows.train import train
 
         checkpoint = work.settings.runs_path / str(work.run.id) / "checkpoint.pt"
