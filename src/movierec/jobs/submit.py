@@ -33,11 +33,17 @@ RequestT = TypeVar("RequestT")
 
 
 def submit_train(
-    settings: Settings, *, priority: int = 0, parent_id: int | None = None, **request: Any
+    settings: Settings,
+    preset: str = "default",
+    dataset: str | None = None,
+    *,
+    priority: int = 0,
+    parent_id: int | None = None,
+    **request: Any,
 ) -> RunRecord:
     """Queue a training, and see that there is a worker.
 
-    `request` holds fields of `workflows.requests.TrainRequest`, as plain data.
+    `request` holds further fields of `workflows.requests.TrainRequest`, as plain data.
 
     Raises:
         HyperparameterError: the request asks for what cannot be.
@@ -47,7 +53,8 @@ def submit_train(
     """
     from movierec.workflows.requests import TrainRequest
 
-    return _submit(settings, TRAIN, TrainRequest.of(**request), priority, parent_id)
+    checked = TrainRequest.of(**request, preset=preset, dataset=dataset)
+    return _submit(settings, TRAIN, checked, priority, parent_id)
 
 
 def submit_sweep(settings: Settings, *, priority: int = 0, **request: Any) -> RunRecord:
