@@ -17,7 +17,11 @@ from movierec.settings import Settings
 from tests.support.project import environment, import_tiny, project_in
 
 PROJECT = Path(__file__).resolve().parents[2]
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+PAGES = [
+    PROJECT / "README.md",
+    PROJECT / "CONTRIBUTING.md",
+    *sorted((PROJECT / "docs").rglob("*.md")),
+]
 SOURCES = sorted((PROJECT / "src" / "movierec").rglob("*.py"))
 INLINE = re.compile(r"`(?:[\w./]*/)?movierec((?: [^`]*)?)`")
 IN_BLOCK = re.compile(r"^(?:\$ )?(?:[\w./]*/)?movierec( [^#\n]*)", re.MULTILINE)
@@ -109,6 +113,14 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_files_that_are_named_exist():
+    named = re.compile(r"`((?:benchmarks|pages|src/movierec|tests|tools)/[\w/.]+)`")
+    pages = [page for page in PAGES if page.name != "LOG.md"]  # the log names what was there then
+    for page in pages:
+        for path in named.findall(page.read_text()):
+            assert (PROJECT / path).exists(), f"{page.name}: {path}"
 
 
 def test_scripts_and_make_targets_that_are_shown_exist():
