@@ -29,6 +29,20 @@ def _context(module: str) -> Any:
     return context
 
 
+def _process(module: str, work: Callable[..., None], *args: Any) -> Any:
+    """Return a process with this test's environment; the server has that of whoever started it."""
+    everything = (dict(os.environ), work, args)
+    return _context(module).Process(target=_with_environment, args=everything, daemon=True)
+
+
+def _with_environment(
+    environment: dict[str, str], work: Callable[..., None], args: tuple[Any, ...]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    work(*args)
+
+
 @contextmanager
 def _plain_main() -> Iterator[None]:
     """Start children without the main module, which a test of a page may have replaced."""
@@ -41,7 +55,7 @@ def _plain_main() -> Iterator[None]:
 
 def killed_after(seconds: float, work: Callable[..., None], *args: Any) -> int:
     """Run work in a process, SIGKILL it after a time, return its exit code."""
-    process = _context(work.__module__).Process(target=work, args=args, daemon=True)
+    process = _process(work.__module__, work, *args)
     with _plain_main():
         process.start()
     process.join(seconds)
@@ -51,8 +65,7 @@ def killed_after(seconds: float, work: Callable[..., None], *args: Any) -> int:
 
 def together(count: int, work: Callable[..., None], *args: Any) -> list[int]:
     """Run work in several processes at once; return their exit codes."""
-    context = _context(work.__module__)
-    processes = [context.Process(target=work, args=args, daemon=True) for _ in range(count)]
+    processes = [_process(work.__module__, work, *args) for _ in range(count)]
     with _plain_main():
         for process in processes:
             process.start()
@@ -64,7 +77,7 @@ def killed_at(step: int, work: Callable[..., None], *args: Any) -> bool:
 
     Returns whether it came to that step; False means that it finished.
     """
-    process = _context(work.__module__).Process(target=_until, args=(step, work, args), daemon=True)
+    process = _process(work.__module__, _until, step, work, args)
     with _plain_main():
         process.start()
     process.join()

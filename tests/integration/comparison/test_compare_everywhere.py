@@ -15,6 +15,7 @@ import pytest
 
 from movierec.comparison.metrics import BY_KEY, METRICS, values_of
 from movierec.comparison.sentences import delta_text, interval_text, value_text
+from movierec.metadata import VersionMetadata
 from movierec.settings import Settings
 from tests.support.pages import opened_page, shown
 from tests.support.project import movierec
@@ -55,7 +56,7 @@ def told(trained: Settings) -> Told:
 def stored(home: Path, name: str) -> dict[str, float]:
     """A version's metrics as they are in its own file."""
     facts = json.loads((home / "models" / name / "metadata.json").read_text("utf-8"))
-    return values_of(facts["evaluation"])
+    return values_of(VersionMetadata.of(facts).evaluation)
 
 
 def tables_of(html: str) -> str:
