@@ -30,6 +30,19 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a database server or trains: `make check` leaves it out."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        variant = getattr(item, "callspec", None)
+        values = [] if variant is None else [v for v in variant.params.values() if type(v) is str]
+        if "postgresql" in values or fixtures & {"postgres", "postgres_url"}:
+            item.add_marker(pytest.mark.postgres)
+        in_training = PROJECT / "tests" / "unit" / "training" in item.path.parents
+        if in_training or fixtures & {"trained", "trained_project", "calm_torch"}:
+            item.add_marker(pytest.mark.training)
+
+
 def refuse_user_paths(settings: Settings, tmp_root: Path) -> Settings:
     """Return the settings; fail the test when a path in them lies outside the temporary folder."""
     paths = [settings.data_path, settings.models_path, settings.runs_path]
