@@ -47,7 +47,7 @@ class LoadedVersion(VersionContent):
     def newcomer(
         self, ratings: Mapping[str, float], features: Mapping[str, object] | None = None
     ) -> Person:
-        """Return somebody who was not in training; see `inference.newcomer.newcomer`."""
+        """Return somebody who was not in training; see `inference.newcomers.newcomer`."""
         return newcomers.newcomer(self, ratings, features)
 
     def recommend(
@@ -62,7 +62,7 @@ class LoadedVersion(VersionContent):
     ) -> list[Recommendation]:
         """Return a user's top k movies, best first; fewer where the catalogue ends.
 
-        `filters` limit which movies, `diversity` is explained in `inference.diversity`, and `by`
+        `filters` limit which movies, `diversity` is explained in `inference.topk`, and `by`
         sorts by the ranking score or by the predicted rating. A person with the reason
         "fallback" gets the most popular movies. Equal scores are sorted by popularity.
 
